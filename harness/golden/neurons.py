@@ -1,0 +1,133 @@
+"""Golden comparison of neurons and surrogates: one file format for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from harness.golden import EXACT, Comparison
+from reference_impls.api import Neuron, SequentialNeuron, build_neuron
+from reference_impls.discovery import resolve
+from reference_impls.surrogate import make_surrogate
+
+if TYPE_CHECKING:
+    from harness.golden import Case
+
+__all__ = ["compare"]
+
+# Keys of a case's `params` that describe the vector, not the neuron.
+DESCRIPTIVE = {
+    "N",
+    "seed",
+    "spike_when",
+    "threshold_equals",
+    "effective_weight",
+    "m1",
+    "m2",
+    "bernoulli_sample",
+    "uniform_noise",
+    "implementation",
+}
+# Names of the original code, where they differ from the shared vocabulary.
+VOCABULARY = {"tau_decay": "decay", "variant": "estimate"}
+# psu.json holds twice the derivative of its own equations for these two parameters, and the plain derivative for
+# the input and for alpha: two backward passes were summed there. tests/golden/test_errata.py shows by central
+# differences that half is right. A file without the mistake passes as well.
+SUMMED_TWICE = {("psu", "weight"), ("psu", "bias")}
+
+
+def compare(case: Case, backend: str) -> Iterator[Comparison]:
+    """Yield spikes, states, gradients and auxiliary losses beside the authors'."""
+    if case.slug == "surrogates":
+        yield from _compare_surrogate(case.data)
+        return
+    data = case.data
+    neuron = _build(case.slug, data, backend)
+    x = _leaf(data["input"])
+    noise = _noise(data)
+    spikes = neuron(x) if noise is None else neuron(x, noise=noise)
+    yield Comparison("spikes", spikes, data["spikes"], EXACT)
+    yield from _states(neuron, x.detach(), data)
+    (spikes * _sequence(data["grad_output"])).sum().backward()
+    yield from _gradients("", case.slug, neuron, x, data)
+    if "membrane_loss" in data:
+        neuron.zero_grad()
+        x = _leaf(data["input"])
+        loss = neuron.forward_with_loss(x, noise)[1]  # type: ignore[operator]
+        loss.backward()
+        yield Comparison("membrane_loss", loss, data["membrane_loss"])
+        yield from _gradients("membrane_loss_", case.slug, neuron, x, data)
+
+
+def _build(slug: str, data: Mapping[str, Any], backend: str) -> Neuron:
+    params = {VOCABULARY.get(key, key): value for key, value in data["params"].items() if key not in DESCRIPTIVE}
+    source, _ = resolve("neuron", slug)
+    if not _depends_on_steps(source.literal, slug, params):
+        params.pop("T", None)
+    if "estimate" in params:
+        params["estimate"] = params["estimate"].split()[0]
+    if source.name == "psu":
+        params["surrogate_alpha"] = data["surrogate"]["params"]["alpha"]
+    else:
+        params["surrogate"] = data["surrogate"]
+    if source.literal["capabilities"]["parallel"] == "sequential":
+        params["fire_rule"] = "ge" if ">=" in data["params"]["spike_when"] else "gt"
+    return build_neuron(slug, backend=backend, **params)
+
+
+def _depends_on_steps(literal: Mapping[str, Any], slug: str, params: Mapping[str, Any]) -> bool:
+    row = literal.get("variants", {}).get(params.get("kind", slug), {})
+    return bool((literal["capabilities"] | row.get("capabilities", {}))["needs_T"])
+
+
+def _noise(data: Mapping[str, Any]) -> Tensor | None:
+    noise = data["params"].get("uniform_noise")
+    return None if noise is None else _sequence(noise)
+
+
+def _sequence(values: Any) -> Tensor:
+    """A sequence ``T x N`` as a batch of one: ``[T, 1, N]``."""
+    return torch.tensor(values).unsqueeze(1)
+
+
+def _leaf(values: Any) -> Tensor:
+    return _sequence(values).requires_grad_()
+
+
+def _states(neuron: Neuron, x: Tensor, data: Mapping[str, Any]) -> Iterator[Comparison]:
+    if "h" in data:
+        yield Comparison("h", neuron.membrane(x), data["h"])  # type: ignore[operator]
+    if "v_post" in data and isinstance(neuron, SequentialNeuron):
+        trace, state = [], neuron.init_state(x[0])
+        for x_t in x:
+            _, state = neuron.advance(x_t, state)
+            trace.append(state.v)
+        yield Comparison("v_post", torch.stack(trace), data["v_post"])
+
+
+def _gradients(prefix: str, slug: str, neuron: Neuron, x: Tensor, data: Mapping[str, Any]) -> Iterator[Comparison]:
+    yield Comparison(f"{prefix}grad_input", _grad(x), data[f"{prefix}grad_input"])
+    parameters = dict(neuron.named_parameters())
+    for name, expected in data[f"{prefix}grad_params"].items():
+        got = _grad(parameters[name])
+        if (slug, name) in SUMMED_TWICE:
+            half = torch.as_tensor(expected).reshape(got.shape) / 2
+            expected = half if torch.allclose(got, half) else expected
+        yield Comparison(f"{prefix}grad_params.{name}", got, expected)
+
+
+def _grad(leaf: Tensor) -> Tensor:
+    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+
+
+def _compare_surrogate(data: Mapping[str, Any]) -> Iterator[Comparison]:
+    spec = dict(data["surrogate"])
+    spec["params"] = {key: value for key, value in spec["params"].items() if not key.endswith("_ignored")}
+    x = _leaf(data["input"])
+    spikes = make_surrogate(spec)(x, "ge" if ">=" in data["params"]["spike_when"] else "gt")
+    yield Comparison("spikes", spikes, data["spikes"], EXACT)
+    (spikes * _sequence(data["grad_output"])).sum().backward()
+    yield Comparison("grad_input", _grad(x), data["grad_input"])

@@ -1,0 +1,118 @@
+"""The front doors: build a neuron, a network or a training method by name, and every contract in one import.
+
+A contributor writes one file against the names exported here and nothing else; a user calls `build_neuron`,
+`build_network` and `build_method`. Must not know how anything is measured, stored or shown.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from reference_impls import backends
+from reference_impls.backends import UnsupportedError
+from reference_impls.card import Card, CardError, Kind
+from reference_impls.discovery import discover, load_class, resolve
+from reference_impls.method import OptimizerFactory, SpikeCounts, StageReport, TrainingMethod, UpdateReport
+from reference_impls.names import UnknownNameError, check_name
+from reference_impls.network import Network, NetworkOutput, Synapse, over_time
+from reference_impls.neuron import (
+    Neuron,
+    NeuronFactory,
+    NeuronOutput,
+    ParallelNeuron,
+    SequentialNeuron,
+    State,
+    detached,
+)
+
+__all__ = [
+    "Card",
+    "CardError",
+    "Network",
+    "NetworkOutput",
+    "Neuron",
+    "NeuronFactory",
+    "NeuronOutput",
+    "OptimizerFactory",
+    "ParallelNeuron",
+    "SequentialNeuron",
+    "SpikeCounts",
+    "StageReport",
+    "State",
+    "Synapse",
+    "TrainingMethod",
+    "UnknownNameError",
+    "UnsupportedError",
+    "UpdateReport",
+    "build_method",
+    "build_network",
+    "build_neuron",
+    "detached",
+    "discover",
+    "over_time",
+]
+
+
+def build_neuron(name: str, backend: str = "eager", **params: Any) -> Neuron:
+    """Build the neuron row `name`.
+
+    Parameters
+    ----------
+    name : row or alias of a neuron card (``spikeboard list neurons`` shows them).
+    backend : how the work over T is executed; see :mod:`reference_impls.backends`.
+    **params : keywords of the shared vocabulary (``tau``, ``v_threshold``, ``reset_mode``, ...), over the card's.
+
+    Raises
+    ------
+    UnknownNameError
+        If the neuron, the backend or a parameter is not known; the message suggests the nearest.
+    UnsupportedError
+        If the backend cannot run this neuron on this machine.
+    ValueError
+        If a parameter is out of its domain.
+    """
+    check_name("backend", backend, backends.names())
+    neuron: Neuron = _build("neuron", name, Neuron, params)
+    neuron.backend = backend
+    backends.get(backend).attach(neuron)
+    return neuron
+
+
+def build_method(name: str, **params: Any) -> TrainingMethod:
+    """Build the training method row `name`, with `params` over the card's; errors as in `build_neuron`."""
+    method: TrainingMethod = _build("training", name, TrainingMethod, params)
+    return method
+
+
+def build_network(
+    name: str, sample_shape: tuple[int, ...], classes: int, neuron: NeuronFactory, **params: Any
+) -> Network:
+    """Build the topology row `name`.
+
+    Parameters
+    ----------
+    name : row or alias of a topology card.
+    sample_shape : shape of one sample at one time step, without time and batch.
+    classes : number of read-out units.
+    neuron : called once per layer.
+    **params : the topology's own keywords, over the card's; errors as in `build_neuron`.
+    """
+    given = {"sample_shape": tuple(sample_shape), "classes": classes, "neuron": neuron}
+    network: Network = _build("topology", name, Network, params, given)
+    return network
+
+
+def _build(kind: Kind, name: str, base: type, params: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Any:
+    given = given or {}
+    source, card_params = resolve(kind, name)
+    cls = load_class(source.module, base)
+    accepted = inspect.signature(cls).parameters
+    for key in params:
+        check_name(f"parameter of {kind} {name!r}:", key, set(accepted) - set(given))
+    values = card_params | dict(params) | dict(given)
+    missing = [key for key, value in accepted.items() if value.default is inspect.Parameter.empty and key not in values]
+    if missing:
+        raise TypeError(f"{kind} {name!r} needs {', '.join(missing)}: give it as a keyword")
+    return cls(**values)

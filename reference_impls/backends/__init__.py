@@ -1,0 +1,35 @@
+"""Backends: how a neuron's recursion over T is executed, never what it computes.
+
+A backend is a module of this package with one function, ``attach(neuron)``, called once when the neuron is built.
+It replaces the neuron's entry point (``sequence``, or ``forward`` of a parallel one) on the instance, or refuses
+with an :class:`UnsupportedError` that says why. Modules are imported when first asked for, so that a missing
+compiler or GPU library costs nothing until then.
+
+The fused backends print a neuron's traced step for Numba and CuPy and take their place in the table below.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from reference_impls.names import check_name
+
+__all__ = ["UnsupportedError", "get", "names"]
+
+_MODULES = {"eager": "eager", "compiled": "compiled"}
+
+
+class UnsupportedError(RuntimeError):
+    """A backend cannot run this neuron, or this machine lacks what it needs; the message says which."""
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all backends."""
+    return tuple(_MODULES)
+
+
+def get(name: str) -> ModuleType:
+    """Import and return the backend `name`."""
+    check_name("backend", name, _MODULES)
+    return importlib.import_module(f"{__name__}.{_MODULES[name]}")

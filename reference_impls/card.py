@@ -1,0 +1,173 @@
+"""The card: the literal at the top of an implementation's file, as typed data.
+
+A card says what an implementation is, where its equations come from, what it can do and which figures
+its authors report. It is read from the syntax tree, so nothing here imports torch or the implementation.
+Which combinations of cards make sense is decided by the harness, not here.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = [
+    "Card",
+    "CardError",
+    "Citation",
+    "Kind",
+    "NeuronCapabilities",
+    "Reported",
+    "TopologyCapabilities",
+    "TrainingCapabilities",
+    "Variant",
+    "read_literal",
+]
+
+Kind = Literal["neuron", "training", "topology"]
+
+
+class CardError(ValueError):
+    """A card that cannot be read or does not fit the contract; the message names file and key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Where an implementation comes from."""
+
+    authors: str
+    title: str
+    venue: str
+    year: int
+    arxiv: str | None = None
+    doi: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """One figure that the authors (or a named third party) report.
+
+    `value` is in the unit that `metric` names (``accuracy_percent``, ``speedup_ratio``); `where` says in
+    which table, log or README it stands, and `note` what a reader must know before comparing.
+    """
+
+    task: str
+    metric: str
+    value: float
+    where: str
+    network: str = ""
+    T: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronCapabilities:
+    """What a neuron is able to do, as training methods and suites ask it."""
+
+    parallel: Literal["sequential", "matmul", "fft", "conv", "scan", "fixed_point", "closed_form"]
+    """How T is evaluated."""
+    causal: bool
+    """Whether step t depends on no later input."""
+    stochastic: bool
+    """Whether it draws random numbers (and so accepts an injected ``noise``)."""
+    needs_T: bool
+    """Whether its parameters depend on the number of time steps."""
+    output: Literal["binary", "ternary", "graded", "analog"]
+    membrane: str
+    """``linear``: h = decay v + x, what trace- and equilibrium-based methods assume. Else a word that says why not."""
+    reset: str
+    """``hard``, ``soft``, ``none`` or a word of its own."""
+    learnable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingCapabilities:
+    """What a training method does and what it can be combined with."""
+
+    updates: Literal["per_batch", "per_step", "per_window"]
+    structures: tuple[str, ...]
+    """Structures of network that it can train: ``chain``, ``feedback``."""
+    memory_in_T: str
+    spiking_backward: bool
+    neuron: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For a neuron capability, the values that the method can work with."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyCapabilities:
+    """What a topology can be fed with."""
+
+    structure: Literal["chain", "feedback"]
+    sample_dims: tuple[int, ...]
+    """Numbers of dimensions that one sample at one step may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A further row of the same implementation: the parameters that make it so.
+
+    `capabilities` overrides those of the card where the variant differs (a hard reset, say).
+    """
+
+    title: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What an implementation is, in data.
+
+    `defaults` are the parameters that decide accuracy (they are passed to the constructor, so the card
+    cannot drift from the code). `variants` maps further row names to their parameters; `aliases` are
+    names that resolve to this card without being rows of their own. `capabilities` has the keys of
+    NeuronCapabilities, TrainingCapabilities or TopologyCapabilities, by kind. `recipe` is what a training method's
+    authors set elsewhere: parameters of the ``neuron``, the ``topology`` or the ``optimizer``.
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    summary: str
+    version: int
+    capabilities: Mapping[str, Any]
+    citations: tuple[Citation, ...] = ()
+    equations: str = ""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    aliases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reported: tuple[Reported, ...] = ()
+    divergences: tuple[str, ...] = ()
+
+
+def read_literal(path: Path, variable: str = "CARD") -> dict[str, Any]:
+    """Read the literal assigned to `variable` at the top level of the file at `path`, without importing it.
+
+    Raises
+    ------
+    CardError
+        If the file cannot be parsed, has no such assignment, or its value is not a plain dict literal.
+    """
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except (OSError, SyntaxError, UnicodeDecodeError) as error:
+        raise CardError(f"{path}: cannot be read as Python: {error}") from error
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if not any(isinstance(target, ast.Name) and target.id == variable for target in targets):
+            continue
+        try:
+            value = ast.literal_eval(node.value)  # type: ignore[attr-defined]
+        except (ValueError, TypeError) as error:
+            raise CardError(
+                f"{path}:{node.lineno}: {variable} must be a plain literal (no calls, no names): {error}"
+            ) from error
+        if not isinstance(value, dict):
+            raise CardError(f"{path}:{node.lineno}: {variable} must be a dict, not {type(value).__name__}")
+        return value
+    raise CardError(f"{path}: has no {variable} = {{...}} at its top level; see CONTRIBUTING.md for a template")

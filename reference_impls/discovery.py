@@ -1,0 +1,162 @@
+"""Finds implementations: files of this package and of installed packages, without importing them.
+
+A file is an implementation when it lies in ``neurons/``, ``training/`` or ``topologies/`` and its name does
+not begin with an underscore; a third-party package offers its modules through the entry point group
+``spikeboard.implementations``. Nothing is registered by hand. Must not import torch or an implementation
+until :func:`load_class` is asked to.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from reference_impls.card import CardError, Kind, read_literal
+from reference_impls.names import UnknownNameError, unknown_message
+
+__all__ = ["ENTRY_POINT_GROUP", "Catalogue", "Source", "discover", "load_class", "resolve"]
+
+ENTRY_POINT_GROUP = "spikeboard.implementations"
+FOLDERS: Mapping[Kind, str] = {"neuron": "neurons", "training": "training", "topology": "topologies"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An implementation's file: where it is, how to import it, and its card as written."""
+
+    kind: Kind
+    name: str
+    path: Path
+    module: str
+    literal: Mapping[str, Any]
+
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """Map every row name of the file to the parameters that the card gives it."""
+        defaults = dict(self.literal.get("defaults", {}))
+        rows = {self.name: defaults}
+        for row, variant in self.literal.get("variants", {}).items():
+            rows[row] = defaults | dict(variant.get("params", {}))
+        return rows
+
+    def aliases(self) -> dict[str, dict[str, Any]]:
+        """Map every alias to its parameters; an alias can be built but is not a row."""
+        defaults = dict(self.literal.get("defaults", {}))
+        return {name: defaults | dict(params) for name, params in self.literal.get("aliases", {}).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All implementations found, by kind and file name, and what could not be read."""
+
+    sources: tuple[Source, ...]
+    problems: tuple[CardError, ...] = field(default=())
+
+    def of_kind(self, kind: Kind) -> dict[str, Source]:
+        """Map every row name of `kind` to the file that holds it."""
+        return {row: source for source in self.sources if source.kind == kind for row in source.entries()}
+
+
+def _candidates() -> Iterator[tuple[Kind | None, str]]:
+    """Yield (kind expected, module name) of every file that should hold a card."""
+    root = Path(__file__).parent
+    for kind, folder in FOLDERS.items():
+        for path in sorted((root / folder).glob("[!_]*.py")):
+            yield kind, f"{__package__}.{folder}.{path.stem}"
+    for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
+        yield None, entry.module
+
+
+def _module_path(module: str) -> Path:
+    """Locate a module's file without importing its parent packages."""
+    top, *rest = module.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        raise CardError(f"entry point group {ENTRY_POINT_GROUP!r}: module {module!r} is not installed")
+    if not rest:
+        return Path(spec.origin)
+    stem = Path(spec.origin).parent.joinpath(*rest)
+    return stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
+
+
+def _read(kind: Kind | None, path: Path, module: str) -> Source:
+    literal = read_literal(path)
+    found: Any = literal.get("kind", kind)
+    if found not in FOLDERS or (kind is not None and found != kind):
+        expected = f"{kind!r}" if kind else " or ".join(repr(known) for known in FOLDERS)
+        raise CardError(f"{path}: CARD['kind'] is {found!r}, expected {expected}")
+    if not isinstance(literal.get("name"), str):
+        raise CardError(f"{path}: CARD['name'] is missing or not a string")
+    return Source(kind=found, name=literal["name"], path=path, module=module, literal=literal)
+
+
+@functools.lru_cache(maxsize=1)
+def discover() -> Catalogue:
+    """Find every implementation; files that cannot be read are listed as problems, never raised.
+
+    A row name that two files of one kind claim is a problem of the second file, which is left out.
+    """
+    sources: list[Source] = []
+    problems: list[CardError] = []
+    owner: dict[tuple[Kind, str], Path] = {}
+    for kind, module in _candidates():
+        try:
+            path = _module_path(module)
+            source = _read(kind, path, module)
+            for row in [*source.entries(), *source.aliases()]:
+                holder = owner.setdefault((source.kind, row), path)
+                if holder != path:
+                    raise CardError(f"{path}: the name {row!r} is already taken by {holder}")
+        except CardError as error:
+            problems.append(error)
+        else:
+            sources.append(source)
+    return Catalogue(tuple(sources), tuple(problems))
+
+
+def resolve(kind: Kind, name: str) -> tuple[Source, dict[str, Any]]:
+    """Return the file that implements the row or alias `name`, and the parameters its card gives.
+
+    Raises
+    ------
+    UnknownNameError
+        If no file of `kind` has that row or alias; the message suggests the nearest.
+    """
+    catalogue = discover()
+    for source in catalogue.sources:
+        if source.kind == kind:
+            params = (source.entries() | source.aliases()).get(name)
+            if params is not None:
+                return source, params
+    message = unknown_message(kind, name, sorted(catalogue.of_kind(kind)))
+    broken = "".join(f"\n  not readable: {problem}" for problem in catalogue.problems)
+    raise UnknownNameError(message + broken)
+
+
+def load_class(module_name: str, base: type) -> Any:
+    """Import a module and return its one public class that derives from `base`.
+
+    Raises
+    ------
+    CardError
+        If the module does not define exactly one such class.
+    """
+    module = importlib.import_module(module_name)
+    found = [
+        value
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and issubclass(value, base)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+    ]
+    if len(found) != 1:
+        names = ", ".join(cls.__name__ for cls in found) or "none"
+        raise CardError(f"{module.__file__}: expected exactly one public {base.__name__} class, found: {names}")
+    return found[0]

@@ -1,0 +1,135 @@
+"""What integrate-and-fire neurons share: the checks of their parameters, firing and resetting.
+
+The equations of charging stay in each neuron's own file; this module must not know any of them.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from reference_impls.api import SequentialNeuron
+from reference_impls.names import check_name
+from reference_impls.surrogate import FIRE_RULES, Surrogate, make_surrogate
+
+__all__ = ["MembraneNeuron", "MembraneState", "resolve_decay", "resolve_input_gain"]
+
+RESET_MODES = ("hard", "soft", "none")
+DECAY_RULES = ("euler", "exp")
+INPUT_GAINS = ("one", "one_minus_decay")
+
+
+class MembraneState(NamedTuple):
+    """The state of a one-variable neuron."""
+
+    v: Tensor
+    """Membrane potential after reset, ``[B, ...]``."""
+
+
+def resolve_decay(tau: float, decay: float | None, decay_rule: str) -> float:
+    """Return the factor on the previous membrane: `decay` if given, else from `tau` (in time steps).
+
+    ``euler``: 1 - 1/tau. ``exp``: exp(-1/tau).
+
+    Raises
+    ------
+    ValueError
+        If `decay` is outside [0, 1] or `tau` is too small for the rule.
+    """
+    check_name("decay_rule", decay_rule, DECAY_RULES)
+    if decay is not None:
+        if not 0 <= decay <= 1:
+            raise ValueError(f"decay must lie in [0, 1], got {decay}; it multiplies the previous membrane")
+        return decay
+    if decay_rule == "exp":
+        if tau <= 0:
+            raise ValueError(f"tau must be positive for decay_rule 'exp', got {tau} time steps")
+        return math.exp(-1 / tau)
+    if tau < 1:
+        raise ValueError(f"tau must be at least 1 time step for decay_rule 'euler' (decay = 1 - 1/tau), got {tau}")
+    return 1 - 1 / tau
+
+
+def resolve_input_gain(input_gain: str, decay_input: bool | None) -> str:
+    """Return the input gain; `decay_input`, SpikingJelly's name for the same choice, wins if given."""
+    check_name("input_gain", input_gain, INPUT_GAINS)
+    if decay_input is None:
+        return input_gain
+    return "one_minus_decay" if decay_input else "one"
+
+
+class MembraneNeuron(SequentialNeuron):
+    """A neuron with a membrane, a fixed threshold and a reset in the same step.
+
+    Parameters
+    ----------
+    v_threshold : firing threshold, > 0.
+    fire_rule : ``ge`` fires on a tie, ``gt`` does not.
+    reset_mode : ``hard`` sets the membrane to `v_reset`, ``soft`` subtracts `reset_amount`, ``none`` keeps it.
+    v_reset : value after a hard reset; None or unused for the others.
+    v_init : membrane before the first step; None: `v_reset` for a hard reset, else 0.
+    reset_amount : what a soft reset subtracts; None: `v_threshold` (SPIDE uses twice that).
+    detach_reset : whether the spike inside the reset carries no gradient.
+    surrogate : name, ``{"name", "params"}`` or Surrogate of the spike's derivative.
+    """
+
+    def __init__(
+        self,
+        v_threshold: float = 1.0,
+        fire_rule: str = "ge",
+        reset_mode: str = "soft",
+        v_reset: float | None = None,
+        v_init: float | None = None,
+        reset_amount: float | None = None,
+        detach_reset: bool = True,
+        surrogate: str | Mapping[str, Any] | Surrogate = "atan",
+    ) -> None:
+        super().__init__()
+        if not v_threshold > 0:
+            raise ValueError(f"v_threshold must be positive, got {v_threshold}")
+        if v_reset is not None and reset_mode == "hard" and v_reset >= v_threshold:
+            raise ValueError(f"v_reset {v_reset} must lie below v_threshold {v_threshold}, or firing never ends")
+        self.v_threshold = float(v_threshold)
+        self.fire_rule = check_name("fire_rule", fire_rule, FIRE_RULES)
+        self.reset_mode = check_name("reset_mode", reset_mode, RESET_MODES)
+        self.v_reset = float(v_reset or 0.0) if reset_mode == "hard" else 0.0
+        self.v_init = self.v_reset if v_init is None else float(v_init)
+        self.reset_amount = self.v_threshold if reset_amount is None else float(reset_amount)
+        self.detach_reset = detach_reset
+        self.surrogate = make_surrogate(surrogate)
+
+    @property
+    @abstractmethod
+    def decay(self) -> float:
+        """Factor on the previous membrane, dh[t+1]/dv[t]."""
+
+    def init_state(self, like: Tensor) -> MembraneState:
+        """Return ``v = v_init`` everywhere."""
+        return MembraneState(torch.full_like(like, self.v_init))
+
+    def fire(self, h: Tensor) -> Tensor:
+        """Return the spikes of the pre-fire membrane `h`."""
+        return self.surrogate(h - self.v_threshold, self.fire_rule)
+
+    def reset(self, h: Tensor, s: Tensor) -> MembraneState:
+        """Return the membrane after the spikes `s` have reset `h`."""
+        if self.reset_mode == "none":
+            return MembraneState(h)
+        if self.detach_reset:
+            s = s.detach()
+        if self.reset_mode == "soft":
+            return MembraneState(h - s * self.reset_amount)
+        v = (1 - s) * h
+        return MembraneState(v + s * self.v_reset if self.v_reset else v)
+
+    def extra_repr(self) -> str:
+        """Show what decides the behaviour."""
+        return (
+            f"decay={self.decay:g}, v_threshold={self.v_threshold:g}, fire_rule={self.fire_rule}, "
+            f"reset_mode={self.reset_mode}, detach_reset={self.detach_reset}, surrogate={self.surrogate.describe()}"
+        )

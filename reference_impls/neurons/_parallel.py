@@ -1,0 +1,40 @@
+"""What neurons without recursion share: time-mixing matrices and the checks of their size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["check_steps", "initial", "mix_over_time"]
+
+
+def mix_over_time(weight: Tensor, x: Tensor) -> Tensor:
+    """Apply ``weight[T_out, T_in]`` over the time axis of ``x[T, B, ...]``; the shape stays."""
+    return (weight @ x.flatten(1)).view(x.shape)
+
+
+def check_steps(name: str, built_for: int, x: Tensor) -> None:
+    """Raise ValueError if ``x[T, ...]`` does not have the number of steps the parameters were made for."""
+    if x.shape[0] != built_for:
+        raise ValueError(
+            f"{name} was built for T = {built_for} time steps and got {x.shape[0]}: its parameters depend on T; "
+            f"build it with T={x.shape[0]}"
+        )
+
+
+def initial(value: Any, shape: tuple[int, ...], what: str) -> Tensor | None:
+    """Return a given initial value as a tensor of `shape` (None if none was given).
+
+    Raises
+    ------
+    ValueError
+        If the value has another number of elements.
+    """
+    if value is None:
+        return None
+    tensor = torch.as_tensor(value, dtype=torch.get_default_dtype()).detach().clone()
+    if tensor.numel() != torch.Size(shape).numel():
+        raise ValueError(f"{what} must have shape {shape}, got {tuple(tensor.shape)}")
+    return tensor.reshape(shape)

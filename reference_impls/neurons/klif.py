@@ -1,0 +1,183 @@
+"""KLIF: a learned factor scales the membrane before it fires, and so the surrogate's slope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reference_impls.neurons._membrane import (
+    MembraneNeuron,
+    MembraneState,
+    resolve_decay,
+    resolve_input_gain,
+)
+
+CARD = {
+    "name": "klif",
+    "kind": "neuron",
+    "version": 1,
+    "title": "KLIF: k-based leaky integrate and fire",
+    "summary": (
+        "LIF whose charged membrane is multiplied by a learned k and rectified before firing, one k a layer: "
+        "k sets the slope of the surrogate and the size of what is carried on."
+    ),
+    "equations": (
+        "u = LIF charge of v[t-1] and x[t]; F = relu(k u); s = 1 if F >= v_threshold; reset of F, or of F/k with "
+        "scale_reset"
+    ),
+    "citations": [
+        {
+            "authors": "C. Jiang, Y. Zhang",
+            "title": (
+                "KLIF: An optimized spiking neuron unit for tuning surrogate gradient slope and membrane potential"
+            ),
+            "venue": "Neural Computation 36(12):2636-2650",
+            "year": 2024,
+            "arxiv": "2302.09238",
+            "code": "https://github.com/fangwei123456/spikingjelly (KLIFNode, release 2.0.0)",
+        }
+    ],
+    "capabilities": {
+        "parallel": "sequential",
+        "causal": True,
+        "stochastic": False,
+        "needs_T": False,
+        "output": "binary",
+        "membrane": "nonlinear",
+        "reset": "soft",
+        "learnable": ["k"],
+    },
+    "defaults": {
+        "tau": 2.0,
+        "input_gain": "one",
+        "v_threshold": 1.0,
+        "reset_mode": "soft",
+        "detach_reset": False,
+        "scale_reset": False,
+        "surrogate": {"name": "sigmoid", "params": {"alpha": 4.0}},
+    },
+    "variants": {
+        "klif-scaled": {
+            "title": "KLIF, reset scaled by 1/k",
+            "summary": "As klif, but the membrane is divided by k at the reset: k acts on firing only.",
+            "params": {"scale_reset": True},
+        },
+    },
+    "reported": [
+        {
+            "task": "sequential CIFAR-10",
+            "network": "PSN repository CNN, 128 channels",
+            "T": 32,
+            "metric": "accuracy_percent",
+            "value": 83.3,
+            "where": "PSN repository log (third-party use)",
+        },
+        {
+            "task": "sequential CIFAR-100",
+            "network": "PSN repository CNN, 128 channels",
+            "T": 32,
+            "metric": "accuracy_percent",
+            "value": 57.4,
+            "where": "PSN repository log (third-party use)",
+        },
+        {
+            "task": "CIFAR-10",
+            "network": "modified PLIF net",
+            "T": 10,
+            "metric": "accuracy_percent",
+            "value": 92.52,
+            "where": "KLIF paper, as quoted in table 1 of the CLIF paper (ICML 2024)",
+        },
+        {
+            "task": "CIFAR10-DVS",
+            "network": "modified PLIF net",
+            "T": 15,
+            "metric": "accuracy_percent",
+            "value": 70.9,
+            "where": "KLIF paper, as quoted in table 2 of the CLIF paper (ICML 2024)",
+        },
+        {
+            "task": "DVS128 Gesture",
+            "network": "modified PLIF net",
+            "T": 12,
+            "metric": "accuracy_percent",
+            "value": 94.1,
+            "where": "KLIF paper, as quoted in table 2 of the CLIF paper (ICML 2024)",
+        },
+    ],
+    "divergences": [
+        "Only the paper's abstract could be read and no official code was found; equations follow SpikingJelly's "
+        "KLIFNode. Which of the two resets the paper's tables use is not known; both are rows.",
+        "The PSN authors report that KLIF does not converge with a detached reset, so it is not detached here.",
+    ],
+}
+
+
+class KLIF(MembraneNeuron):
+    """LIF with a learned membrane factor.
+
+    Parameters
+    ----------
+    k : initial value of the learned factor, one a layer; unconstrained.
+    scale_reset : whether the membrane is divided by k again when it is carried on.
+    tau, decay, decay_rule, input_gain, decay_input, v_rest : as in ``lif``.
+    **membrane : see :class:`MembraneNeuron`.
+
+    Golden vectors from SpikingJelly 2.0.0 ``KLIFNode``, both settings of ``scale_reset``.
+    """
+
+    def __init__(
+        self,
+        k: float = 1.0,
+        scale_reset: bool = False,
+        tau: float = 2.0,
+        decay: float | None = None,
+        decay_rule: str = "euler",
+        input_gain: str = "one",
+        decay_input: bool | None = None,
+        v_rest: float | None = None,
+        v_threshold: float = 1.0,
+        fire_rule: str = "ge",
+        reset_mode: str = "soft",
+        v_reset: float | None = None,
+        v_init: float | None = None,
+        detach_reset: bool = False,
+        surrogate: str | Mapping[str, Any] = "sigmoid",
+    ) -> None:
+        super().__init__(v_threshold, fire_rule, reset_mode, v_reset, v_init, None, detach_reset, surrogate)
+        if k == 0:
+            raise ValueError("k must not start at 0: no spike and no gradient would ever come of it")
+        self._decay = resolve_decay(tau, decay, decay_rule)
+        self.gain = 1.0 if resolve_input_gain(input_gain, decay_input) == "one" else 1 - self._decay
+        self.v_rest = self.v_reset if v_rest is None else float(v_rest)
+        self.scale_reset = scale_reset
+        self.k = nn.Parameter(torch.tensor(float(k)))
+
+    @property
+    def decay(self) -> float:
+        """Factor on the previous membrane in the charge (the recurrence also carries k)."""
+        return self._decay
+
+    def step_params(self) -> dict[str, Tensor]:
+        """Return ``{"k": scalar}``."""
+        return {"k": self.k}
+
+    def step(self, x: Tensor, state: MembraneState, params: Mapping[str, Tensor]) -> tuple[Tensor, MembraneState]:
+        """Charge, scale, fire, reset."""
+        k = params["k"]
+        u = self.decay * state.v + (x if self.gain == 1 else self.gain * x)
+        if self.v_rest:
+            u = u + (1 - self.decay) * self.v_rest
+        scaled = torch.relu(k * u)
+        s = self.fire(scaled)
+        if not self.scale_reset:
+            return s, self.reset(scaled, s)
+        r = s.detach() if self.detach_reset else s
+        if self.reset_mode == "soft":
+            return s, MembraneState((scaled - r * self.v_threshold) / k)
+        if self.reset_mode == "none":
+            return s, MembraneState(scaled / k)
+        return s, MembraneState((1 - r) * scaled / k + r * self.v_reset)

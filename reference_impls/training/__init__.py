@@ -1,0 +1,1 @@
+"""Training methods, one file each: a ``CARD`` literal and one class."""

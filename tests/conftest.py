@@ -1,0 +1,55 @@
+"""Options and fixtures that every test may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.data import data_root as resolve_data_root
+from harness.data import data_set
+from harness.errors import UserError
+from harness.golden import VECTORS
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--golden",
+        type=Path,
+        default=VECTORS,
+        metavar="DIR",
+        help="folder of golden vectors to run (default: the copies in the project)",
+    )
+    parser.addoption(
+        "--data-root",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="folder of data sets for the tests that need one (default: SPIKEBOARD_DATA)",
+    )
+
+
+@pytest.fixture(scope="session")
+def data_root(request: pytest.FixtureRequest) -> Path:
+    """Folder of data sets: ``--data-root``, SPIKEBOARD_DATA or the default; what it holds is not checked."""
+    return resolve_data_root(request.config.getoption("--data-root"))
+
+
+@pytest.fixture(scope="session")
+def mnist_root(data_root: Path) -> Path:
+    """Folder of data sets that holds MNIST."""
+    return _holding("mnist", data_root)
+
+
+@pytest.fixture(scope="session")
+def nmnist_root(data_root: Path) -> Path:
+    """Folder of data sets that holds the first 1,100 recordings of N-MNIST."""
+    return _holding("nmnist-1100", data_root)
+
+
+def _holding(name: str, root: Path) -> Path:
+    try:
+        data_set(name).require(root)
+    except UserError as error:
+        pytest.skip(str(error))
+    return root

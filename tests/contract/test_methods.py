@@ -1,0 +1,25 @@
+"""The contract of a training method, for every method row and every structure of network that it trains."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.cards import load_rows
+from harness.conformance import Check
+from harness.conformance.methods import METHOD_CHECKS, MethodSubject
+
+ROWS = load_rows()
+TOPOLOGY_OF = {"chain": "mlp", "feedback": "feedback"}
+SUBJECTS = [
+    MethodSubject(row, "if", TOPOLOGY_OF[structure], ROWS)
+    for row in ROWS.methods.values()
+    for structure in row.capabilities.structures
+]
+CLAUSES = [(subject, check) for subject in SUBJECTS for check in METHOD_CHECKS if check.applies(subject)]
+
+
+@pytest.mark.parametrize(
+    ("subject", "check"), CLAUSES, ids=[f"{s.row.name}-{s.topology}-{check.name}" for s, check in CLAUSES]
+)
+def test_contract(subject: MethodSubject, check: Check[MethodSubject]) -> None:
+    check.run(subject)

@@ -1,0 +1,25 @@
+"""The contract of a neuron, clause by clause, for every neuron row there is: a new file is covered by existing."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.cards import load_rows
+from harness.conformance import Check
+from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
+
+SUBJECTS = [NeuronSubject(row) for row in load_rows().neurons.values()]
+CLAUSES = [(subject, check) for subject in SUBJECTS for check in NEURON_CHECKS if check.applies(subject)]
+
+
+@pytest.mark.parametrize(("subject", "check"), CLAUSES, ids=[f"{s.row.name}-{check.name}" for s, check in CLAUSES])
+def test_contract(subject: NeuronSubject, check: Check[NeuronSubject]) -> None:
+    check.run(subject)
+
+
+@pytest.mark.parametrize("name", ["lif", "klif", "psu", "mpe-psn"])
+def test_compiled_equals_eager(name: str) -> None:
+    subject = NeuronSubject(load_rows().neurons[name], "compiled")
+    for check in NEURON_CHECKS:
+        if check.applies(subject):
+            check.run(subject)
