@@ -1,0 +1,115 @@
+"""Boards: the questions that tables answer, as data.
+
+A board names the axis whose values are its rows, the figures that count and the one that orders them. How records
+become a table is decided in ``tables``; how it looks, in ``report``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.errors import UserError
+from reference_impls.names import unknown_message
+
+__all__ = ["BOARDS", "COMPARED", "Board", "Column", "find_board"]
+
+Axis = Literal["neuron", "method", "backend", "task"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One figure of one suite."""
+
+    suite: str
+    metric: str
+    needs_verification: bool = True
+    """Whether a row that has not passed conformance is left out of the ranking."""
+
+    @property
+    def key(self) -> str:
+        """Return ``suite.metric``."""
+        return f"{self.suite}.{self.metric}"
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A question, the axis whose rows answer it, and the figures that count."""
+
+    name: str
+    title: str
+    question: str
+    axis: Axis
+    columns: tuple[Column, ...]
+    rank_by: str
+    """Key of the column that orders the rows."""
+    fixed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Values that other axes must have; those not named here are groups of their own."""
+    varies: tuple[str, ...] = ()
+    """Axes that may differ between the rows of a table, and are then stated in the row."""
+
+
+_ERROR = Column("accuracy", "error_fraction", needs_verification=False)
+_STEP = Column("throughput", "train_step_seconds")
+_INFERENCE = Column("throughput", "inference_step_seconds")
+_SPEED = Column("throughput", "train_neuron_steps_per_second")
+_RATIO = Column("throughput", "train_step_ratio")
+_PEAK = Column("memory", "peak_bytes")
+_SAVED = Column("memory", "saved_bytes")
+_SLOPE = Column("memory", "saved_bytes_per_time_step")
+_GROWTH = Column("scaling", "train_seconds_per_time_step")
+_SPIKES = Column("spikes", "spikes_per_neuron", needs_verification=False)
+_ENERGY = Column("spikes", "energy_joules", needs_verification=False)
+
+BOARDS: tuple[Board, ...] = (
+    Board(
+        name="neurons",
+        title="Neuron models",
+        question="Which neuron model, under the same training, network and budget?",
+        axis="neuron",
+        columns=(_ERROR, _STEP, _INFERENCE, _RATIO, _PEAK, _SAVED, _SPIKES, _ENERGY),
+        rank_by=_ERROR.key,
+        fixed={"method": ("bptt",), "backend": ("eager",)},
+    ),
+    Board(
+        name="methods",
+        title="Training methods",
+        question="Which training method, with the same neuron, on the same task and budget?",
+        axis="method",
+        columns=(_ERROR, _STEP, _RATIO, _GROWTH, _PEAK, _SAVED, _SLOPE, _SPIKES, _ENERGY),
+        rank_by=_ERROR.key,
+        fixed={"backend": ("eager",)},
+        varies=("topology",),
+    ),
+    Board(
+        name="backends",
+        title="Backends",
+        question="How fast is the same neuron under each way of executing it?",
+        axis="backend",
+        columns=(_STEP, _INFERENCE, _SPEED, _RATIO, _PEAK, _SAVED),
+        rank_by=_STEP.key,
+        fixed={"method": ("bptt",)},
+    ),
+    Board(
+        name="tasks",
+        title="Tasks",
+        question="How hard is each task for the same neuron, training and network?",
+        axis="task",
+        columns=(_ERROR, _STEP, _PEAK, _SPIKES, _ENERGY),
+        rank_by=_ERROR.key,
+        fixed={"backend": ("eager",)},
+    ),
+)
+
+COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype", "budget")
+"""Axes of a cell that must be equal within a table, but for the board's own. Seeds are repetitions; threads belong to
+the suite (timing takes all cores) and are shown with the figure."""
+
+
+def find_board(name: str) -> Board:
+    """Return the board `name`; an unknown one is an error that suggests the nearest."""
+    for board in BOARDS:
+        if board.name == name:
+            return board
+    raise UserError(unknown_message("board", name, [board.name for board in BOARDS]))

@@ -1,0 +1,92 @@
+"""``spikeboard list``: what there is. Reads cards only, so that it answers at once and without torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+KINDS = ("neurons", "methods", "topologies", "tasks", "suites", "backends", "presets", "boards")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("list")(list_rows)
+
+
+def list_rows(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help=", ".join(KINDS) + ". [default: all]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Show neurons, training methods, topologies, tasks, suites, backends, presets and boards."""
+    from reference_impls.names import check_name
+
+    kinds = KINDS if kind is None else (check_name("kind to list", kind, KINDS),)
+    found = {name: list(_entries(name)) for name in kinds}
+    if as_json:
+        data = {
+            name: [dict(zip(("name", "title", "note"), entry, strict=True)) for entry in rows]
+            for name, rows in found.items()
+        }
+        typer.echo(json.dumps(data, indent=1))
+        return
+    _print(found)
+
+
+def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
+    """Yield (name, title, note) of every row of a kind."""
+    from harness.boards import BOARDS
+    from harness.cards import load_rows
+    from harness.presets import PRESETS
+    from reference_impls import backends
+
+    if kind == "backends":
+        return ((name, "", "") for name in backends.names())
+    if kind == "presets":
+        return ((preset.name, preset.summary, f"budget {preset.budget}") for preset in PRESETS.values())
+    if kind == "boards":
+        return ((board.name, board.title, board.question) for board in BOARDS)
+    rows = getattr(load_rows(), kind)
+    return ((row.name, row.title, _note(kind, row)) for row in rows.values())
+
+
+def _note(kind: str, row: object) -> str:
+    able = getattr(row, "capabilities", None)
+    card = getattr(row, "card", None)
+    if kind == "neurons":
+        learned = ", ".join(able.learnable)  # type: ignore[union-attr]
+        return able.parallel + (f"; learns {learned}" if learned else "")  # type: ignore[union-attr]
+    if kind == "methods":
+        return f"{' and '.join(able.structures)} networks; memory {able.memory_in_T}"  # type: ignore[union-attr]
+    if kind == "tasks":
+        return f"T = {card.T}, {card.classes} classes, data {card.data}"  # type: ignore[union-attr]
+    if kind == "suites":
+        return ", ".join(card.metrics)  # type: ignore[union-attr]
+    return ""
+
+
+def _print(found: dict[str, list[tuple[str, str, str]]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from harness.cards import load_rows
+
+    console = Console()
+    for kind, entries in found.items():
+        table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False)
+        table.add_column(style="cyan", no_wrap=True)
+        table.add_column()
+        table.add_column(style="dim")
+        for entry in entries:
+            table.add_row(*entry)
+        console.print(table)
+        console.print()
+    problems = load_rows().problems
+    if problems:
+        console.print("[bold red]cards that cannot be used[/]")
+        for problem in problems:
+            console.print(f"  {problem}", style="red", markup=False)

@@ -1,0 +1,171 @@
+"""``spikeboard table``, ``show``, ``figure``, ``report`` and ``publish``: what was measured, as text and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli._options import MachineName, Stores
+
+if TYPE_CHECKING:
+    from harness.tables import Table
+
+__all__ = ["print_tables", "register"]
+
+FULL_WIDTH = 200
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to `app`."""
+    app.command("table")(table)
+    app.command("show")(show)
+    app.command("figure")(figure)
+    app.command("report")(report)
+    app.command("publish")(publish)
+
+
+def table(
+    board: Annotated[str | None, typer.Option(help="neurons, methods, backends or tasks. [default: all]")] = None,
+    task: Annotated[str | None, typer.Option(help="Only tables of this task.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Only tables of this training budget.")] = None,
+    machine: MachineName = None,
+    output_format: Annotated[
+        str | None, typer.Option("--format", help="md, latex, csv or html. [default: for the terminal]")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Tables with a single row as well.")] = False,
+    store: Stores = None,
+) -> None:
+    """Print the ranked tables."""
+    from harness.report.formats import to_text
+    from harness.tables import worth_comparing
+
+    tables = _tables(store, board, {"task": task, "budget": budget}, machine)
+    tables = tables if every else worth_comparing(tables)
+    if output_format is None:
+        print_tables(tables)
+    else:
+        typer.echo(to_text(tables, output_format), nl=False)
+
+
+def show(
+    cell: Annotated[str, typer.Argument(help="Id of a cell, or the beginning of one.")],
+    store: Stores = None,
+) -> None:
+    """Show everything that is recorded of a cell: figures, provenance, the end of its output."""
+    from harness.errors import UserError
+    from harness.paths import readable_stores
+    from harness.store import read_stores
+
+    records = [record for record in read_stores(readable_stores(store)).records if record.cell_id.startswith(cell)]
+    if not records:
+        raise UserError(f"no record of a cell {cell!r}", "spikeboard table and the pages show the ids of cells")
+    for record in records:
+        typer.echo(record.model_dump_json(indent=1))
+
+
+def figure(
+    out: Annotated[Path, typer.Argument(help="File to write: .pdf, .svg or .png.")],
+    board: Annotated[str, typer.Option(help="neurons or methods.")] = "neurons",
+    task: Annotated[str, typer.Option(help="Task of the table.")] = "digits",
+    budget: Annotated[str | None, typer.Option(help="Training budget of the table.")] = None,
+    against: Annotated[str, typer.Option(help="Cost to draw the error against.")] = "throughput.train_step_seconds",
+    machine: MachineName = None,
+    store: Stores = None,
+) -> None:
+    """Draw test error against a cost, with intervals and frontier, for a paper."""
+    from harness.report.figures import draw_pareto, pareto_plot
+
+    fullest = _tables(store, board, {"task": task, "budget": budget}, machine)[0]
+    plot = pareto_plot(fullest, against)
+    draw_pareto(plot, out)
+    typer.echo(f"{out}: {fullest.group.label} ({fullest.group.machine}). {plot.caption}")
+
+
+def report(
+    out: Annotated[Path | None, typer.Option(help="Folder of the pages. [default: reports/site]")] = None,
+    store: Stores = None,
+) -> None:
+    """Write the leaderboard's pages: static, without a server or a network."""
+    from harness.paths import SITE, readable_stores
+    from harness.report.site import build_site
+
+    index = build_site(readable_stores(store), out or SITE)
+    typer.echo(f"leaderboard: {index}")
+
+
+def publish(
+    source: Annotated[Path | None, typer.Option("--from", help="Store to copy from. [default: reports/runs]")] = None,
+    to: Annotated[Path | None, typer.Option(help="Store to copy to. [default: reports/data]")] = None,
+    preset_budget: Annotated[str | None, typer.Option("--budget", help="Only records of this budget.")] = None,
+) -> None:
+    """Copy one's own successful records to the store that is committed."""
+    from harness.cell import NOT_APPLICABLE
+    from harness.paths import PUBLISHED, RUNS
+    from harness.store import Store
+
+    contents = Store(source or RUNS).read()
+    target = Store(to or PUBLISHED)
+    wanted = [
+        record
+        for record in contents.records
+        if preset_budget is None or record.cell.budget in (preset_budget, NOT_APPLICABLE)
+    ]
+    for record in wanted:
+        target.write(record)
+    typer.echo(f"{len(wanted)} records copied to {target.root}")
+
+
+def print_tables(tables: Sequence[Table]) -> None:
+    """Print tables for a terminal; a pipe gets them at their full width."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    from harness.report.formats import readable
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=FULL_WIDTH)
+    for item in tables:
+        measured = [row for row in item.rows if row.values]
+        frame = readable(replace(item, rows=tuple(measured)))
+        console.print(f"{item.board.title}: {item.group.label}", style="bold")
+        shown = RichTable(box=None, pad_edge=False)
+        for column in frame.columns:
+            left = column in ("#", item.board.axis, "verified")
+            shown.add_column(column.replace("[", r"\["), justify="left" if left else "right", no_wrap=left)
+        for line in frame.itertuples(index=False):
+            shown.add_row(*line)
+        console.print(shown)
+        blank = len(item.rows) - len(measured)
+        note = f"; {blank} rows without a figure (impossible or failed) are not shown" if blank else ""
+        console.print(f"{item.group.machine}; ranks tie where 95 % intervals overlap{note}", style="dim")
+        console.print()
+
+
+def _tables(
+    store: list[Path] | None, board: str | None, axes: dict[str, str | None], machine: str | None
+) -> list[Table]:
+    from harness.boards import find_board
+    from harness.cards import load_rows
+    from harness.errors import UserError
+    from harness.paths import readable_stores
+    from harness.store import read_stores
+    from harness.tables import build_tables
+
+    chosen = None if board is None else find_board(board)
+    contents = read_stores(readable_stores(store))
+    for problem in contents.problems:
+        typer.secho(f"skipped {problem}", fg="yellow", err=True)
+    tables = [
+        item
+        for item in build_tables(contents.records, load_rows(), chosen)
+        if machine in (None, item.group.machine)
+        and all(value is None or dict(item.group.axes).get(axis, value) == value for axis, value in axes.items())
+    ]
+    if not tables:
+        raise UserError("no records to make a table of", "measure something first: spikeboard run --preset smoke")
+    return tables

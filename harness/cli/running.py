@@ -1,0 +1,193 @@
+"""``spikeboard run``: plan, measure with a live display, store, and show the tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli._options import DataRoot
+
+if TYPE_CHECKING:
+    from harness.cards import Rows
+    from harness.execute.job import Job, Summary
+    from harness.plan import Plan
+    from harness.store import Store
+
+__all__ = ["register"]
+
+Patterns = list[str] | None
+GIBIBYTE = 2**30
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("run")(run)
+
+
+def run(
+    preset: Annotated[
+        str | None, typer.Option(help="smoke, quick or standard. [default: quick; with --budget: every combination]")
+    ] = None,
+    suite: Annotated[Patterns, typer.Option(help="Only these suites (patterns; may be repeated).")] = None,
+    task: Annotated[Patterns, typer.Option(help="Only these tasks.")] = None,
+    neuron: Annotated[Patterns, typer.Option(help="Only these neurons.")] = None,
+    method: Annotated[Patterns, typer.Option(help="Only these training methods.")] = None,
+    topology: Annotated[Patterns, typer.Option(help="Only these topologies.")] = None,
+    backend: Annotated[Patterns, typer.Option(help="Only these backends.")] = None,
+    dtype: Annotated[Patterns, typer.Option(help="Only these number formats.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="These seeds instead of the preset's.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Training budget instead of the preset's.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    store: Annotated[Path | None, typer.Option(help="Where records go. [default: reports/runs]")] = None,
+    data_root: DataRoot = None,
+    slots: Annotated[int | None, typer.Option(help="Cells side by side. [default: physical cores]")] = None,
+    memory_gib: Annotated[
+        float | None, typer.Option(help="Memory a cell may take. [default: 80 % of the machine]")
+    ] = None,
+    timeout_factor: Annotated[float, typer.Option(help="Multiplies every suite's time limit.")] = 1.0,
+    again: Annotated[bool, typer.Option("--again", help="Measure what is done already once more.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be run, and how long it would take.")
+    ] = False,
+) -> None:
+    """Measure what has not been measured yet.
+
+    Every cell runs in a process of its own, within hard limits of time and memory; a failure is a record with its
+    reason, and the rest goes on. Ctrl-C leaves a store from which the same command resumes.
+    """
+    from harness.cards import load_rows
+    from harness.data import data_root as resolve
+    from harness.data import data_set
+    from harness.errors import UserError
+    from harness.machine import this_machine
+    from harness.paths import RUNS, SCRATCH
+    from harness.plan import Filters, make_plan
+    from harness.presets import find_preset
+    from harness.store import Store
+    from reference_impls.names import check_name
+
+    rows, machine, target = load_rows(), this_machine(), Store(store or RUNS)
+    check_name("device", device, ("cpu", "cuda"))
+    if device == "cuda" and machine.gpu is None:
+        raise UserError("no CUDA device on this machine", "leave out --device cuda")
+    root = resolve(data_root)
+    name = preset or (None if budget else "quick")
+    plan = make_plan(
+        rows,
+        target,
+        machine.name,
+        preset=None if name is None else find_preset(name),
+        budget=budget,
+        filters=Filters(
+            suite=tuple(suite or ()),
+            task=tuple(task or ()),
+            neuron=tuple(neuron or ()),
+            method=tuple(method or ()),
+            topology=tuple(topology or ()),
+            backend=tuple(backend or ()),
+            dtype=tuple(dtype or ()),
+            seed=tuple(seed or ()),
+        ),
+        device=device,
+        cores=machine.physical_cores,
+        data_present=lambda data: data_set(data).find(root).present,
+        again=again,
+    )
+    _describe(plan, machine.name, slots or machine.physical_cores)
+    if dry_run:
+        _list_cells(plan)
+        return
+    limit = int((memory_gib * GIBIBYTE) if memory_gib else 0.8 * machine.memory_bytes)
+    jobs = _jobs(plan, rows, limit, timeout_factor)
+    summary = _measure(plan, jobs, rows, target, root, SCRATCH, slots)
+    _conclude(summary, plan, target, rows)
+
+
+def _jobs(plan: Plan, rows: Rows, memory_bytes: int, timeout_factor: float) -> list[Job]:
+    from harness.execute.job import Job
+
+    return [
+        Job(
+            cell=planned.cell,
+            code_hash=planned.code_hash,
+            exclusive=rows.suite(planned.cell.suite).exclusive,
+            timeout_seconds=rows.suite(planned.cell.suite).timeout_seconds * timeout_factor,
+            memory_bytes=memory_bytes,
+            expected_seconds=planned.estimated_seconds,
+        )
+        for planned in plan.todo
+    ]
+
+
+def _measure(
+    plan: Plan, jobs: list[Job], rows: Rows, store: Store, data_root: Path, scratch: Path, slots: int | None
+) -> Summary:
+    """Record what is impossible, run the rest."""
+    from harness.execute.display import Display
+    from harness.execute.job import Summary
+    from harness.execute.pool import LocalPool
+    from harness.execute.records import Recorder
+
+    if plan.unsupported:
+        recorder = Recorder(rows)
+        for cell, code, reason in plan.unsupported:
+            store.write(recorder.unsupported(cell, code, reason))
+    if not jobs:
+        return Summary({})
+    with LocalPool(store, data_root, scratch, slots=slots, rows=rows) as pool, Display(jobs) as display:
+        return pool.run(jobs, display)
+
+
+def _describe(plan: Plan, machine: str, slots: int) -> None:
+    from harness.data import data_set
+    from harness.report.units import pretty
+
+    typer.echo(f"machine {machine}")
+    parts = [f"{len(plan.todo)} cells to measure", f"{len(plan.done)} done already"]
+    if plan.unsupported:
+        parts.append(f"{len(plan.unsupported)} combinations impossible")
+    typer.echo(", ".join(parts) + (f"; about {pretty(_wall_seconds(plan, slots), 'seconds')}" if plan.todo else ""))
+    for name, count in plan.missing.items():
+        typer.secho(f"{count} cells wait for the data set {name!r}. {data_set(name).how_to_get}", fg="yellow")
+
+
+def _wall_seconds(plan: Plan, slots: int) -> float:
+    """Cells that have the machine to themselves one after another, the others `slots` at a time."""
+    alone = sum(planned.estimated_seconds for planned in plan.todo if planned.cell.threads > 1 or slots == 1)
+    return alone + (plan.estimated_seconds - alone) / slots
+
+
+def _list_cells(plan: Plan) -> None:
+    for planned in plan.todo:
+        cell = planned.cell
+        typer.echo(f"{cell.id}  {planned.estimated_seconds:7.1f} s  {cell.suite:<12} {cell.task:<14} {cell.label}")
+    for cell, _, reason in plan.unsupported:
+        typer.secho(f"{cell.id}  impossible  {cell.suite:<12} {cell.task:<14} {cell.label}: {reason}", dim=True)
+
+
+def _conclude(summary: Summary, plan: Plan, store: Store, rows: Rows) -> None:
+    """Say how it went and print the tables; exit 130 after Ctrl-C, 1 if a cell failed for a reason of its own."""
+    from harness.cli.reporting import print_tables
+    from harness.record import DONE
+    from harness.tables import build_tables, worth_comparing
+
+    contents = store.read()
+    for problem in contents.problems:
+        typer.secho(f"skipped {problem}", fg="yellow", err=True)
+    touched = {(cell.task, cell.budget) for cell in (*(planned.cell for planned in plan.todo), *plan.done)}
+    concerned = [record for record in contents.records if (record.cell.task, record.cell.budget) in touched]
+    print_tables(worth_comparing(build_tables(concerned, rows)))
+    if summary.counts:
+        typer.echo("this run: " + ", ".join(f"{count} {status}" for status, count in summary.counts.items()))
+    if summary.interrupted:
+        typer.secho(
+            f"interrupted; {summary.not_started} cells were not started. The same command goes on from here.",
+            fg="yellow",
+        )
+        raise typer.Exit(130)
+    failed = sum(count for status, count in summary.counts.items() if status not in DONE)
+    if failed:
+        typer.secho(f"{failed} cells failed; their records say why (spikeboard show ID, or the pages)", fg="red")
+        raise typer.Exit(1)

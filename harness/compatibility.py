@@ -1,0 +1,70 @@
+"""Which combinations make sense: an impossible one is a stated blank, with a sentence, at no cost.
+
+Everything is derived from the capabilities on the cards, so a new implementation is covered by being described. Must
+not import an implementation.
+"""
+
+from __future__ import annotations
+
+from harness.cards import Row, Rows
+from harness.cell import NOT_APPLICABLE, Cell
+from reference_impls.card import NeuronCapabilities, TopologyCapabilities, TrainingCapabilities
+
+__all__ = ["why_unsupported"]
+
+
+def why_unsupported(cell: Cell, rows: Rows) -> str | None:
+    """Return a sentence that says why `cell` cannot be run, or None if it can."""
+    neuron = rows.neurons.get(cell.neuron)
+    method = rows.methods.get(cell.method)
+    topology = rows.topologies.get(cell.topology)
+    reasons = (
+        topology and cell.task != NOT_APPLICABLE and _task_network(cell.task, topology, rows),
+        method and topology and _method_topology(method, topology),
+        neuron and topology and _neuron_topology(neuron, topology),
+        neuron and method and _neuron_method(neuron, method),
+    )
+    return next((reason for reason in reasons if reason), None)
+
+
+def _task_network(task: str, topology: Row, rows: Rows) -> str | None:
+    card = rows.task(task)
+    needs: TopologyCapabilities = topology.capabilities
+    if len(card.sample_shape) not in needs.sample_dims:
+        dims = " or ".join(map(str, needs.sample_dims))
+        return (
+            f"{topology.name} takes samples of {dims} dimensions; one step of {task} has {len(card.sample_shape)} "
+            f"(shape {card.sample_shape})."
+        )
+    if topology.name not in card.networks:
+        return f"{task} defines no {topology.name} network (it has {', '.join(card.networks)})."
+    return None
+
+
+def _method_topology(method: Row, topology: Row) -> str | None:
+    trains: TrainingCapabilities = method.capabilities
+    structure = topology.capabilities.structure
+    if structure in trains.structures:
+        return None
+    return f"{method.name} trains {' and '.join(trains.structures)} networks; {topology.name} is a {structure} network."
+
+
+def _neuron_topology(neuron: Row, topology: Row) -> str | None:
+    able: NeuronCapabilities = neuron.capabilities
+    if topology.capabilities.structure != "feedback" or able.parallel == "sequential":
+        return None
+    return (
+        f"{topology.name} needs a neuron's spikes step by step; {neuron.name} computes the whole sequence at once "
+        f"({able.parallel})."
+    )
+
+
+def _neuron_method(neuron: Row, method: Row) -> str | None:
+    wanted: TrainingCapabilities = method.capabilities
+    for capability, values in wanted.neuron.items():
+        has = getattr(neuron.capabilities, capability)
+        if has not in values:
+            return (
+                f"{method.name} needs a neuron whose {capability} is {' or '.join(values)}; {neuron.name}'s is {has}."
+            )
+    return None

@@ -1,0 +1,71 @@
+"""The data sets that tasks use: which there are, which are present, how to get them, whether they are intact.
+
+The command line calls the functions here and prints what they return; tasks call the readers in the modules below.
+Must not import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.data._base import DataFile, DataSet, Presence, Progress, Verdict, data_root
+from harness.data.digits import DIGITS
+from harness.data.mnist import MNIST
+from harness.data.nmnist import NMNIST, NMNIST_1100
+from reference_impls.names import check_name
+
+__all__ = [
+    "DATA_SETS",
+    "DataFile",
+    "DataSet",
+    "Presence",
+    "Progress",
+    "Verdict",
+    "data_root",
+    "data_set",
+    "fetch",
+    "presences",
+    "verify",
+]
+
+DATA_SETS: Mapping[str, DataSet] = {known.name: known for known in (DIGITS, MNIST, NMNIST, NMNIST_1100)}
+
+
+def data_set(name: str) -> DataSet:
+    """Return the data set called `name`.
+
+    Raises
+    ------
+    reference_impls.names.UnknownNameError
+        If there is none; the message suggests the nearest.
+    """
+    return DATA_SETS[check_name("data set", name, DATA_SETS)]
+
+
+def presences(root: Path) -> tuple[Presence, ...]:
+    """Return for every data set whether it is below `root`."""
+    return tuple(known.find(root) for known in DATA_SETS.values())
+
+
+def fetch(name: str, root: Path, progress: Progress) -> Presence:
+    """Download the data set `name` into `root`, unless it is there already.
+
+    Raises
+    ------
+    harness.errors.UserError
+        If it cannot be had; the hint says how to get it by hand.
+    """
+    return data_set(name).fetch(root, progress)
+
+
+def verify(root: Path, name: str | None = None) -> dict[str, tuple[Verdict, ...]]:
+    """Check the data set `name` (None: every one that is present) and return what was found, by data set.
+
+    Raises
+    ------
+    harness.errors.UserError
+        If `name` is given and that set is not there.
+    """
+    chosen = [data_set(name)] if name else [known for known in DATA_SETS.values() if known.find(root).present]
+    return {known.name: known.verify(root) for known in chosen}

@@ -1,0 +1,77 @@
+"""What the end of a process means, for a cell that could not say so itself.
+
+Pure: exit codes and limits in, outcomes out, each with a reason of one plain sentence. Must not know how the
+process was started or watched.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+
+from harness.execute.messages import Outcome
+
+__all__ = ["died", "gibibytes", "interrupted", "not_started", "orphaned", "over_memory", "timed_out"]
+
+NO_MEMORY = ("std::bad_alloc", "Cannot allocate memory", "MemoryError")
+"""What C++ and Python runtimes print last when they abort for want of memory."""
+
+
+def timed_out(limit_seconds: float) -> Outcome:
+    """Return the outcome of a cell that was killed at its time limit."""
+    return Outcome(status="timeout", reason=f"The cell was still running after its limit of {limit_seconds:g} s.")
+
+
+def over_memory(used_bytes: int, limit_bytes: int) -> Outcome:
+    """Return the outcome of a cell that was killed because its processes held too much memory."""
+    return Outcome(
+        status="oom",
+        reason=f"The cell held {gibibytes(used_bytes)} of memory; its limit is {gibibytes(limit_bytes)}.",
+    )
+
+
+def interrupted() -> Outcome:
+    """Return the outcome of a cell that was running when the user stopped the run."""
+    return Outcome(status="interrupted", reason="The run was interrupted while the cell was running.")
+
+
+def orphaned() -> Outcome:
+    """Return the outcome of a cell whose fork server died."""
+    return Outcome(status="crashed", reason="The fork server that the cell came from died.")
+
+
+def not_started(error: Exception) -> Outcome:
+    """Return the outcome of a cell for which no process could be made."""
+    return Outcome(status="crashed", reason=f"No process could be started for the cell: {error!r}.")
+
+
+def died(exit_code: int, tail: Sequence[str]) -> Outcome:
+    """Return the outcome of a process that ended without giving one.
+
+    Parameters
+    ----------
+    exit_code : as of :mod:`multiprocessing`: negative for a signal.
+    tail : last lines that it printed.
+    """
+    if exit_code == -signal.SIGABRT and any(mark in line for line in tail[-5:] for mark in NO_MEMORY):
+        return Outcome(status="oom", reason="The process aborted because it could not allocate memory.")
+    if exit_code >= 0:
+        reason = f"The process ended with exit code {exit_code} before it gave a result."
+    else:
+        reason = f"The process was killed by {_signal_name(-exit_code)}"
+        # Nobody here sends a signal without having said why.
+        reason += ", as the system does when memory runs out." if exit_code == -signal.SIGKILL else "."
+    return Outcome(status="crashed", reason=reason)
+
+
+def gibibytes(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    return f"{count / 2**30:.2f} GiB"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    return f"{name} ({signal.strsignal(number)})"

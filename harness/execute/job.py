@@ -1,0 +1,55 @@
+"""What every executor is given and gives back: jobs, a listener, a summary.
+
+Must not know how or where a job is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.cell import Cell
+from harness.record import Record, Status
+
+__all__ = ["Job", "Listener", "Summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A cell to run, and within which limits."""
+
+    cell: Cell
+    code_hash: str
+    exclusive: bool
+    """Whether nothing else may run meanwhile, because it measures time or memory."""
+    timeout_seconds: float
+    """Hard: the process group is killed."""
+    memory_bytes: int
+    """Host memory that the cell's processes may hold, the imported libraries (some 0.3 GiB) included."""
+    expected_seconds: float = 1.0
+    """Guess, for the display's time left."""
+
+
+class Listener:
+    """Told what happens, in the thread of the executor; a subclass overrides what it cares for."""
+
+    def started(self, job: Job) -> None:
+        """`job` has its process."""
+
+    def progressed(self, job: Job, fraction: float, note: str) -> None:
+        """`job` has come so far (0 to 1) and does what `note` says."""
+
+    def finished(self, job: Job, record: Record) -> None:
+        """`job` has ended and its record is in the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run went."""
+
+    counts: Mapping[Status, int]
+    """Records written, by status."""
+    not_started: int = 0
+    """Jobs that were still waiting when the run was interrupted."""
+    interrupted: bool = False
+    """Whether Ctrl-C ended the run; the same command resumes it."""

@@ -1,0 +1,201 @@
+"""Runs jobs on this machine: each in a forked process, side by side where that disturbs no measurement.
+
+Every cell that ends, however it ends, is a record in the store before the next one starts. Must not import torch:
+the pool's own process stays light, and what it forks comes from the fork server.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from multiprocessing.connection import wait
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from harness.cards import Rows, load_rows
+from harness.execute import endings, forkserver
+from harness.execute.job import Job, Listener, Summary
+from harness.execute.messages import Outcome, Request
+from harness.execute.process import CellProcess
+from harness.execute.records import Recorder, Run
+from harness.machine import this_machine
+from harness.record import Status
+from harness.store import Store
+
+__all__ = ["LocalPool", "may_start"]
+
+WATCH_SECONDS = 0.25
+"""How often limits are looked at; also how long a Ctrl-C may go unnoticed."""
+
+
+class LocalPool:
+    """A pool of processes on this machine; use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    store : takes a record of every job.
+    data_root : folder of data sets; None: the default places.
+    scratch : folder that outlives the cells, for what later ones may use again.
+    slots : CPU threads that shared jobs may use together; None: one for each physical core.
+    rows : what the jobs' names stand for; None: all cards that are found. A suite can be tried by adding its row.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        data_root: Path | None = None,
+        scratch: Path | None = None,
+        slots: int | None = None,
+        rows: Rows | None = None,
+    ) -> None:
+        self.store = store
+        self.recorder = Recorder(rows or load_rows())
+        self._data_root = data_root
+        self._scratch = scratch
+        self._slots = slots or this_machine().physical_cores
+
+    def __enter__(self) -> Self:
+        forkserver.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        forkserver.stop()
+
+    def run(self, jobs: Iterable[Job], listener: Listener | None = None) -> Summary:
+        """Run `jobs` in their order and return how many ended in which way.
+
+        A first Ctrl-C kills what is running, records it as interrupted and returns; a second one raises at once.
+
+        Raises
+        ------
+        UserError
+            If the fork server cannot start.
+        """
+        with _Interrupt() as interrupt:
+            waiting = deque(jobs)
+            if waiting:
+                forkserver.wait_until_ready()
+            return _Session(self, waiting, listener or Listener(), interrupt).run()
+
+    def start(self, job: Job) -> CellProcess:
+        """Start the process of `job`."""
+        request = Request(job.cell, self.recorder.rows, self._data_root, self._scratch, job.memory_bytes)
+        return CellProcess(job, request)
+
+    def has_room(self, job: Job, running: Sequence[Job]) -> bool:
+        """Whether `job` may start beside those that are running."""
+        return may_start(job, running, self._slots)
+
+
+def may_start(job: Job, running: Sequence[Job], slots: int) -> bool:
+    """Whether `job` may start: alone if it is exclusive, else while there are slots for its threads.
+
+    A job never overtakes another, so an exclusive one is not starved by those behind it.
+    """
+    if not running:
+        return True
+    if job.exclusive or any(other.exclusive for other in running):
+        return False
+    return sum(other.cell.threads for other in running) + job.cell.threads <= slots
+
+
+class _Session:
+    """One call of `LocalPool.run`: what waits, what runs, what has been counted."""
+
+    def __init__(self, pool: LocalPool, waiting: deque[Job], listener: Listener, interrupt: _Interrupt) -> None:
+        self._pool = pool
+        self._waiting = waiting
+        self._listener = listener
+        self._interrupt = interrupt
+        self._running: list[CellProcess] = []
+        self._counts: Counter[Status] = Counter()
+        self._next_watch = 0.0
+
+    def run(self) -> Summary:
+        try:
+            while self._running or (self._waiting and not self._interrupt.asked):
+                if self._interrupt.asked:
+                    for cell in self._running:
+                        cell.kill(endings.interrupted())
+                else:
+                    self._start_what_may()
+                self._take_in()
+                self._watch()
+                self._settle()
+        finally:
+            for cell in self._running:
+                cell.kill(endings.interrupted())
+                cell.close()
+        return Summary(dict(self._counts), len(self._waiting), self._interrupt.asked)
+
+    def _start_what_may(self) -> None:
+        while self._waiting and self._pool.has_room(self._waiting[0], [cell.job for cell in self._running]):
+            job = self._waiting.popleft()
+            try:
+                cell = self._pool.start(job)
+            except (OSError, EOFError) as error:
+                self._record(job, endings.not_started(error), Run(datetime.now(UTC), 0.0))
+                continue
+            self._running.append(cell)
+            self._listener.started(job)
+
+    def _take_in(self) -> None:
+        """Wait until something happens, and read what the cells say and print."""
+        now = time.monotonic()
+        next_event = min([self._next_watch, *(cell.deadline for cell in self._running)])
+        wait([source for cell in self._running for source in cell.sources()], max(0.0, next_event - now))
+        for cell in self._running:
+            for progress in cell.read():
+                self._listener.progressed(cell.job, progress.fraction, progress.note)
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        if now >= min([self._next_watch, *(cell.deadline for cell in self._running)]):
+            self._next_watch = now + WATCH_SECONDS
+            for cell in self._running:
+                cell.enforce_limits()
+
+    def _settle(self) -> None:
+        """Turn cells whose process is gone into records."""
+        for cell in [cell for cell in self._running if cell.has_ended]:
+            self._running.remove(cell)
+            self._record(cell.job, *cell.close())
+
+    def _record(self, job: Job, outcome: Outcome, run: Run, output_tail: tuple[str, ...] = ()) -> None:
+        record = self._pool.recorder.record(job.cell, job.code_hash, outcome, run, output_tail)
+        self._pool.store.write(record)
+        self._counts[record.status] += 1
+        self._listener.finished(job, record)
+
+
+class _Interrupt:
+    """Turns the first Ctrl-C inside a ``with`` block into a flag, so that it cannot break the writing of a record."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> Self:
+        self._before = signal.getsignal(signal.SIGINT)
+        # Only the main thread may; and a shell's background job shall go on ignoring it.
+        self._active = threading.current_thread() is threading.main_thread() and self._before is not signal.SIG_IGN
+        if self._active:
+            signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._active:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _ask(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True

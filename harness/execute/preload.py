@@ -1,0 +1,27 @@
+"""What the fork server imports, so that no cell has to: torch, scipy, the worker, the harness's suites and tasks.
+
+Implementations stay out: their code runs for the first time in their own cell. The cards are read here once, so all
+cells of a pool see the implementations of the moment it was started. Nothing imported here may touch CUDA.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+
+import scipy.stats  # noqa: F401 - intervals: a second
+import torch._dynamo  # noqa: F401 - the first optimizer step imports it: another
+
+from harness.cards import load_rows
+from harness.execute import worker  # noqa: F401 - imported for those who are forked
+
+_rows = load_rows()
+for _row in (*_rows.suites.values(), *_rows.tasks.values()):
+    # A module that fails here fails again in its own cells, which say why.
+    with contextlib.suppress(Exception):
+        importlib.import_module(_row.module)
+
+# Objects that will not die need not be looked at by any child's collector, which would copy their pages.
+gc.collect()
+gc.freeze()

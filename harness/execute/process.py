@@ -1,0 +1,134 @@
+"""A cell in its own process, as the pool sees it: what it says, what it prints, its limits, and how it ended.
+
+Never waits for the process: everything is read as it arrives, and only so much at a time, so that a cell that prints
+for ever holds up nobody. Must not know of stores, records or other cells.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+
+import psutil
+
+from harness.execute import child, endings, forkserver, groups
+from harness.execute.job import Job
+from harness.execute.messages import MessageReader, Outcome, Progress, Request, Setting
+from harness.execute.records import Run
+from harness.execute.tail import Tail
+
+__all__ = ["CellProcess"]
+
+CHUNK_BYTES = 1 << 16
+"""What a pipe holds."""
+CHUNKS_AT_ONCE = 16
+LAST_WORDS_SECONDS = 5.0
+"""How long a process may go on after it has given its outcome, or after it was killed."""
+
+
+class CellProcess:
+    """Starts the cell of `job`; `OSError` or `EOFError` if the fork server dies meanwhile."""
+
+    def __init__(self, job: Job, request: Request) -> None:
+        self.job = job
+        self._tail = Tail()
+        self._reader = MessageReader()
+        self._setting: Setting | None = None
+        self._outcome: Outcome | None = None
+        """What the worker said."""
+        self._verdict: Outcome | None = None
+        """Why the process was killed, if it was."""
+        self._started_at, self._began = datetime.now(UTC), time.monotonic()
+        self.deadline = self._began + job.timeout_seconds
+        context = forkserver.context()
+        self._messages, messages = context.Pipe(duplex=False)
+        self._output, output = context.Pipe(duplex=False)
+        lifeline, self._lifeline = context.Pipe(duplex=False)
+        # Ends that a failed start leaves open are closed when they are collected.
+        self._process = forkserver.launch(child.main, (request, child.Ends(messages, output, lifeline)))
+        for end in (messages, output, lifeline):
+            end.close()
+        for end in (self._messages, self._output):
+            os.set_blocking(end.fileno(), False)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the cell, which is also that of its group."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone, or its fork server, or it could not be killed and is left behind."""
+        return not self._process.is_alive() or (self._verdict is not None and time.monotonic() >= self.deadline)
+
+    def sources(self) -> list[Connection | int]:
+        """Return what to wait for: it becomes readable when there is something to `read`, or the process ends."""
+        return [self._process.sentinel, *(end for end in (self._messages, self._output) if not end.closed)]
+
+    def read(self) -> list[Progress]:
+        """Take in what has arrived, and return the progress it tells of."""
+        self._tail.feed(_arrived(self._output))
+        progress = []
+        for message in self._reader.feed(_arrived(self._messages)):
+            match message:
+                case Progress():
+                    progress.append(message)
+                case Setting():
+                    self._setting = message
+                case Outcome():
+                    self._outcome = message
+                    self.deadline = min(self.deadline, time.monotonic() + LAST_WORDS_SECONDS)
+        return progress
+
+    def enforce_limits(self) -> None:
+        """Kill the cell if it is over its time or its memory."""
+        if self._verdict is not None:
+            return
+        if time.monotonic() >= self.deadline:
+            self.kill(endings.timed_out(self.job.timeout_seconds))
+            return
+        held = groups.held_bytes(self.pid, self.job.memory_bytes)
+        if held > self.job.memory_bytes:
+            self.kill(endings.over_memory(held, self.job.memory_bytes))
+
+    def kill(self, verdict: Outcome) -> None:
+        """Kill the cell and all it started; `verdict` is its outcome, unless it has already given one."""
+        if self._verdict is None:
+            self._verdict = verdict
+            self.deadline = time.monotonic() + LAST_WORDS_SECONDS
+        if not groups.kill(self.pid) and self._process.is_alive():
+            os.kill(self.pid, signal.SIGKILL)  # so young that it has no group yet
+
+    def close(self) -> tuple[Outcome, Run, tuple[str, ...]]:
+        """Clear away what is left of the cell; return its outcome, when and how it ran, and its last lines."""
+        duration_seconds = time.monotonic() - self._began
+        orphaned = not self._process.is_alive() and psutil.pid_exists(self.pid)
+        # What the cell has started goes with it.
+        groups.kill(self.pid)
+        self._process.join(LAST_WORDS_SECONDS)
+        self.read()
+        for end in (self._messages, self._output, self._lifeline):
+            end.close()
+        lines = self._tail.lines()
+        outcome = self._outcome or self._verdict
+        if outcome is None:
+            outcome = endings.orphaned() if orphaned else endings.died(self._process.exitcode or 0, lines)
+        return outcome, Run(self._started_at, duration_seconds, self._setting), lines
+
+
+def _arrived(end: Connection) -> bytes:
+    """Read what is there, up to a limit, without waiting; closes the pipe at its end."""
+    chunks: list[bytes] = []
+    while not end.closed and len(chunks) < CHUNKS_AT_ONCE:
+        try:
+            chunk = os.read(end.fileno(), CHUNK_BYTES)
+        except BlockingIOError:
+            break
+        if not chunk:
+            end.close()
+        chunks.append(chunk)
+    return b"".join(chunks)

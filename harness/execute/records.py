@@ -1,0 +1,81 @@
+"""Makes records of outcomes, whoever ran the cells, and of cells that cannot be run at all.
+
+The one place where an outcome meets its provenance. Must not know how a cell was run, or where its record goes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from harness import provenance
+from harness.cards import Rows
+from harness.cell import NOT_APPLICABLE, Cell
+from harness.execute.messages import Outcome, Setting
+from harness.provenance import Origin, this_origin
+from harness.record import Provenance, Record
+
+__all__ = ["Recorder", "Run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """When and under which rules a cell ran."""
+
+    started_at: datetime
+    duration_seconds: float
+    """Start of the process included."""
+    setting: Setting | None = None
+    """None if the process died before its worker began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Makes records from the rows that the plan was made from."""
+
+    rows: Rows
+    origin: Origin = field(default_factory=this_origin)
+
+    def record(
+        self, cell: Cell, code_hash: str, outcome: Outcome, run: Run, output_tail: tuple[str, ...] = ()
+    ) -> Record:
+        """Return the record of `cell`, measured with the code of `code_hash`.
+
+        `output_tail` is what the cell printed last; it is kept for failures.
+        """
+        failed = outcome.status not in ("ok", "unsupported")
+        return Record(
+            cell=cell,
+            cell_id=cell.id,
+            status=outcome.status,
+            metrics=outcome.metrics,
+            series=outcome.series,
+            details=outcome.details,
+            reason=outcome.reason,
+            output_tail=output_tail if failed else (),
+            provenance=self._provenance(cell, code_hash, outcome, run),
+        )
+
+    def unsupported(self, cell: Cell, code_hash: str, reason: str) -> Record:
+        """Return the record of a cell that the plan knows to be impossible; `reason` is one sentence."""
+        outcome = Outcome(status="unsupported", reason=reason)
+        return self.record(cell, code_hash, outcome, Run(datetime.now(UTC), 0.0))
+
+    def _provenance(self, cell: Cell, code_hash: str, outcome: Outcome, run: Run) -> Provenance:
+        return Provenance(
+            spikeboard=self.origin.spikeboard,
+            commit=self.origin.commit,
+            dirty=self.origin.dirty,
+            code_hash=code_hash,
+            suite_version=self.rows.suite(cell.suite).version,
+            task_version=None if cell.task == NOT_APPLICABLE else self.rows.task(cell.task).version,
+            clock_version=run.setting and run.setting.clock_version,
+            packages=self.origin.packages,
+            machine=self.origin.machine,
+            threads=cell.threads,
+            allocator=run.setting and run.setting.allocator,
+            clocks=outcome.clocks,
+            command=provenance.command(cell),
+            started_at=run.started_at.isoformat(timespec="seconds"),
+            duration_seconds=run.duration_seconds,
+        )

@@ -1,0 +1,185 @@
+"""Runs one cell in the process it is called in, and says how it ended.
+
+Everything that decides a figure beside the suite itself happens here, the same for every cell: allocator, threads,
+seeds, determinism. Any executor can call `work`; it must not know which one did, or what becomes of the outcome.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import random
+import time
+import traceback
+from collections.abc import Callable, Mapping
+
+import numpy.random
+import torch
+
+from harness import provenance
+from harness.cell import Cell
+from harness.errors import UserError
+from harness.execute import allocator
+from harness.execute.isolation import lift_memory_limit
+from harness.execute.messages import Message, Outcome, Progress, Request, Setting, encoded
+from harness.measure.clock import CLOCK_VERSION
+from harness.record import Series
+from harness.suites._base import Answer, DivergedError, Figure, Suite, to_metrics
+from harness.workload import Workload
+from reference_impls.api import UnsupportedError
+from reference_impls.discovery import load_class
+
+__all__ = ["work"]
+
+Send = Callable[[Message], None]
+
+PROGRESS_INTERVAL_SECONDS = 0.1
+"""A suite may report after every batch; more than this would cost time that it may be measuring."""
+LONGEST_REASON = 400
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+NO_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "DefaultCPUAllocator",
+    "std::bad_alloc",
+    "CUDA error: out of memory",
+)
+"""What torch says in a plain RuntimeError when an allocation fails."""
+
+
+def work(request: Request, send: Send) -> Outcome:
+    """Run the cell of `request` and return how it ended; whatever it raises becomes an outcome too.
+
+    Parameters
+    ----------
+    request : the cell and where its names, data and scratch folder are.
+    send : takes the setting, before anything is measured, and then the progress.
+    """
+    send(Setting(clock_version=CLOCK_VERSION, allocator=allocator.pin()))
+    try:
+        outcome = _run(request, send)
+        encoded(outcome)  # what cannot be written is the suite's error, and named here
+    except Exception as error:
+        lift_memory_limit()
+        outcome = _outcome_of(error)
+        if outcome.status != "unsupported":
+            traceback.print_exception(error)
+    return outcome
+
+
+def _run(request: Request, send: Send) -> Outcome:
+    cell = request.cell
+    _prepare(cell)
+    card = request.rows.suite(cell.suite)
+    suite = load_class(request.rows.suites[cell.suite].module, Suite)(card)
+    workload = Workload(cell, request.rows, request.data_root, request.scratch, _throttled(send))
+    suite.validate(workload)
+    try:
+        answer, diverged = suite.run(workload), None
+    except DivergedError as error:
+        traceback.print_exception(error)
+        answer, diverged = error.answer or Answer({}), str(error)
+    clocks = provenance.clocks(_gpu_uuid(workload.device))
+    figures = {name: figure for name, figure in answer.figures.items() if _is_finite(figure)}
+    series = {name: _finite(curve) for name, curve in answer.series.items()}
+    if diverged is None:
+        diverged = _first_not_finite(answer, figures, series)
+    return Outcome(
+        status="ok" if diverged is None else "diverged",
+        reason=None if diverged is None else _sentence(diverged),
+        metrics=to_metrics(card, figures),
+        series=series,
+        details=answer.details,
+        clocks=clocks,
+    )
+
+
+def _prepare(cell: Cell) -> None:
+    """Set threads, seeds and determinism; nothing here costs time later."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(cell.threads)
+    torch.set_num_threads(cell.threads)
+    random.seed(cell.seed)
+    numpy.random.seed(cell.seed)
+    torch.manual_seed(cell.seed)
+    if torch.device(cell.device).type == "cpu":
+        # On a GPU it would choose slower kernels, and be another benchmark. The function of the same purpose,
+        # use_deterministic_algorithms, imports torch's compiler: two seconds.
+        torch.set_deterministic_debug_mode("warn")
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def _throttled(send: Send) -> Callable[[float, str], None]:
+    last = -math.inf
+
+    def progress(fraction: float, note: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PROGRESS_INTERVAL_SECONDS:
+            last = now
+            send(Progress(fraction=min(max(fraction, 0.0), 1.0), note=note))
+
+    return progress
+
+
+def _gpu_uuid(device: torch.device) -> str | None:
+    return str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else None
+
+
+def _is_finite(figure: Figure) -> bool:
+    bounds = (bound for bound in (figure.low, figure.high) if bound is not None)
+    return all(math.isfinite(number) for number in (figure.value, *figure.samples, *bounds))
+
+
+def _finite(curve: Series) -> Series:
+    points = tuple(point for point in curve.points if all(map(math.isfinite, point)))
+    return curve.model_copy(update={"points": points})
+
+
+def _first_not_finite(answer: Answer, figures: Mapping[str, Figure], series: Mapping[str, Series]) -> str | None:
+    """Name the first figure or series that had to be left out or cut, or return None."""
+    for name, figure in answer.figures.items():
+        if name not in figures:
+            return f"The figure {name} is not finite: {figure.value}."
+    for name, curve in answer.series.items():
+        if len(series[name].points) < len(curve.points):
+            return f"The series {name} is not finite everywhere."
+    return None
+
+
+def _outcome_of(error: Exception) -> Outcome:
+    """Classify what a cell raised."""
+    message = str(error)
+    if isinstance(error, UnsupportedError):
+        return Outcome(status="unsupported", reason=_sentence(message))
+    if any(map(_is_out_of_memory, _causes(error))):
+        return Outcome(status="oom", reason=_sentence(f"Out of memory: {message or 'an allocation failed'}"))
+    if isinstance(error, DivergedError):
+        return Outcome(status="diverged", reason=_sentence(message))
+    if isinstance(error, UserError):
+        return Outcome(status="error", reason=_sentence(message.replace("\n", "; ")))
+    return Outcome(status="error", reason=_sentence(f"{type(error).__name__}: {message}"))
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    """Return the error and what it was raised from, outermost first."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, RuntimeError) and any(mark in str(error) for mark in NO_MEMORY)
+
+
+def _sentence(text: str) -> str:
+    """Return `text` on one line, not longer than a reason may be."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"

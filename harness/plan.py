@@ -1,0 +1,260 @@
+"""What to run: presets and filters become cells, less what is done, what is impossible and what lacks its data.
+
+A plan is data; it can be shown (``--dry-run``) or handed to a pool. Must not import torch.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import itertools
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.cards import Rows, match
+from harness.cell import NOT_APPLICABLE, Cell
+from harness.codehash import code_hash
+from harness.compatibility import why_unsupported
+from harness.errors import UserError
+from harness.presets import ALL_CELLS, Preset, Selection
+from harness.store import Store
+from reference_impls import backends
+from reference_impls.names import unknown_message
+
+__all__ = ["Filters", "Plan", "Planned", "make_plan"]
+
+GATE = "conformance"
+DEFAULT_BUDGET = "quick"
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+SUITE_ORDER = ("conformance", "accuracy", "spikes", "throughput", "memory", "scaling")
+"""The gate first; what others build on (trained weights) before them; what needs the machine to itself last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Patterns per axis; an empty tuple lets everything through."""
+
+    suite: tuple[str, ...] = ()
+    task: tuple[str, ...] = ()
+    neuron: tuple[str, ...] = ()
+    method: tuple[str, ...] = ()
+    topology: tuple[str, ...] = ()
+    backend: tuple[str, ...] = ()
+    dtype: tuple[str, ...] = ()
+    seed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A cell that is to be run."""
+
+    cell: Cell
+    code_hash: str
+    estimated_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be run, and what is not and why."""
+
+    todo: tuple[Planned, ...]
+    done: tuple[Cell, ...]
+    unsupported: tuple[tuple[Cell, str, str], ...]
+    """(cell, code hash, sentence)."""
+    missing: Mapping[str, int]
+    """Data set -> number of cells that wait for it."""
+
+    @property
+    def estimated_seconds(self) -> float:
+        """Return the sum over cells, as if each ran alone."""
+        return sum(planned.estimated_seconds for planned in self.todo)
+
+
+def make_plan(
+    rows: Rows,
+    store: Store,
+    machine: str,
+    *,
+    preset: Preset | None,
+    budget: str | None,
+    filters: Filters,
+    device: str,
+    cores: int,
+    data_present: Callable[[str], bool],
+    again: bool = False,
+) -> Plan:
+    """Expand, filter, and subtract what is done.
+
+    Parameters
+    ----------
+    rows : what exists.
+    store : what is done.
+    machine : name of this machine.
+    preset : where the cells come from; None: every combination there is (then name a budget).
+    budget : training budget; None: the preset's.
+    filters : patterns per axis.
+    device : ``cpu`` or ``cuda``.
+    cores : threads of suites that have the machine to themselves.
+    data_present : whether a data set is there.
+    again : plan done cells too.
+
+    Raises
+    ------
+    UserError
+        If a name is not known, or the filters leave nothing; the message says which filter.
+    """
+    name = budget or (preset.budget if preset else DEFAULT_BUDGET)
+    budgets = {known for task in rows.tasks for known in rows.task(task).budgets}
+    if name not in budgets:
+        raise UserError(unknown_message("budget", name, budgets), "a task's card lists its budgets")
+    everything = {
+        cell
+        for selection in (ALL_CELLS if preset is None else preset.selections)
+        for cell in _expand(selection, rows, name, device, cores, filters.seed)
+    }
+    chosen = sorted(_chosen(everything, rows, filters, preset), key=_order)
+    return _sort_out(chosen, rows, store, machine, data_present, again)
+
+
+def _expand(
+    selection: Selection, rows: Rows, budget: str, device: str, cores: int, seeds: Sequence[int]
+) -> Iterator[Cell]:
+    """Yield the product of a selection; a pattern that matches nothing contributes nothing."""
+    axes = (
+        _select(selection.suites, rows.suites),
+        [task for task in _select(selection.tasks, rows.tasks) if _has_budget(task, budget, rows)],
+        _select(selection.neurons, rows.neurons),
+        _select(selection.methods, rows.methods),
+        _select(selection.topologies, rows.topologies),
+        _select(selection.backends, backends.names()),
+    )
+    for suite, task, neuron, method, topology, backend in itertools.product(*axes):
+        for seed in seeds or range(selection.seeds):
+            yield Cell(
+                suite=suite,
+                task=task,
+                neuron=neuron,
+                method=method,
+                topology=topology,
+                backend=backend,
+                device=device,
+                dtype=selection.dtype,
+                budget=NOT_APPLICABLE if task == NOT_APPLICABLE else budget,
+                seed=seed,
+                threads=cores if rows.suite(suite).exclusive else 1,
+            )
+
+
+def _select(patterns: Sequence[str], known: Iterable[str]) -> list[str]:
+    """Return the known names that a pattern matches; an axis that does not apply is selected as such."""
+    if NOT_APPLICABLE in patterns:
+        return [NOT_APPLICABLE]
+    return [name for name in known if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _has_budget(task: str, budget: str, rows: Rows) -> bool:
+    return task == NOT_APPLICABLE or budget in rows.task(task).budgets
+
+
+def _order(cell: Cell) -> tuple[int, Cell]:
+    return (SUITE_ORDER.index(cell.suite) if cell.suite in SUITE_ORDER else len(SUITE_ORDER)), cell
+
+
+def _chosen(cells: Iterable[Cell], rows: Rows, filters: Filters, preset: Preset | None) -> list[Cell]:
+    """Apply the filters, and keep of the conformance gate what the remaining work stands behind."""
+    known: dict[str, Iterable[str]] = {
+        "suite": rows.suites,
+        "task": rows.tasks,
+        "neuron": rows.neurons,
+        "method": rows.methods,
+        "topology": rows.topologies,
+        "backend": backends.names(),
+        "dtype": DTYPES,
+    }
+    remaining = list(cells)
+    for axis, names in known.items():
+        patterns: tuple[str, ...] = getattr(filters, axis)
+        if not patterns:
+            continue
+        allowed = {NOT_APPLICABLE, *match(axis, patterns, dict.fromkeys(names))}
+        offered = sorted({getattr(cell, axis) for cell in remaining} - {NOT_APPLICABLE})
+        remaining = [cell for cell in remaining if getattr(cell, axis) in allowed]
+        if not any(getattr(cell, axis) != NOT_APPLICABLE for cell in remaining):
+            _nothing_left(axis, patterns, offered, preset)
+    work = [cell for cell in remaining if cell.suite != GATE]
+    if not work:
+        return remaining
+    neurons = {(cell.neuron, cell.backend) for cell in work}
+    methods = {(cell.method, cell.topology) for cell in work}
+    gate = [
+        cell
+        for cell in remaining
+        if cell.suite == GATE
+        and (
+            (cell.neuron, cell.backend) in neurons
+            if cell.method == NOT_APPLICABLE
+            else (cell.method, cell.topology) in methods
+        )
+    ]
+    return gate + work
+
+
+def _nothing_left(axis: str, patterns: Sequence[str], offered: Sequence[str], preset: Preset | None) -> None:
+    asked = ", ".join(map(repr, patterns))
+    where = f"preset {preset.name!r}" if preset else "what there is"
+    hint = "add --budget quick to choose from every combination there is, or try another --preset"
+    raise UserError(
+        f"no cell of {where} has the {axis} {asked}; left to choose from: {', '.join(offered) or 'none'}", hint
+    )
+
+
+def _sort_out(
+    cells: Sequence[Cell],
+    rows: Rows,
+    store: Store,
+    machine: str,
+    data_present: Callable[[str], bool],
+    again: bool,
+) -> Plan:
+    todo, done, unsupported = [], [], []
+    missing: dict[str, int] = defaultdict(int)
+    present = functools.cache(data_present)
+    seconds = _Durations(store, rows)
+    for cell in cells:
+        code = code_hash(cell, rows)
+        reason = why_unsupported(cell, rows)
+        if store.has(cell, machine, code) and not again:
+            done.append(cell)
+        elif reason is not None:
+            unsupported.append((cell, code, reason))
+        elif cell.task != NOT_APPLICABLE and not present(rows.task(cell.task).data):
+            missing[rows.task(cell.task).data] += 1
+        else:
+            todo.append(Planned(cell, code, seconds.of(cell)))
+    return Plan(tuple(todo), tuple(done), tuple(unsupported), dict(missing))
+
+
+class _Durations:
+    """How long cells like a given one took, or the suite's guess."""
+
+    def __init__(self, store: Store, rows: Rows) -> None:
+        self._rows = rows
+        self._exact: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        self._similar: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for record in store.read().records:
+            if record.status == "ok":
+                seconds = record.provenance.duration_seconds
+                self._exact[self._key(record.cell)].append(seconds)
+                self._similar[self._key(record.cell)[:3]].append(seconds)
+
+    @staticmethod
+    def _key(cell: Cell) -> tuple[str, ...]:
+        return cell.suite, cell.task, cell.budget, cell.neuron, cell.method, cell.topology, cell.backend
+
+    def of(self, cell: Cell) -> float:
+        """Return the median duration of the same combination, else of its suite and task, else a guess."""
+        key = self._key(cell)
+        known = self._exact.get(key) or self._similar.get(key[:3])
+        return statistics.median(known) if known else self._rows.suite(cell.suite).typical_seconds

@@ -1,0 +1,121 @@
+"""Presets: named selections of cells with a training budget, as data.
+
+``smoke`` shows in seconds that everything is connected, ``quick`` measures every implementation on a laptop,
+``standard`` is for one GPU or a patient CPU, ``full`` is every combination there is. Patterns are shell-style and
+are matched against the rows that exist, so a new implementation is in the presets by existing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.cell import NOT_APPLICABLE
+from harness.errors import UserError
+from reference_impls.names import unknown_message
+
+__all__ = ["ALL_CELLS", "PRESETS", "Preset", "Selection", "find_preset"]
+
+ANY = ("*",)
+NONE = (NOT_APPLICABLE,)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A product of rows, asked by some suites."""
+
+    suites: tuple[str, ...]
+    tasks: tuple[str, ...] = NONE
+    neurons: tuple[str, ...] = NONE
+    methods: tuple[str, ...] = NONE
+    topologies: tuple[str, ...] = NONE
+    backends: tuple[str, ...] = ("eager",)
+    dtype: str = "float32"
+    seeds: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A named set of selections under one training budget."""
+
+    name: str
+    summary: str
+    budget: str
+    selections: tuple[Selection, ...]
+
+
+def _conformance(
+    neurons: tuple[str, ...], methods: tuple[str, ...], compiled: tuple[str, ...]
+) -> tuple[Selection, ...]:
+    """Select the gate: the contract of neurons, of methods on the networks that they train, and of a backend."""
+    return (
+        Selection(("conformance",), neurons=neurons, dtype="float64"),
+        Selection(("conformance",), neurons=("if",), methods=methods, topologies=("mlp", "feedback"), dtype="float64"),
+        Selection(("conformance",), neurons=compiled, backends=("compiled",), dtype="float64"),
+    )
+
+
+_ONE_OF_EACH = ("if", "lif", "klif", "psn", "psu", "mpe-psn")
+_COST = ("throughput", "memory")
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "smoke",
+            "A handful of cells with tiny budgets: is everything connected? Seconds.",
+            "smoke",
+            (
+                *_conformance(("lif", "psn"), ("bptt", "ottt-a"), ()),
+                Selection(("accuracy", "spikes", *_COST), ("digits",), ("lif", "psn"), ("bptt",), ("mlp",), seeds=1),
+                Selection(("accuracy", "memory"), ("digits",), ("lif",), ("ottt-a",), ("mlp",), seeds=1),
+            ),
+        ),
+        Preset(
+            "quick",
+            "Every implementation on embedded real data, at least 3 seeds each; minutes on two cores.",
+            "quick",
+            (
+                *_conformance(ANY, ANY, ("lif", "psn")),
+                # Neurons under BPTT, methods under IF: the two axes of the leaderboard.
+                Selection(("accuracy",), ("digits",), ANY, ("bptt",), ("mlp",), seeds=3),
+                Selection(("accuracy",), ("digits",), ("if",), ANY, ("mlp", "feedback"), seeds=3),
+                Selection(("accuracy",), ("digits-events", "digits-rows"), _ONE_OF_EACH, ("bptt",), ("mlp",), seeds=3),
+                Selection(("accuracy",), ("digits",), ("lif",), ("bptt", "ottt-a"), ("conv",), seeds=3),
+                Selection(("spikes", *_COST), ("digits",), ANY, ("bptt",), ("mlp",)),
+                Selection(("spikes", *_COST), ("digits",), ("if",), ANY, ("mlp", "feedback")),
+                Selection(("spikes", "memory"), ("digits-events", "digits-rows"), _ONE_OF_EACH, ("bptt",), ("mlp",)),
+                Selection(("throughput",), ("digits",), ("lif", "psn"), ("bptt",), ("mlp",), ("compiled",)),
+                Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
+                Selection(
+                    ("scaling",), ("digits-rows",), ("if",), ("bptt", "ottt-a", "ide", "spide"), ("mlp", "feedback")
+                ),
+            ),
+        ),
+        Preset(
+            "standard",
+            "Every implementation to convergence on every task whose data are present, 5 seeds; hours on a CPU.",
+            "standard",
+            (
+                *_conformance(ANY, ANY, ANY),
+                Selection(("accuracy",), ANY, ANY, ("bptt",), ("mlp", "conv"), seeds=5),
+                Selection(("accuracy",), ANY, ("if", "lif"), ANY, ("mlp", "feedback"), seeds=5),
+                Selection(("spikes", *_COST, "scaling"), ANY, ANY, ("bptt",), ("mlp", "conv"), ("eager", "compiled")),
+                Selection(("spikes", *_COST, "scaling"), ANY, ("if", "lif"), ANY, ("mlp", "feedback")),
+            ),
+        ),
+    )
+}
+
+ALL_CELLS = (
+    *_conformance(ANY, ANY, ANY),
+    Selection(("accuracy", "spikes", *_COST, "scaling"), ANY, ANY, ANY, ANY, ANY, seeds=3),
+)
+"""Every combination there is: what a cell that is named axis by axis is looked up in."""
+
+
+def find_preset(name: str) -> Preset:
+    """Return the preset `name`; an unknown one is an error that suggests the nearest."""
+    if name not in PRESETS:
+        raise UserError(unknown_message("preset", name, list(PRESETS)), "spikeboard list presets describes them")
+    return PRESETS[name]

@@ -1,0 +1,116 @@
+"""accuracy: how many test samples are misclassified after the task's training budget."""
+
+from __future__ import annotations
+
+from harness.record import Series
+from harness.stats import wilson_interval
+from harness.suites._base import Answer, Figure, Suite
+from harness.suites._train import Epoch, TrainingRun, keep_weights, train
+from harness.workload import Workload
+
+CARD = {
+    "name": "accuracy",
+    "kind": "suite",
+    "version": 1,
+    "title": "Accuracy",
+    "summary": (
+        "Trains from the cell's seed for the task's budget and counts the misclassified test samples. The epoch is "
+        "chosen on the validation split; the last epoch and the best on the test split are kept beside it."
+    ),
+    "exclusive": False,
+    "timeout_seconds": 7200.0,
+    "typical_seconds": 4.0,
+    "metrics": {
+        "error_fraction": {
+            "short": "test error",
+            "title": "test error",
+            "unit": "fraction",
+            "direction": "lower",
+        },
+        "last_error_fraction": {
+            "title": "test error, last epoch",
+            "unit": "fraction",
+            "direction": "lower",
+        },
+        "best_test_error_fraction": {
+            "title": "test error, best epoch on test (biased)",
+            "unit": "fraction",
+            "direction": "lower",
+        },
+        "validation_error_fraction": {
+            "title": "validation error",
+            "unit": "fraction",
+            "direction": "lower",
+        },
+        "best_epoch": {
+            "title": "epoch chosen",
+            "unit": "epochs",
+            "direction": "none",
+        },
+        "optimizer_updates": {
+            "title": "optimizer updates",
+            "unit": "updates",
+            "direction": "none",
+        },
+        "parameters": {
+            "title": "parameters",
+            "unit": "parameters",
+            "direction": "lower",
+            "exact": True,
+        },
+    },
+}
+
+
+class Accuracy(Suite):
+    """Train and count errors."""
+
+    def run(self, workload: Workload) -> Answer:
+        """Train the cell's combination and report its errors."""
+        method, run = train(workload)
+        keep_weights(workload, run)
+        chosen = run.epochs[run.best_epoch]
+        best_on_test = min(epoch.test_errors for epoch in run.epochs)
+        figures = {
+            "error_fraction": _error(chosen.test_errors, run.test_size),
+            "last_error_fraction": _error(run.epochs[-1].test_errors, run.test_size),
+            "best_test_error_fraction": _error(best_on_test, run.test_size),
+            "validation_error_fraction": _error(chosen.validation_errors, run.validation_size),
+            "best_epoch": Figure(float(run.best_epoch + 1)),
+            "optimizer_updates": Figure(float(run.updates)),
+            "parameters": Figure(float(sum(parameter.numel() for parameter in method.network.parameters()))),
+        }
+        details = {
+            "split_digest": workload.split.digest,
+            "training_samples": min(
+                len(workload.split.train), workload.budget.train_limit or len(workload.split.train)
+            ),
+            "validation_samples": run.validation_size,
+            "test_samples": run.test_size,
+            "training_seconds": sum(epoch.seconds for epoch in run.epochs),
+        }
+        return Answer(figures, series=_curves(run), details=details)
+
+
+def _error(errors: int, samples: int) -> Figure:
+    low, high = wilson_interval(errors, samples)
+    return Figure(errors / samples, n=samples, low=low, high=high, covers="test samples")
+
+
+def _curves(run: TrainingRun) -> dict[str, Series]:
+    def curve(name: str, unit: str, value: object) -> Series:
+        assert callable(value)
+        points = tuple((float(index), float(value(epoch))) for index, epoch in enumerate(run.epochs, start=1))
+        return Series(x="epoch", x_unit="epochs", y=name, y_unit=unit, points=points)
+
+    def validation(epoch: Epoch) -> float:
+        return epoch.validation_errors / run.validation_size
+
+    def test(epoch: Epoch) -> float:
+        return epoch.test_errors / run.test_size
+
+    return {
+        "train_loss": curve("train_loss", "nats", lambda epoch: epoch.train_loss),
+        "validation_error_fraction": curve("validation_error_fraction", "fraction", validation),
+        "test_error_fraction": curve("test_error_fraction", "fraction", test),
+    }

@@ -1,0 +1,122 @@
+"""memory: what a training step needs: bytes kept for the backward pass, their growth with T, and the process's peak.
+
+The bytes of tensors are exact and the same on every machine; the peak is what the system sees in a fresh process.
+"""
+
+from __future__ import annotations
+
+from harness.measure.memory import live_bytes, model_bytes, saved_bytes, slope_over_steps, state_bytes
+from harness.measure.peak import peak_bytes
+from harness.record import Series
+from harness.suites._base import Answer, Figure, Suite
+from harness.suites._steps import Step, ready
+from harness.workload import Workload
+
+CARD = {
+    "name": "memory",
+    "kind": "suite",
+    "version": 1,
+    "title": "Memory",
+    "summary": (
+        "One training step on a batch of 128 samples: the most bytes that autograd keeps at one time, how they grow "
+        "with T, the most bytes of all tensors alive, and the peak of the process above its baseline."
+    ),
+    "exclusive": True,
+    "timeout_seconds": 600.0,
+    "typical_seconds": 2.0,
+    "metrics": {
+        "peak_bytes": {"short": "peak", "title": "peak memory of the process", "unit": "bytes", "direction": "lower"},
+        "live_bytes": {
+            "title": "tensors alive at the peak",
+            "unit": "bytes",
+            "direction": "lower",
+            "exact": True,
+        },
+        "saved_bytes": {
+            "short": "saved",
+            "title": "kept for backward",
+            "unit": "bytes",
+            "direction": "lower",
+            "exact": True,
+        },
+        "saved_bytes_per_time_step": {
+            "short": "saved/T",
+            "title": "kept for backward, growth with T",
+            "unit": "bytes per time step",
+            "direction": "lower",
+            "exact": True,
+        },
+        "live_bytes_per_time_step": {
+            "title": "tensors alive, growth with T",
+            "unit": "bytes per time step",
+            "direction": "lower",
+            "exact": True,
+        },
+        "model_bytes": {
+            "title": "parameters and buffers",
+            "unit": "bytes",
+            "direction": "lower",
+            "exact": True,
+        },
+        "state_bytes": {
+            "title": "neuron state of one sample",
+            "unit": "bytes",
+            "direction": "lower",
+            "exact": True,
+        },
+    },
+}
+
+BATCH_SIZE = 128
+STEPS = (2, 4, 8, 16, 32)
+
+
+class Memory(Suite):
+    """Weigh a training step."""
+
+    def run(self, workload: Workload) -> Answer:
+        """Weigh the cell's combination."""
+        step = ready(workload, BATCH_SIZE)
+        step.train()  # the optimizer's state and lazy initialisation are there from the first step on
+        peak = peak_bytes(step.train, workload.device)
+        saved = {T: _saved(ready(workload, BATCH_SIZE, T)) for T in STEPS}
+        growth = slope_over_steps(STEPS, list(saved.values()))
+        figures = {
+            "peak_bytes": Figure(float(peak.peak_bytes)),
+            "saved_bytes": Figure(float(_saved(step))),
+            "saved_bytes_per_time_step": Figure(growth.per_step),
+            "model_bytes": Figure(float(model_bytes(step.method.network))),
+            "state_bytes": Figure(float(state_bytes(step.method.network, step.x))),
+        }
+        details = {
+            "batch_size": BATCH_SIZE,
+            "T": step.x.shape[0],
+            "peak_seen_by": peak.how,
+            "baseline_bytes": peak.baseline_bytes,
+            "reserved_bytes": peak.reserved_bytes,
+            "saved_growth_r_squared": growth.r_squared,
+            "growth_measured_at_T": STEPS,
+        }
+        series = {"saved_bytes": _series("saved_bytes", saved)}
+        if workload.cell.backend == "eager":  # compiled code allocates where no operator can be watched
+            live = {T: _live(ready(workload, BATCH_SIZE, T)) for T in STEPS}
+            figures["live_bytes"] = Figure(float(_live(step)))
+            figures["live_bytes_per_time_step"] = Figure(slope_over_steps(STEPS, list(live.values())).per_step)
+            series["live_bytes"] = _series("live_bytes", live)
+        return Answer(figures, series, details)
+
+
+def _saved(step: Step) -> int:
+    """Return the most bytes that autograd keeps at one time; parameters and the input itself are not its doing."""
+    left_out = [*step.method.network.parameters(), *step.method.network.buffers(), step.x]
+    return saved_bytes(step.gradients, left_out).peak_bytes
+
+
+def _live(step: Step) -> int:
+    """Return the most bytes of all tensors alive at one time."""
+    return live_bytes(step.gradients).peak_bytes
+
+
+def _series(name: str, by_steps: dict[int, int]) -> Series:
+    points = tuple((float(T), float(value)) for T, value in by_steps.items())
+    return Series(x="T", x_unit="time steps", y=name, y_unit="bytes", points=points)

@@ -1,0 +1,69 @@
+"""scaling: what a training step costs as the sequence grows."""
+
+from __future__ import annotations
+
+from harness.measure.clock import measure
+from harness.measure.memory import slope_over_steps
+from harness.record import Series
+from harness.suites._base import Answer, Figure, Suite
+from harness.suites._steps import protocol_for, ready, timing_figure
+from harness.workload import Workload
+
+CARD = {
+    "name": "scaling",
+    "kind": "suite",
+    "version": 1,
+    "title": "Scaling with T",
+    "summary": (
+        "Times a training step on the task's samples repeated or cut to T = 4, 8, 16, 32 and 64 steps, all lengths in "
+        "turns in one process, and fits a line."
+    ),
+    "exclusive": True,
+    "timeout_seconds": 900.0,
+    "typical_seconds": 5.0,
+    "metrics": {
+        "train_seconds_per_time_step": {
+            "short": "train step/T",
+            "title": "training step, growth with T",
+            "unit": "seconds per time step",
+            "direction": "lower",
+        },
+        "longest_train_step_seconds": {
+            "title": "training step at T = 64",
+            "unit": "seconds",
+            "direction": "lower",
+        },
+        "longest_over_shortest_ratio": {
+            "title": "training step, T = 64 over T = 4",
+            "unit": "ratio",
+            "direction": "lower",
+        },
+    },
+}
+
+STEPS = (4, 8, 16, 32, 64)
+
+
+class Scaling(Suite):
+    """Time steps of growing sequences."""
+
+    def run(self, workload: Workload) -> Answer:
+        """Time the cell's combination at every length, in turns."""
+        steps = {T: ready(workload, workload.budget.batch_size, T) for T in STEPS}
+        functions = {str(T): step.train for T, step in steps.items()}
+        timings = measure(functions, workload.device, protocol_for(workload.cell.budget))
+        medians = {T: timings[str(T)].median_seconds for T in STEPS}
+        line = slope_over_steps(STEPS, list(medians.values()))
+        figures = {
+            "train_seconds_per_time_step": Figure(line.per_step),
+            "longest_train_step_seconds": timing_figure(timings[str(STEPS[-1])]),
+            "longest_over_shortest_ratio": Figure(medians[STEPS[-1]] / medians[STEPS[0]]),
+        }
+        points = tuple((float(T), seconds) for T, seconds in medians.items())
+        series = {
+            "train_step_seconds": Series(
+                x="T", x_unit="time steps", y="train_step_seconds", y_unit="seconds", points=points
+            )
+        }
+        details = {"batch_size": workload.budget.batch_size, "r_squared": line.r_squared}
+        return Answer(figures, series, details)

@@ -1,0 +1,1 @@
+"""Tasks, one file each: a ``CARD`` literal (data, split, encoding, T, networks, budgets) and one class."""

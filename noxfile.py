@@ -1,0 +1,79 @@
+"""Sessions: everything this project does, each in an environment of its own with pinned versions.
+
+``python -m nox -s bench`` measures and shows the leaderboard; ``python -m nox -s tests`` passes the tests. Arguments
+after ``--`` go to the command inside. Packages come through pip with ``constraints.txt``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "tests"]
+
+CONSTRAINTS = "constraints.txt"
+SITE = Path("reports/site/index.html")
+
+
+def install(session: nox.Session, *extras: str) -> None:
+    """Install the project and the given extras, every version pinned."""
+    wanted = f".[{','.join(extras)}]" if extras else "."
+    session.install("--constraint", CONSTRAINTS, "--editable", wanted)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; pages are tested in a headless Chromium if there is one."""
+    install(session, "test", "asv")
+    session.run("pytest", "-m", "not gpu and not perf and not slow", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types and layers."""
+    install(session, "test", "asv", "lint")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure what has not been measured (preset quick), print the tables, write the pages."""
+    install(session)
+    session.run("spikeboard", "run", "--preset", "quick", *session.posargs)
+    session.run("spikeboard", "report")
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Write the pages from the records there are."""
+    install(session)
+    session.run("spikeboard", "report", *session.posargs)
+
+
+@nox.session
+def asv(session: nox.Session) -> None:
+    """Measure commits with asv and publish its graphs beside the leaderboard; arguments: a range, default HEAD^!."""
+    install(session, "asv")
+    session.run("spikeboard", "asv", *session.posargs)
+    session.run("spikeboard", "report")
+
+
+@nox.session
+def perf(session: nox.Session) -> None:
+    """Run the benchmarks of the harness itself; they measure, they assert no time."""
+    install(session, "test")
+    session.run("pytest", "tests/perf", "-m", "perf", "--benchmark-columns=min,median,max,rounds", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Test the pages in a headless Chromium, which must be there."""
+    install(session, "test")
+    session.run("pytest", "tests/browser", "-m", "browser", "--require-browser", *session.posargs)

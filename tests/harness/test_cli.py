@@ -1,0 +1,147 @@
+"""The command line as its users have it: runs, resumes, tells what is wrong and what to do next."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ONE = ["--preset", "smoke", "--suite", "accuracy", "--neuron", "lif", "--method", "bptt"]
+
+
+def spikeboard(folder: Path, *arguments: str, code: int = 0) -> str:
+    """Run the command in `folder` and return all that it printed."""
+    command = [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
+    result = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert result.returncode == code, result.stdout
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which one cell has been measured."""
+    folder = tmp_path_factory.mktemp("measured")
+    said = spikeboard(folder, "run", *ONE)
+    assert "this run: 1 ok" in said
+    assert "test error" in said
+    return folder
+
+
+def test_the_same_command_does_only_what_is_new(measured: Path) -> None:
+    assert "0 cells to measure, 1 done already" in spikeboard(measured, "run", *ONE)
+    said = spikeboard(measured, "run", *ONE, "--seed", "0", "--seed", "1", "--dry-run")
+    assert "1 cells to measure, 1 done already" in said
+    assert "lif+bptt+mlp+eager+s1" in said
+
+
+def test_a_record_names_the_command_that_reproduces_it(measured: Path) -> None:
+    (path,) = (measured / "reports/runs").rglob("*.json")
+    record = json.loads(path.read_text())
+    command = record["provenance"]["command"].split()
+    assert command[:2] == ["spikeboard", "run"]
+    said = spikeboard(measured, *command[1:])
+    assert "this run: 1 ok" in said
+    again = json.loads(path.read_text())
+    assert again["cell_id"] == record["cell_id"]
+    assert again["metrics"] == record["metrics"]
+    assert again["provenance"]["started_at"] > record["provenance"]["started_at"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sign"), [("md", "| lif"), ("latex", r"\toprule"), ("csv", "neuron"), ("html", "<table")]
+)
+def test_tables_come_in_every_format(measured: Path, name: str, sign: str) -> None:
+    assert sign in spikeboard(measured, "table", "--board", "neurons", "--format", name)
+
+
+def test_a_cell_can_be_shown(measured: Path) -> None:
+    path = next((measured / "reports/runs").rglob("*.json"))
+    cell_id = json.loads(path.read_text())["cell_id"]
+    assert json.loads(spikeboard(measured, "show", cell_id[:6]))["cell_id"] == cell_id
+
+
+def test_pages_are_written(measured: Path) -> None:
+    said = spikeboard(measured, "report")
+    assert (measured / "reports/site/index.html").exists()
+    assert "reports/site/index.html" in said
+
+
+@pytest.mark.parametrize("ending", ["pdf", "svg", "png"])
+def test_a_figure_needs_something_to_compare(measured: Path, ending: str) -> None:
+    spikeboard(measured, "run", "--preset", "smoke")
+    said = spikeboard(measured, "figure", f"figure.{ending}", "--against", "memory.saved_bytes")
+    assert "Frontier" in said
+    assert (measured / f"figure.{ending}").stat().st_size > 2000
+    assert "did you mean 'memory.saved_bytes'" in spikeboard(
+        measured, "figure", "x.pdf", "--against", "memory.savd_bytes", code=2
+    )
+    assert "cannot draw a .doc" in spikeboard(measured, "figure", "x.doc", "--against", "memory.saved_bytes", code=2)
+
+
+def test_publishing_copies_what_succeeded(measured: Path) -> None:
+    records = len(list((measured / "reports/runs").rglob("*.json")))
+    assert f"{records} records copied" in spikeboard(measured, "publish", "--to", "published")
+    assert len(list((measured / "published").rglob("*.json"))) == records
+
+
+def test_a_broken_file_in_the_store_is_named_and_skipped(measured: Path) -> None:
+    broken = measured / "reports/runs/broken.json"
+    broken.write_text("{")
+    try:
+        said = spikeboard(measured, "table")
+        assert "skipped" in said
+        assert "broken.json" in said
+        assert "lif" in said
+    finally:
+        broken.unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list", "neuron"], "did you mean 'neurons'"),
+        (["run", "--preset", "quik"], "did you mean 'quick'"),
+        (["run", "--neuron", "kliff"], "did you mean 'klif'"),
+        (["run", "--budget", "quik", "--task", "digits"], "did you mean 'quick'"),
+        (["run", "--device", "cuda"], "no CUDA device"),
+        (["run", "--device", "gpu"], "unknown device 'gpu'"),
+        (["table", "--board", "neuron"], "did you mean 'neurons'"),
+        (["table"], "measure something first: spikeboard run --preset smoke"),
+        (["show", "ffff"], "no record of a cell 'ffff'"),
+        (["data", "fetch", "minst"], "did you mean 'mnist'"),
+        (["compare", "nowhere", "nothing"], "neither a folder of records nor a commit"),
+    ],
+)
+def test_mistakes_end_with_what_to_do(tmp_path: Path, arguments: list[str], message: str) -> None:
+    said = spikeboard(tmp_path, *arguments, code=2)
+    assert message in re.sub(r"\s+", " ", said)
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("option", "guess"), [("--nueron", "--neuron"), ("--presett", "--preset")])
+def test_misspelt_options_suggest_the_nearest(tmp_path: Path, option: str, guess: str) -> None:
+    assert guess in spikeboard(tmp_path, "run", option, "x", code=2)
+
+
+def test_misspelt_commands_suggest_the_nearest(tmp_path: Path) -> None:
+    assert "list" in spikeboard(tmp_path, "lst", code=2)
+
+
+def test_a_missing_data_set_says_how_to_get_it(tmp_path: Path) -> None:
+    said = spikeboard(
+        tmp_path, "run", "--preset", "standard", "--task", "mnist", "--neuron", "lif", "--suite", "accuracy",
+        "--data-root", str(tmp_path), "--dry-run",
+    )  # fmt: skip
+    assert "wait for the data set 'mnist'" in said
+    assert "spikeboard data fetch mnist" in said
+
+
+def test_everything_is_listed(tmp_path: Path) -> None:
+    listed = json.loads(spikeboard(tmp_path, "list", "--json"))
+    assert {entry["name"] for entry in listed["neurons"]} >= {"lif", "psn", "rpsu"}
+    assert {entry["name"] for entry in listed["boards"]} == {"neurons", "methods", "backends", "tasks"}
+    assert "MPE-PSN" in spikeboard(tmp_path, "list", "neurons")

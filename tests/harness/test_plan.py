@@ -1,0 +1,189 @@
+"""Presets and filters become cells; what is done, impossible or without data is told apart."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic import LAPTOP, record
+
+from harness.cards import load_rows
+from harness.cell import NOT_APPLICABLE, Cell
+from harness.compatibility import why_unsupported
+from harness.errors import UserError
+from harness.plan import Filters, Plan, make_plan
+from harness.presets import PRESETS, find_preset
+from harness.store import Store
+
+ROWS = load_rows()
+
+
+def plan(store: Path, preset: str | None = "quick", **options: Any) -> Plan:
+    filters = Filters(**{key: options.pop(key) for key in list(options) if key in Filters.__dataclass_fields__})
+    given: dict[str, Any] = {
+        "budget": None,
+        "device": "cpu",
+        "cores": 2,
+        "data_present": lambda name: name == "digits",
+        "again": False,
+    }
+    chosen = None if preset is None else find_preset(preset)
+    return make_plan(ROWS, Store(store), LAPTOP.name, preset=chosen, filters=filters, **given | options)
+
+
+def test_quick_measures_every_implementation_with_three_seeds(tmp_path: Path) -> None:
+    cells = [planned.cell for planned in plan(tmp_path).todo]
+    trained = [cell for cell in cells if cell.suite == "accuracy"]
+    for name in ROWS.neurons:
+        assert {cell.seed for cell in trained if cell.neuron == name} == {0, 1, 2}, name
+    for name in ROWS.methods:
+        assert {cell.seed for cell in trained if cell.method == name} == {0, 1, 2}, name
+    assert {cell.suite for cell in cells} == set(ROWS.suites)
+    assert {"digits", "digits-events", "digits-rows"} <= {cell.task for cell in cells}
+
+
+def test_filters_choose_by_pattern(tmp_path: Path) -> None:
+    chosen = plan(tmp_path, method=("ottt*",), task=("digits",), suite=("accuracy",))
+    assert {planned.cell.method for planned in chosen.todo} == {"ottt-a", "ottt-o", "ottt-exact"}
+    assert {planned.cell.suite for planned in chosen.todo} == {"accuracy"}
+
+
+def test_the_gate_stays_with_what_it_stands_before(tmp_path: Path) -> None:
+    chosen = plan(tmp_path, neuron=("lif",), method=("bptt",))
+    gate = [planned.cell for planned in chosen.todo if planned.cell.suite == "conformance"]
+    assert {cell.neuron for cell in gate if cell.method == NOT_APPLICABLE} == {"lif"}
+    alone = plan(tmp_path, suite=("conformance",))
+    assert {planned.cell.neuron for planned in alone.todo if planned.cell.method == NOT_APPLICABLE} == set(ROWS.neurons)
+
+
+def test_timing_has_the_machine_to_itself(tmp_path: Path) -> None:
+    for planned in plan(tmp_path).todo:
+        assert planned.cell.threads == (2 if ROWS.suite(planned.cell.suite).exclusive else 1)
+
+
+def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    first = plan(tmp_path, suite=("accuracy",), neuron=("lif",), task=("digits",), method=("bptt",), topology=("mlp",))
+    done, failed, *rest = first.todo
+    for planned, status in ((done, "ok"), (failed, "timeout")):
+        written = record(planned.cell, status)
+        provenance = written.provenance.model_copy(update={"code_hash": planned.code_hash})
+        Store(tmp_path).write(written.model_copy(update={"provenance": provenance}))
+    again = plan(tmp_path, suite=("accuracy",), neuron=("lif",), task=("digits",), method=("bptt",), topology=("mlp",))
+    assert again.done == (done.cell,)
+    assert [planned.cell for planned in again.todo] == [failed.cell, *(planned.cell for planned in rest)]
+    forced = plan(
+        tmp_path,
+        suite=("accuracy",),
+        neuron=("lif",),
+        task=("digits",),
+        method=("bptt",),
+        topology=("mlp",),
+        again=True,
+    )
+    assert len(forced.todo) == len(first.todo)
+
+
+def test_code_that_changed_is_measured_anew(tmp_path: Path) -> None:
+    first = plan(tmp_path, suite=("accuracy",), neuron=("lif",), task=("digits",))
+    Store(tmp_path).write(record(first.todo[0].cell))  # with another code hash
+    assert plan(tmp_path, suite=("accuracy",), neuron=("lif",), task=("digits",)).done == ()
+
+
+def test_cells_without_data_wait_for_it(tmp_path: Path) -> None:
+    waiting = plan(tmp_path, preset="standard", task=("mnist",), neuron=("lif",), method=("bptt",))
+    assert waiting.missing["mnist"] > 0
+    assert {planned.cell.task for planned in waiting.todo} == {NOT_APPLICABLE}
+
+
+def test_one_cell_can_be_named_axis_by_axis(tmp_path: Path) -> None:
+    (only,) = plan(
+        tmp_path,
+        preset=None,
+        budget="quick",
+        suite=("accuracy",),
+        task=("digits-events",),
+        neuron=("klif",),
+        method=("bptt-tet",),
+        topology=("conv",),
+        backend=("compiled",),
+        seed=(7,),
+    ).todo
+    assert only.cell == Cell(
+        "accuracy", "digits-events", "klif", "bptt-tet", "conv", "compiled", budget="quick", seed=7
+    )
+
+
+def test_estimates_learn_from_what_was_measured(tmp_path: Path) -> None:
+    options = {
+        "suite": ("accuracy",),
+        "neuron": ("lif",),
+        "task": ("digits",),
+        "method": ("bptt",),
+        "topology": ("mlp",),
+    }
+    first = plan(tmp_path, **options)
+    assert first.todo[0].estimated_seconds == ROWS.suite("accuracy").typical_seconds
+    slow = record(first.todo[0].cell)
+    Store(tmp_path).write(
+        slow.model_copy(update={"provenance": slow.provenance.model_copy(update={"duration_seconds": 99.0})})
+    )
+    assert plan(tmp_path, **options).todo[1].estimated_seconds == 99.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"neuron": ("liff",)}, "did you mean 'lif'"),
+        ({"task": ("digit",)}, "did you mean 'digits'"),
+        ({"suite": ("acuracy",)}, "did you mean 'accuracy'"),
+        ({"method": ("otta-*",)}, "unknown method"),
+        ({"task": ("mnist",)}, "no cell of preset 'quick' has the task 'mnist'"),
+        ({"neuron": ("klif",), "method": ("spide",)}, "no cell of preset 'quick' has the method 'spide'"),
+    ],
+)
+def test_filters_that_leave_nothing_say_so(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        plan(tmp_path, **options)
+
+
+def test_an_unknown_preset_suggests_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'quick'"):
+        find_preset("quik")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_has_cells(tmp_path: Path, name: str) -> None:
+    assert plan(tmp_path, preset=name, data_present=lambda _name: True).todo
+
+
+def test_every_combination_is_possible_or_has_a_sentence() -> None:
+    """Over the whole product: what the cards forbid is said, and what they allow can be built."""
+    reasons = set()
+    for task, neuron, method, topology in itertools.product(ROWS.tasks, ROWS.neurons, ROWS.methods, ROWS.topologies):
+        reason = why_unsupported(Cell("accuracy", task, neuron, method, topology, budget="quick"), ROWS)
+        if reason is None:
+            structure = ROWS.topologies[topology].capabilities.structure
+            assert structure in ROWS.methods[method].capabilities.structures
+        else:
+            assert reason.endswith(".")
+            assert len(reason) > 20
+            reasons.add(reason)
+    assert len(reasons) > 20
+
+
+@pytest.mark.parametrize(
+    ("cell", "sentence"),
+    [
+        (Cell("accuracy", "digits", "lif", "ide", "mlp"), "ide trains feedback networks; mlp is a chain network."),
+        (
+            Cell("accuracy", "digits", "klif", "ottt-a", "mlp"),
+            "needs a neuron whose membrane is linear; klif's is nonlinear.",
+        ),
+        (Cell("accuracy", "digits", "psn", "bptt", "feedback"), "feedback needs a neuron's spikes step by step"),
+        (Cell("accuracy", "digits-rows", "lif", "bptt", "conv"), "conv takes samples of 3 dimensions"),
+    ],
+)
+def test_the_sentence_says_why(cell: Cell, sentence: str) -> None:
+    assert sentence in (why_unsupported(cell, ROWS) or "")
