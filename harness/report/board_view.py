@@ -1,0 +1,170 @@
+"""A board as pages: its tables the fullest first, spread over as many pages as keep each one light.
+
+Plans which group of rows lies on which page before anything is written, so that links can be made to all of them.
+Must not know HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.boards import Board
+from harness.cards import Rows
+from harness.record import Record
+from harness.report.curves import STEPS, SeriesPlot, cost_curves
+from harness.report.formats import to_text
+from harness.report.links import Sitemap, board_page, group_id
+from harness.report.table_view import TableView, row_labels, tried, view_table
+from harness.report.words import AXIS_TITLES, metric_titles
+from harness.tables import Group, Table, grouped
+
+__all__ = ["BoardPage", "Choice", "Plan", "Planned", "Section", "Selector", "plan_board", "view_pages"]
+
+PAGE_ROWS = 250
+"""A page of a board takes tables until it has so many rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A group of rows, and the page it will be on."""
+
+    table: Table
+    curves: tuple[Record, ...]
+    """Records of the group that have figures over the number of time steps."""
+    page: str
+    folded: bool
+    """Whether it compares nothing: one row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All groups of a board, the fullest first."""
+
+    board: Board
+    groups: tuple[Planned, ...]
+
+    def addresses(self) -> dict[tuple[str, Group], str]:
+        """Return page and anchor of every group."""
+        return {
+            (self.board.name, planned.table.group): f"{planned.page}#{group_id(planned.table.group)}"
+            for planned in self.groups
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A table with what stands around it."""
+
+    view: TableView
+    curves: tuple[SeriesPlot, ...]
+    latex: str
+    """Empty for a table that is folded away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """An axis along which one chooses among the tables."""
+
+    axis: str
+    title: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where the table with these values of the selectors' axes is."""
+
+    id: str
+    page: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardPage:
+    """One page of a board."""
+
+    board: Board
+    file: str
+    number: int
+    pages: tuple[str, ...]
+    sections: tuple[Section, ...]
+    folded: tuple[Section, ...]
+    selectors: tuple[Selector, ...] = ()
+    choices: tuple[Choice, ...] = field(default=())
+
+
+def plan_board(board: Board, tables: Iterable[Table], records: Sequence[Record]) -> Plan:
+    """Decide the order of a board's tables and the page of each.
+
+    Parameters
+    ----------
+    tables : the board's tables.
+    records : the newest record of every cell; those with figures over the number of time steps are drawn.
+    """
+    with_curves = [record for record in records if any(series.x == STEPS for series in record.series.values())]
+    curves = grouped(with_curves, board, {record.cell.suite for record in with_curves})
+    ordered = sorted(tables, key=lambda table: (len(tried(table)) < 2, -sum(len(row.values) for row in table.rows)))
+    planned, number, rows = [], 1, 0
+    for table in ordered:
+        if rows and rows + len(table.rows) > PAGE_ROWS:
+            number, rows = number + 1, 0
+        rows += len(table.rows)
+        page = board_page(board.name, number)
+        planned.append(Planned(table, tuple(curves.get(table.group, ())), page, len(tried(table)) < 2))
+    return Plan(board, tuple(planned))
+
+
+def view_pages(plan: Plan, sitemap: Sitemap, rows: Rows) -> Iterable[BoardPage]:
+    """Yield the pages of a board; one that has no table yet has one page all the same."""
+    files = tuple(dict.fromkeys(planned.page for planned in plan.groups)) or (board_page(plan.board.name),)
+    selectors, choices = _selectors(plan), tuple(_choices(plan))
+    titles = metric_titles(rows)
+    for number, file in enumerate(files, start=1):
+        here = [planned for planned in plan.groups if planned.page == file]
+        yield BoardPage(
+            board=plan.board,
+            file=file,
+            number=number,
+            pages=files,
+            sections=tuple(_section(planned, sitemap, titles) for planned in here if not planned.folded),
+            folded=tuple(_section(planned, sitemap, titles) for planned in here if planned.folded),
+            selectors=selectors,
+            choices=choices,
+        )
+
+
+def _section(planned: Planned, sitemap: Sitemap, titles: Mapping[str, str]) -> Section:
+    table = planned.table
+    labels = row_labels(table)
+    axis = table.board.axis
+    named = [
+        (labels.get((record.axes()[axis], record.cell.topology), record.axes()[axis]), record)
+        for record in planned.curves
+    ]
+    if planned.folded:
+        return Section(view_table(table, sitemap), (), "")
+    curves = cost_curves(named, titles, f"{group_id(table.group)}--over-time-steps")
+    return Section(view_table(table, sitemap), tuple(curves), to_text([table], "latex"))
+
+
+def _values(table: Table) -> dict[str, str]:
+    return dict(table.group.axes) | {"machine": table.group.machine}
+
+
+def _selectors(plan: Plan) -> tuple[Selector, ...]:
+    """Return the axes in which the tables that compare something differ, with their values, the fullest's first."""
+    found: dict[str, dict[str, None]] = {}
+    for planned in plan.groups:
+        if not planned.folded:
+            for axis, value in _values(planned.table).items():
+                found.setdefault(axis, {})[value] = None
+    return tuple(Selector(axis, AXIS_TITLES[axis], tuple(values)) for axis, values in found.items() if len(values) > 1)
+
+
+def _choices(plan: Plan) -> Iterable[Choice]:
+    axes = {selector.axis for selector in _selectors(plan)}
+    for planned in plan.groups:
+        if not planned.folded:
+            values = {axis: value for axis, value in _values(planned.table).items() if axis in axes}
+            yield Choice(group_id(planned.table.group), planned.page, values)

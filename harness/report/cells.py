@@ -1,0 +1,172 @@
+"""One cell of a table as a page shows it: a figure with its interval and origin, or a blank that says why.
+
+Must not rank, and must not know which table it stands in or what HTML is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from harness.boards import Column
+from harness.cards import MetricCard
+from harness.record import Record
+from harness.report.formats import is_best
+from harness.report.links import record_file
+from harness.report.plots import LOG_FROM
+from harness.report.units import Scale, with_interval
+from harness.report.words import commit_of, count, day
+from harness.tables import Table, Value
+
+__all__ = ["Blank", "Figure", "Interval", "Spread", "blank", "card_of", "figure", "spread_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Where a value and the ends of its interval lie between the ends of its column, in percent."""
+
+    low: float
+    value: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure in a cell."""
+
+    is_figure: ClassVar[bool] = True
+    text: str
+    half: str
+    """Half the width of the interval; empty if there is none."""
+    details: tuple[str, ...]
+    """Exact value, interval, rank, machine and age: a line each."""
+    order: str
+    """The exact value, for sorting; empty if it is not finite."""
+    best: bool
+    ranked: bool
+    record: str
+    """File of the newest record behind it."""
+    cell_id: str
+    command: str
+    interval: Interval | None
+    missing: str
+    """What it lacks, where some of its runs failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """A cell without a figure."""
+
+    is_figure: ClassVar[bool] = False
+    status: str
+    """Empty where nothing was run."""
+    reason: str
+    anchor: str
+    """Of the failure's entry below the table; empty if it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The ends of all intervals of a column."""
+
+    low: float
+    high: float
+
+    @property
+    def log(self) -> bool:
+        """Whether the ends are so far apart that only their ratio can be shown."""
+        return self.low > 0 and self.high / self.low >= LOG_FROM
+
+    def interval(self, value: Value) -> Interval | None:
+        """Return where `value` lies; None if it is not finite."""
+        if not math.isfinite(value.estimate.value):
+            return None
+        ends = _ends(value)
+        low, at, high = (round(100 * self._place(end), 1) for end in (min(ends), value.estimate.value, max(ends)))
+        return Interval(low, at, high)
+
+    def _place(self, end: float) -> float:
+        if self.log:
+            return math.log(end / self.low) / math.log(self.high / self.low)
+        return (end - self.low) / (self.high - self.low)
+
+
+def figure(
+    value: Value,
+    scale: Scale,
+    ranks: Mapping[int, int] | None = None,
+    spread: Spread | None = None,
+    failure: Record | None = None,
+) -> Figure:
+    """Return a figure.
+
+    Parameters
+    ----------
+    ranks : how many rows of the column hold each rank; None where nothing is ranked.
+    spread : the column's ends, to draw the interval between them.
+    failure : a run of the same row and suite that gave no figure.
+    """
+    text, _, half = with_interval(value.estimate, scale).partition(" ± ")
+    missing = f"a run ended as {failure.status}; this rests on {count(len(value.records), 'run')}" if failure else ""
+    return Figure(
+        text=text,
+        half=half,
+        details=(*_details(value, scale, ranks), *([missing] if missing else [])),
+        order=repr(value.estimate.value) if math.isfinite(value.estimate.value) else "",
+        best=ranks is not None and is_best(value.rank, ranks),
+        ranked=ranks is None or value.rank is not None or value.card.direction == "none",
+        record=record_file(value.record),
+        cell_id=value.record.cell_id,
+        command=value.record.provenance.command,
+        interval=spread.interval(value) if spread else None,
+        missing=missing,
+    )
+
+
+def blank(failure: Record | None, anchors: Mapping[str, str]) -> Blank:
+    """Return a cell without a figure; `anchors` leads from a record's file to its entry below the table."""
+    if failure is None or failure.status == "ok":
+        return Blank("", "", "")
+    return Blank(failure.status, failure.reason or "", anchors.get(record_file(failure), ""))
+
+
+def card_of(table: Table, column: Column) -> MetricCard:
+    """Return what is known of the figures of a column; the columns of a table have at least one."""
+    return next(row.values[column.key].card for row in table.rows if column.key in row.values)
+
+
+def spread_of(table: Table) -> Spread | None:
+    """Return the ends of the ranking column; None where there is nothing to compare."""
+    values = [row.values[table.board.rank_by] for row in table.rows if table.board.rank_by in row.values]
+    ends = [end for value in values for end in _ends(value)]
+    if len(values) < 2 or not ends or min(ends) == max(ends):
+        return None
+    return Spread(min(ends), max(ends))
+
+
+def _ends(value: Value) -> list[float]:
+    estimate = value.estimate
+    return [end for end in (estimate.low, estimate.value, estimate.high) if end is not None and math.isfinite(end)]
+
+
+def _details(value: Value, scale: Scale, ranks: Mapping[int, int] | None) -> Iterable[str]:
+    estimate, card, provenance = value.estimate, value.card, value.record.provenance
+    yield f"{card.title}: {scale.text(estimate.value)} {scale.label}".rstrip()
+    yield f"exactly {estimate.value!r} {card.unit}"
+    if estimate.low is not None and estimate.high is not None:
+        ends = f"{scale.text(estimate.low)} to {scale.text(estimate.high)} {scale.label}".rstrip()
+        yield f"95 % interval {ends}, over {estimate.n:,} {estimate.covers or 'samples'}"
+    elif card.exact:
+        yield "an exact figure: the same code gives it again"
+    else:
+        yield "one measurement, without an interval"
+    if ranks is not None and value.rank is not None:
+        others = ranks[value.rank] - 1
+        tie = f", shared with {count(others, 'other row')}: intervals overlap" if others else ""
+        yield f"rank {value.rank}{tie}"
+    elif ranks is not None and card.direction != "none":
+        yield "not ranked: conformance was not passed on this machine"
+    yield f"measured {day(provenance.started_at)} on {provenance.machine.name}"
+    yield f"commit {commit_of(provenance)}; code {provenance.code_hash[:10]}"

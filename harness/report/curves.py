@@ -1,0 +1,154 @@
+"""Lines over an axis: learning curves of one combination, and costs against the number of time steps.
+
+Turns the series of records into lines to draw. Must not know where a plot stands on a page, nor read a store.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.record import Record, Series
+from harness.report.plots import LOG_FROM
+from harness.report.units import Scale, scale_for
+from harness.report.words import count, joined
+
+__all__ = ["Line", "SeriesPlot", "cost_curves", "series_plots"]
+
+MOST_POINTS = 200
+"""A line with more points than this is thinned out: no screen shows them."""
+STEPS = "T"
+"""The axis of series that tell what a cost does as the sequence grows."""
+Points = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line; lines of the same `label` share a colour and one entry of the legend."""
+
+    label: str
+    points: Points
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPlot:
+    """Lines over a common axis."""
+
+    id: str
+    title: str
+    caption: str
+    x_title: str
+    y_title: str
+    x_log: bool
+    y_log: bool
+    lines: tuple[Line, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return what the lines are called, each name once."""
+        return tuple(dict.fromkeys(line.label for line in self.lines))
+
+
+def series_plots(records: Sequence[Record], titles: Mapping[str, str], prefix: str) -> list[SeriesPlot]:
+    """Draw the series of one combination's records (one for each seed), a plot for each axis and unit.
+
+    `titles` says what a metric is called.
+    """
+    by_unit: dict[tuple[str, str], list[tuple[str, Series]]] = defaultdict(list)
+    for record in records:
+        for series in record.series.values():
+            by_unit[(series.x, series.y_unit)].append((series.y, series))
+    plots = []
+    for (x, unit), named in sorted(by_unit.items()):
+        named = [(titles.get(name) or _words(name), series) for name, series in named]
+        names = list(dict.fromkeys(name for name, _ in named))
+        scale = _scale(unit, (series.points for _, series in named))
+        lines = tuple(Line(name, _thinned(_scaled(series.points, scale))) for name, series in named)
+        seeds = f"; a line for each of {count(len(records), 'seed')}" if len(records) > 1 else ""
+        title = f"{joined(names)} against {_axis_words(x)}"
+        label = names[0] if len(names) == 1 else ("error" if unit == "fraction" else unit)
+        plot = _plot(f"{prefix}--{x}-{unit}", title, f"{title}{seeds}.", x, f"{label} [{scale.label or unit}]", lines)
+        plots.append(plot)
+    return plots
+
+
+def cost_curves(named: Iterable[tuple[str, Record]], titles: Mapping[str, str], prefix: str) -> list[SeriesPlot]:
+    """Draw every figure that was measured over the number of time steps, a line for each row (seeds averaged).
+
+    Parameters
+    ----------
+    named : (name of the row, record).
+    titles : what a metric is called.
+    prefix : what the plots' ids begin with.
+    """
+    found: dict[str, dict[str, list[Series]]] = defaultdict(lambda: defaultdict(list))
+    for name, record in named:
+        for series in record.series.values():
+            if series.x == STEPS:
+                found[series.y][name].append(series)
+    plots = []
+    for y, by_row in sorted(found.items()):
+        points = {name: _mean([series.points for series in several]) for name, several in sorted(by_row.items())}
+        scale = _scale(next(iter(by_row.values()))[0].y_unit, points.values())
+        lines = tuple(Line(name, _thinned(_scaled(line, scale))) for name, line in points.items() if line)
+        if len(lines) > 1:
+            what = titles.get(y) or _words(y)
+            title = f"{what} against the number of time steps"
+            unit = f" [{scale.label}]" if scale.label else ""
+            plots.append(_plot(f"{prefix}--{y}", title, f"{title}, a line for each row.", STEPS, what + unit, lines))
+    return plots
+
+
+def _plot(key: str, title: str, caption: str, x: str, y_title: str, lines: tuple[Line, ...]) -> SeriesPlot:
+    xs = [point[0] for line in lines for point in line.points]
+    ys = [point[1] for line in lines for point in line.points]
+    heading = title[:1].upper() + title[1:]
+    return SeriesPlot(
+        id=key,
+        title=heading,
+        caption=caption[:1].upper() + caption[1:],
+        x_title=_axis_words(x),
+        y_title=y_title,
+        x_log=x == STEPS and _wants_log(xs),
+        y_log=_wants_log(ys),
+        lines=lines,
+    )
+
+
+def _wants_log(values: Sequence[float]) -> bool:
+    return bool(values) and min(values) > 0 and max(values) / min(values) >= LOG_FROM
+
+
+def _scale(unit: str, lines: Iterable[Sequence[tuple[float, float]]]) -> Scale:
+    return scale_for(unit, max((abs(y) for line in lines for _, y in line if math.isfinite(y)), default=0.0))
+
+
+def _scaled(points: Points, scale: Scale) -> Points:
+    return tuple((x, y * scale.factor) for x, y in points if math.isfinite(x) and math.isfinite(y))
+
+
+def _thinned(points: Points) -> Points:
+    step = math.ceil(len(points) / MOST_POINTS)
+    return points if step <= 1 else (*points[:-1:step], points[-1])
+
+
+def _mean(several: Sequence[Points]) -> Points:
+    """Average lines where all of them have a point."""
+    values: Mapping[float, list[float]] = defaultdict(list)
+    for points in several:
+        for x, y in points:
+            values[x].append(y)
+    return tuple((x, math.fsum(ys) / len(ys)) for x, ys in sorted(values.items()) if len(ys) == len(several))
+
+
+def _axis_words(x: str) -> str:
+    return "time steps" if x == STEPS else _words(x)
+
+
+def _words(name: str) -> str:
+    """Return "validation error" for "validation_error_fraction": the unit stands at the axis."""
+    words = name.split("_")
+    units = {"fraction", "seconds", "bytes", "joules"}
+    return " ".join(words[:-1] if len(words) > 1 and words[-1] in units else words)

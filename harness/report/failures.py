@@ -1,0 +1,104 @@
+"""Runs that gave no figure: what happened, the last that was heard of them, and the command that repeats them.
+
+Must not know where a failure is shown, nor judge it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.record import Record
+from harness.report.links import Sitemap, record_file, row_id, slug
+from harness.report.words import combination, commit_of, joined
+from harness.tables import Table
+
+__all__ = ["FailureView", "Unsupported", "failed", "failure_view", "failures_of", "unsupported_of"]
+
+MOST_LINES = 40
+"""Lines of output that are shown of a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailureView:
+    """A run that gave no figure."""
+
+    id: str
+    name: str
+    """Of the row it leaves without a figure; empty on the row's own page."""
+    href: str | None
+    what: str
+    """The rest of the combination."""
+    suite: str
+    status: str
+    reason: str
+    command: str
+    tail: tuple[str, ...]
+    record: str
+    cell_id: str
+    machine: str
+    measured: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """A combination that makes no sense, with the sentence that says why."""
+
+    name: str
+    href: str | None
+    suites: str
+    reason: str
+
+
+def failed(record: Record) -> bool:
+    """Whether a run should have given figures and did not."""
+    return record.status not in ("ok", "unsupported")
+
+
+def failure_view(record: Record, anchor: str, what: str, name: str = "", href: str | None = None) -> FailureView:
+    """Return what is known of a failed run."""
+    provenance = record.provenance
+    return FailureView(
+        id=anchor,
+        name=name,
+        href=href,
+        what=what,
+        suite=record.cell.suite,
+        status=record.status,
+        reason=record.reason or "no reason was recorded",
+        command=provenance.command,
+        tail=record.output_tail[-MOST_LINES:],
+        record=record_file(record),
+        cell_id=record.cell_id,
+        machine=provenance.machine.name,
+        measured=provenance.started_at,
+        commit=commit_of(provenance),
+    )
+
+
+def failures_of(table: Table, sitemap: Sitemap) -> tuple[FailureView, ...]:
+    """Return every failed run of a table once, however many columns it leaves empty."""
+    found: dict[str, FailureView] = {}
+    for row in table.rows:
+        href = sitemap.of_axis(table.board.axis, row.name)
+        for record in row.failures.values():
+            file = record_file(record)
+            if failed(record) and file not in found:
+                anchor = f"{row_id(table.group, row)}~{slug(record.cell_id)}"
+                what = combination(record.cell, without=(table.board.axis,))
+                found[file] = failure_view(record, anchor, what, row.name, href)
+    return tuple(found.values())
+
+
+def unsupported_of(table: Table, labels: Mapping[tuple[str, str], str], sitemap: Sitemap) -> Iterable[Unsupported]:
+    """Yield each reason why a row of a table has no figure, with the suites that it holds for."""
+    for row in table.rows:
+        reasons: dict[str, list[str]] = {}
+        for record in row.failures.values():
+            if record.status == "unsupported":
+                suites = reasons.setdefault(record.reason or "no reason was recorded", [])
+                suites += [record.cell.suite] * (record.cell.suite not in suites)
+        href = sitemap.of_axis(table.board.axis, row.name)
+        for reason, suites in reasons.items():
+            yield Unsupported(labels[(row.name, row.topology)], href, joined(suites), reason)

@@ -1,0 +1,112 @@
+"""The plots of the pages as vector or bitmap files for a paper or a README, drawn with matplotlib.
+
+What is drawn (points, intervals, frontier) is decided in ``plots``; this module only draws it. matplotlib is imported
+when a figure is asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import UserError
+from harness.report.plots import ParetoPlot, Point, RowMark, pareto_plots
+from harness.tables import Table
+from reference_impls.names import unknown_message
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["FORMATS", "draw_pareto", "pareto_plot"]
+
+FORMATS = ("pdf", "svg", "png")
+DOTS_PER_INCH = 200
+SIZE_INCHES = (5.2, 3.4)
+INK, QUIET, MARK = "#1f2328", "#8c959f", "#0b5cad"
+OFFSETS = {"top right": (5, 4), "bottom right": (5, -9), "top left": (-5, 4), "bottom left": (-5, -9)}
+
+
+def pareto_plot(table: Table, cost: str) -> ParetoPlot:
+    """Return the plot of error against the column `cost` of a table.
+
+    Raises
+    ------
+    UserError
+        If the table cannot be drawn against that cost; the message says which it can.
+    """
+    several = len({row.topology for row in table.rows}) > 1
+    marks = {
+        (row.name, row.topology): RowMark(f"{row.name} ({row.topology})" if several else row.name, "")
+        for row in table.rows
+    }
+    plots = {plot.id.rpartition("--")[2]: plot for plot in pareto_plots(table, marks)}
+    if cost not in plots:
+        raise UserError(
+            unknown_message("cost to draw against", cost, list(plots)), "a figure needs a table with error and cost"
+        )
+    return plots[cost]
+
+
+def draw_pareto(plot: ParetoPlot, path: Path) -> None:
+    """Draw `plot` into `path`, in the format of its ending (pdf, svg or png).
+
+    Raises
+    ------
+    UserError
+        If the ending is none of them.
+    """
+    if path.suffix.removeprefix(".") not in FORMATS:
+        raise UserError(f"{path}: cannot draw a {path.suffix or 'file without an ending'}", f"use {', '.join(FORMATS)}")
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xscale("log" if plot.x.log else "linear")
+    axes.set_yscale("log" if plot.y.log else "linear")
+    for axis, drawn in ((plot.x, axes.xaxis), (plot.y, axes.yaxis)):
+        if axis.log:
+            drawn.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            drawn.set_major_formatter(ScalarFormatter())
+            drawn.set_minor_formatter(NullFormatter())
+    axes.set_xlim(plot.x.low, plot.x.high)
+    axes.set_ylim(plot.y.low, plot.y.high)
+    axes.set_xlabel(plot.x.title)
+    axes.set_ylabel(plot.y.title)
+    axes.grid(color="#d8dee4", linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if plot.frontier:
+        axes.plot(*zip(*plot.frontier, strict=True), linestyle="--", linewidth=1, color=MARK, drawstyle="steps-post")
+    for point in plot.points:
+        _draw_point(axes, point)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=DOTS_PER_INCH)
+
+
+def _draw_point(axes: Axes, point: Point) -> None:
+    colour = MARK if point.on_frontier else QUIET
+    errors = {"xerr": [[part] for part in point.x_error], "yerr": [[part] for part in point.y_error]}
+    filling = colour if point.ranked else "white"
+    axes.errorbar(
+        point.x,
+        point.y,
+        **errors,  # type: ignore[arg-type]
+        fmt="o",
+        markersize=4,
+        markerfacecolor=filling,
+        linewidth=0.8,
+        color=colour,
+    )
+    side = point.sides.get("wide")
+    if side is not None:
+        left = "left" in side
+        axes.annotate(
+            point.label,
+            (point.x, point.y),
+            OFFSETS[side],
+            textcoords="offset points",
+            horizontalalignment="right" if left else "left",
+            fontsize=7,
+            color=INK if point.on_frontier else QUIET,
+        )

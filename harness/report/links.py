@@ -1,0 +1,100 @@
+"""Names of pages, anchors and files of the site: pure functions of what is shown, so that a link outlives a rebuild.
+
+Names come from cards and records, which anybody may write; what is not a plain slug already is made one and told
+apart by a digest. Must not know what stands on a page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.cell import NOT_APPLICABLE
+from harness.record import Record
+from harness.tables import Group, TableRow
+
+__all__ = [
+    "ABOUT",
+    "IMPLEMENTATIONS",
+    "INDEX",
+    "KIND_OF_AXIS",
+    "Sitemap",
+    "board_page",
+    "group_id",
+    "implementation_page",
+    "record_file",
+    "row_id",
+    "slug",
+    "table_file",
+]
+
+INDEX = "index.html"
+IMPLEMENTATIONS = "implementations.html"
+ABOUT = "about.html"
+
+KIND_OF_AXIS: Mapping[str, str] = {"neuron": "neuron", "method": "training", "topology": "topology", "task": "task"}
+"""The kind of card that the values of an axis have; a backend has none."""
+_PREFIX: Mapping[str, str] = {"neuron": "neuron", "training": "method", "topology": "topology", "task": "task"}
+_IMPLIED = (NOT_APPLICABLE, "cpu", "float32", "eager")
+"""Values that an anchor leaves out, as `Group.label` does."""
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Sitemap:
+    """Which pages there will be, so that nothing is linked that is not there."""
+
+    implementations: Mapping[tuple[str, str], str]
+    """Page of each (kind, name)."""
+    tables: Mapping[tuple[str, Group], str] = field(default_factory=dict)
+    """Page and anchor of the table of each (board, group)."""
+    has_asv: bool = False
+    """Whether asv's own pages lie beside these."""
+
+    def of_axis(self, axis: str, name: str) -> str | None:
+        """Return the page of the implementation `name` on `axis`, or None if it has none."""
+        return self.implementations.get((KIND_OF_AXIS.get(axis, axis), name))
+
+
+def slug(text: str) -> str:
+    """Make `text` safe in a file name and an anchor; different texts stay different."""
+    if _SLUG.fullmatch(text):
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    made = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:80]
+    return f"{made}-{digest}" if made else digest
+
+
+def board_page(board: str, number: int = 1) -> str:
+    """Return the file of a board's page; a board with very many tables has several, numbered from 1."""
+    return f"board-{slug(board)}{'' if number == 1 else f'-{number}'}.html"
+
+
+def implementation_page(kind: str, name: str) -> str:
+    """Return the file of the page of the implementation `name`."""
+    return f"{_PREFIX[kind]}-{slug(name)}.html"
+
+
+def group_id(group: Group) -> str:
+    """Return the anchor of a group of rows, unique within a board."""
+    parts = [slug(value) for _, value in group.axes if value not in _IMPLIED]
+    return ".".join([*parts, slug(group.machine)])
+
+
+def row_id(group: Group, row: TableRow) -> str:
+    """Return the anchor of a row of a table."""
+    return f"{group_id(group)}~{slug(row.name)}.{slug(row.topology)}"
+
+
+def record_file(record: Record) -> str:
+    """Return the file of a record below the site's root."""
+    return f"data/records/{slug(record.provenance.machine.name)}/{slug(record.cell_id)}.json"
+
+
+def table_file(board: str, group: Group, suffix: str) -> str:
+    """Return the file of a table below the site's root; `suffix` is ``csv``, ``json``, ``tex`` or ``md``."""
+    digest = hashlib.sha256(group_id(group).encode()).hexdigest()[:12]
+    label = "-".join(slug(value) for _, value in group.axes if value not in _IMPLIED)[:80]
+    return f"data/tables/{slug(board)}-{label}-{digest}.{suffix}"

@@ -1,0 +1,213 @@
+"""Everything that was measured of one implementation: a table for each suite, a row for each combination.
+
+Boards show the figures that count; here all of them stand, with the runs behind them. Must not rank anew: seeds are
+combined by ``tables``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.boards import Axis, Board, Column
+from harness.cards import MetricCard, Row, Rows
+from harness.cell import NOT_APPLICABLE
+from harness.record import Record
+from harness.report.cells import Blank, Figure, figure
+from harness.report.curves import SeriesPlot, series_plots
+from harness.report.links import record_file, slug
+from harness.report.units import Scale, scale_for
+from harness.report.words import commit_of, shown
+from harness.tables import Table, TableRow, build_tables
+
+__all__ = ["Combination", "Measured", "MeasuredRow", "Run", "combinations_of", "curves_of", "measured_of"]
+
+MOST_ROWS = 60
+"""Rows of a suite that an implementation's page shows; all of them are in the downloads."""
+MOST_CURVES = 12
+MOST_DETAILS = 1500
+"""Characters of a run's details that a page shows."""
+ELSEWHERE = ("conformance",)
+"""Suites that a page shows in a form of their own."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Combination:
+    """A row of figures of an implementation: one suite, and everything else it was combined with."""
+
+    suite: str
+    table: Table
+    row: TableRow
+
+    @property
+    def label(self) -> str:
+        """Return the combination in words."""
+        topology = self.row.topology
+        return self.table.group.label if topology in self.table.group.label else f"{self.table.group.label}, {topology}"
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Return every record behind the figures, by seed."""
+        found = {record.cell_id: record for value in self.row.values.values() for record in value.records}
+        return tuple(sorted(found.values(), key=lambda record: record.cell.seed))
+
+    @property
+    def measured(self) -> str:
+        """Return when the newest record was measured."""
+        return max((record.provenance.started_at for record in self.records), default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One record behind a row."""
+
+    cell_id: str
+    record: str
+    seed: int
+    measured: str
+    seconds: float
+    commit: str
+    code: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredRow:
+    """One combination with all figures of one suite."""
+
+    id: str
+    label: str
+    machine: str
+    cells: tuple[Figure | Blank, ...]
+    measured: str
+    runs: tuple[Run, ...]
+    details: tuple[tuple[str, str], ...]
+    """What the suite wants shown beside the figures, of the newest run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All that one suite found out about an implementation."""
+
+    suite: str
+    title: str
+    summary: str
+    columns: tuple[tuple[str, str], ...]
+    """(title, unit)."""
+    rows: tuple[MeasuredRow, ...]
+    left_out: int
+
+
+def combinations_of(records: Sequence[Record], rows: Rows) -> Mapping[tuple[str, str], list[Combination]]:
+    """Sort all figures by (axis, name) of the implementations that they belong to."""
+    found: dict[tuple[str, str], list[Combination]] = defaultdict(list)
+    for suite, row in rows.suites.items():
+        of_suite = [record for record in records if record.cell.suite == suite]
+        axes: tuple[Axis, ...] = ("neuron", "method")
+        for axis in () if suite in ELSEWHERE else axes:
+            for table in build_tables(of_suite, rows, _everything(suite, row, axis, rows)):
+                for entry in table.rows:
+                    if entry.values and entry.name != NOT_APPLICABLE:
+                        found[(axis, entry.name)].append(Combination(suite, table, entry))
+    return found
+
+
+def measured_of(combinations: Iterable[Combination], rows: Rows) -> tuple[Measured, ...]:
+    """Return a table for each suite."""
+    by_suite: dict[str, list[Combination]] = defaultdict(list)
+    for combination in combinations:
+        by_suite[combination.suite].append(combination)
+    return tuple(_measured(suite, of_suite, rows) for suite, of_suite in by_suite.items())
+
+
+def curves_of(
+    combinations: Iterable[Combination], titles: Mapping[str, str]
+) -> tuple[tuple[str, tuple[SeriesPlot, ...]], ...]:
+    """Return (combination, plots) of the newest combinations that have figures over an axis.
+
+    `titles` says what a metric is called.
+    """
+    having = [one for one in combinations if any(record.series for record in one.records)]
+    newest = sorted(having, key=lambda one: one.measured, reverse=True)[:MOST_CURVES]
+    return tuple(
+        (f"{one.suite}: {one.label} ({one.table.group.machine})", tuple(series_plots(one.records, titles, _id(one))))
+        for one in sorted(newest, key=lambda one: (one.suite, one.label))
+    )
+
+
+def _everything(suite: str, row: Row, axis: Axis, rows: Rows) -> Board:
+    """Return a board of all figures of one suite."""
+    columns = tuple(Column(suite, metric) for metric in rows.suite(suite).metrics)
+    return Board(f"all-{suite}", row.title, row.summary, axis, columns, columns[0].key)
+
+
+def _measured(suite: str, combinations: list[Combination], rows: Rows) -> Measured:
+    ordered = sorted(combinations, key=lambda one: (one.table.group.machine, one.label, one.row.topology))
+    kept = sorted(combinations, key=lambda one: one.measured, reverse=True)[:MOST_ROWS]
+    chosen = [one for one in ordered if one in kept] if len(ordered) > MOST_ROWS else ordered
+    cards = rows.suite(suite).metrics
+    keys = [metric for metric in cards if any(f"{suite}.{metric}" in one.row.values for one in chosen)]
+    scales = {metric: _scale(suite, metric, cards[metric], chosen) for metric in keys}
+    return Measured(
+        suite=suite,
+        title=rows.suites[suite].title,
+        summary=rows.suites[suite].summary,
+        columns=tuple((cards[metric].title, scales[metric].label) for metric in keys),
+        rows=tuple(_row(one, scales) for one in chosen),
+        left_out=len(ordered) - len(chosen),
+    )
+
+
+def _scale(suite: str, metric: str, card: MetricCard, combinations: Iterable[Combination]) -> Scale:
+    values = (one.row.values.get(f"{suite}.{metric}") for one in combinations)
+    return scale_for(card.unit, max((abs(value.estimate.value) for value in values if value), default=0.0))
+
+
+def _row(one: Combination, scales: Mapping[str, Scale]) -> MeasuredRow:
+    cells: list[Figure | Blank] = []
+    for metric, scale in scales.items():
+        value = one.row.values.get(f"{one.suite}.{metric}")
+        cells.append(Blank("", "", "") if value is None else figure(value, scale))
+    newest = max(one.records, key=lambda record: record.provenance.started_at)
+    return MeasuredRow(
+        id=_id(one),
+        label=one.label,
+        machine=one.table.group.machine,
+        cells=tuple(cells),
+        measured=one.measured,
+        runs=tuple(_run(record) for record in one.records),
+        details=tuple(_details(newest)),
+    )
+
+
+def _run(record: Record) -> Run:
+    provenance = record.provenance
+    return Run(
+        cell_id=record.cell_id,
+        record=record_file(record),
+        seed=record.cell.seed,
+        measured=provenance.started_at,
+        seconds=provenance.duration_seconds,
+        commit=commit_of(provenance),
+        code=provenance.code_hash[:10],
+        command=provenance.command,
+    )
+
+
+def _details(record: Record) -> Iterable[tuple[str, str]]:
+    left = MOST_DETAILS
+    for key, value in record.details.items():
+        nested = isinstance(value, dict | list)
+        text = json.dumps(value, ensure_ascii=False) if nested else shown(value)
+        if len(text) > left:
+            yield "more", "in the record's file"
+            return
+        left -= len(text)
+        yield str(key).replace("_", " "), text
+
+
+def _id(one: Combination) -> str:
+    words = (one.suite, one.label, one.row.topology, one.table.group.machine)
+    return ".".join(slug(word) for word in words)

@@ -1,0 +1,143 @@
+"""What authors report beside what was measured here, with what differs between the two.
+
+Must not judge: it states both figures and every difference that the cards tell.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.cards import Budget, Rows
+from harness.report.measured import Combination
+from harness.report.units import Scale, with_interval
+from harness.report.words import count
+from harness.stats import Estimate
+from reference_impls.card import Reported
+
+__all__ = ["Here", "ReportedView", "reported_beside"]
+
+ERROR = "accuracy.error_fraction"
+
+
+def _accuracy(error: Estimate) -> Estimate:
+    """Turn an error fraction into an accuracy fraction; low and high change places."""
+    low, high = (None if end is None else 1 - end for end in (error.high, error.low))
+    return Estimate(1 - error.value, low, high, error.n, error.covers)
+
+
+_MEASURED_AS: Mapping[str, Callable[[Estimate], Estimate]] = {
+    "accuracy_percent": _accuracy,
+    "error_percent": lambda error: error,
+}
+"""How a reported figure is had from the measured error fraction; others have no counterpart here."""
+MOST = 4
+"""Measured figures that stand beside a reported one."""
+_UNITS: Mapping[str, str] = {"percent": "%", "ratio": "x", "seconds": "s", "bytes": "B", "joules": "J"}
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """One measured figure of the same task."""
+
+    figure: str
+    what: str
+    """Combination and budget."""
+    differs: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedView:
+    """One reported figure, and what was measured of the same task."""
+
+    task: str
+    task_page: str | None
+    metric: str
+    figure: str
+    network: str
+    steps: str
+    where: str
+    note: str
+    here: tuple[Here, ...]
+
+
+def reported_beside(
+    reported: Iterable[Reported], combinations: Iterable[Combination], rows: Rows, pages: Mapping[tuple[str, str], str]
+) -> tuple[ReportedView, ...]:
+    """Set every reported figure beside the measured ones of its task.
+
+    Parameters
+    ----------
+    combinations : what was measured of the implementation.
+    pages : page of each (kind, name).
+    """
+    by_task: dict[str, list[Combination]] = defaultdict(list)
+    for one in combinations:
+        if ERROR in one.row.values:
+            by_task[dict(one.table.group.axes).get("task", "")].append(one)
+    return tuple(_view(figure, by_task, rows, pages) for figure in reported)
+
+
+def _view(
+    figure: Reported, by_task: Mapping[str, list[Combination]], rows: Rows, pages: Mapping[tuple[str, str], str]
+) -> ReportedView:
+    tasks = [task for task in rows.tasks if _plain(figure.task) in _names(rows, task)]
+    name, _, unit = figure.metric.rpartition("_")
+    convert = _MEASURED_AS.get(figure.metric)
+    longest = [one for task in tasks for one in _longest(by_task.get(task, ()), rows)] if convert else []
+    return ReportedView(
+        task=figure.task,
+        task_page=next((pages[("task", task)] for task in tasks if ("task", task) in pages), None),
+        metric=(name or unit).replace("_", " "),
+        figure=f"{figure.value:g} {_UNITS.get(unit, unit)}".rstrip(),
+        network=figure.network,
+        steps="" if figure.T is None else str(figure.T),
+        where=figure.where,
+        note=figure.note,
+        here=tuple(_here(figure, one, rows, convert) for one in longest if convert),
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _names(rows: Rows, task: str) -> set[str]:
+    card = rows.task(task)
+    return {_plain(task), _plain(card.title), _plain(card.data)}
+
+
+def _longest(combinations: Iterable[Combination], rows: Rows) -> list[Combination]:
+    """Keep of each combination the one with the longest training budget."""
+    longest: dict[tuple[object, ...], Combination] = {}
+    for one in sorted(combinations, key=lambda one: (_epochs(one, rows), one.measured)):
+        axes = {axis: value for axis, value in one.table.group.axes if axis != "budget"}
+        longest[(one.row.topology, *axes.items())] = one
+    return list(longest.values())[-MOST:]
+
+
+def _budget(one: Combination, rows: Rows) -> Budget | None:
+    axes = dict(one.table.group.axes)
+    return rows.task(axes["task"]).budgets.get(axes.get("budget", ""))
+
+
+def _epochs(one: Combination, rows: Rows) -> int:
+    budget = _budget(one, rows)
+    return budget.epochs if budget else 0
+
+
+def _here(figure: Reported, one: Combination, rows: Rows, convert: Callable[[Estimate], Estimate]) -> Here:
+    axes, value, budget = dict(one.table.group.axes), one.row.values[ERROR], _budget(one, rows)
+    card = rows.task(axes["task"])
+    steps = f"T {figure.T} there, {card.T} here" if figure.T not in (None, card.T) else ""
+    network = f"network {figure.network} there, {one.row.topology} here" if figure.network else ""
+    epochs = f"{count(budget.epochs, 'epoch')} here" if budget else ""
+    samples = f"{count(budget.train_limit, 'training sample')} here" if budget and budget.train_limit else ""
+    task = f"task {axes['task']} here" if _plain(axes["task"]) != _plain(figure.task) else ""
+    return Here(
+        figure=f"{with_interval(convert(value.estimate), Scale(100.0, '%'))} %",
+        what=one.label,
+        differs="; ".join(part for part in (task, steps, network, epochs, samples, figure.note) if part),
+    )

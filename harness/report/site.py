@@ -1,0 +1,195 @@
+"""Builds the leaderboard's pages: static files that open without a server or a network.
+
+Reads stores, asks ``tables`` for what is ranked, and renders. What a page says is decided in the ``*_view`` modules,
+how it looks in ``templates`` and ``static``. Must not measure, nor import torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness import __version__
+from harness.boards import BOARDS
+from harness.cards import Row, Rows, load_rows
+from harness.errors import UserError
+from harness.report import links
+from harness.report.board_view import plan_board, view_pages
+from harness.report.downloads import write_downloads
+from harness.report.implementation_view import Dossier, ImplementationView, dossiers, view_implementation
+from harness.report.links import Sitemap, implementation_page
+from harness.report.measured import combinations_of
+from harness.report.overview import view_about, view_entry, view_overview
+from harness.report.words import Fact, day
+from harness.store import Contents, Problem, read_stores
+from harness.tables import build_tables, newest
+
+__all__ = ["build_site"]
+
+MANIFEST = ".spikeboard-site"
+"""File in the site's folder that names what a build wrote there, so that the next one removes nothing else."""
+ASV = "asv"
+"""Folder of asv's own pages below the site's; never touched."""
+
+
+def build_site(stores: list[Path], out: Path, *, rows: Rows | None = None, built_at: datetime | None = None) -> Path:
+    """Write the pages of what is in `stores` to `out`, and return the path of the front page.
+
+    Pages of an earlier build are replaced, as a whole, once the new ones are complete.
+
+    Parameters
+    ----------
+    stores : folders of records; broken files in them are listed on the page about measuring.
+    out : folder of the site.
+    rows : what the names in the records stand for. [default: every card there is]
+    built_at : what the pages give as their date. [default: now]
+
+    Raises
+    ------
+    UserError
+        If `out` is a folder with other contents than a site.
+    """
+    _check_target(out)
+    rows = rows or load_rows()
+    contents = read_stores(stores)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        draft.chmod(0o755)
+        has_asv = (out / ASV / links.INDEX).is_file()
+        _write_site(draft, contents, stores, rows, has_asv, built_at or datetime.now(UTC))
+        _replace(out, draft)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return out / links.INDEX
+
+
+def _write_site(
+    out: Path, contents: Contents, stores: Sequence[Path], rows: Rows, has_asv: bool, built_at: datetime
+) -> None:
+    latest = newest(contents.records)
+    tables = build_tables(contents.records, rows)
+    plans = [plan_board(board, [table for table in tables if table.board is board], latest) for board in BOARDS]
+    implemented = [row for kind in (rows.neurons, rows.methods, rows.topologies, rows.tasks) for row in kind.values()]
+    sitemap = Sitemap(
+        implementations={(row.kind, row.name): implementation_page(row.kind, row.name) for row in implemented},
+        tables={key: address for plan in plans for key, address in plan.addresses().items()},
+        has_asv=has_asv,
+    )
+    pages = _Pages(out, sitemap, built_at)
+    for plan in plans:
+        for page in view_pages(plan, sitemap, rows):
+            pages.write(page.file, "board.html", page=page)
+    views = _implementations(implemented, latest, tables, rows, sitemap)
+    for view in views:
+        pages.write(view.file, "implementation.html", view=view)
+    pages.write(links.IMPLEMENTATIONS, "implementations.html", entries=[view_entry(view) for view in views])
+    problems = [_problem(problem, stores) for problem in contents.problems]
+    pages.write(links.ABOUT, "about.html", about=view_about(latest, rows, problems))
+    overview = view_overview(plans, latest, sitemap)
+    pages.write(links.INDEX, "index.html", overview=overview, problems=len(problems))
+    write_downloads(out, contents.records, latest, tables)
+    with as_file(files("harness.report") / "static") as static:
+        shutil.copytree(static, out / "static")
+
+
+def _implementations(
+    implemented: Iterable[Row], latest: Sequence[Any], tables: Sequence[Any], rows: Rows, sitemap: Sitemap
+) -> list[ImplementationView]:
+    known = dossiers(latest, tables, combinations_of(latest, rows))
+    return [view_implementation(row, known.get((row.kind, row.name), Dossier()), rows, sitemap) for row in implemented]
+
+
+class _Pages:
+    """Renders templates into a folder."""
+
+    def __init__(self, out: Path, sitemap: Sitemap, built_at: datetime) -> None:
+        self._out = out
+        self._environment = Environment(
+            loader=PackageLoader("harness.report", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters |= {"day": day, "data": _data}
+        self._environment.globals |= {
+            "site": sitemap,
+            "links": links,
+            "boards": BOARDS,
+            "built_at": built_at.isoformat(timespec="seconds"),
+            "version": __version__,
+        }
+
+    def write(self, file: str, template: str, **values: Any) -> None:
+        """Render `template` into `file`."""
+        text = self._environment.get_template(template).render(file=file, **values)
+        (self._out / file).write_text(text, encoding="utf-8")
+
+
+def _data(value: Any) -> Markup:
+    """Return a dataclass, or a list of them, as JSON that may stand inside a script element."""
+
+    def plain(item: Any) -> Any:
+        return dataclasses.asdict(item) if dataclasses.is_dataclass(item) and not isinstance(item, type) else str(item)
+
+    text = json.dumps(value, default=plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&'":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _problem(problem: Problem, stores: Sequence[Path]) -> Fact:
+    """Return file and reason of a problem; the file is named from its store's folder on."""
+    path = problem.path
+    for store in stores:
+        if path.is_relative_to(store):
+            path = Path(store.name) / path.relative_to(store)
+            break
+    return Fact(path.as_posix(), problem.reason)
+
+
+def _check_target(out: Path) -> None:
+    if out.is_dir() and not (out / MANIFEST).is_file():
+        foreign = sorted(path.name for path in out.iterdir() if path.name != ASV)
+        if foreign:
+            raise UserError(
+                f"{out} is not empty and holds no leaderboard (it has {foreign[0]})",
+                "give another folder with --out, or empty this one",
+            )
+    elif out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file, not a folder", "give another folder with --out")
+
+
+def _replace(out: Path, draft: Path) -> None:
+    """Move the pages of `draft` to `out`, in the place of what an earlier build wrote."""
+    names = sorted(path.name for path in draft.iterdir())
+    out.mkdir(exist_ok=True)
+    for name in {*_written(out), *names}:
+        path = out / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    (out / MANIFEST).write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
+    for name in names:
+        (draft / name).replace(out / name)
+
+
+def _written(out: Path) -> list[str]:
+    """Return what an earlier build wrote to `out`; names that are no plain names are left alone."""
+    try:
+        names: Mapping[str, Any] | list[Any] = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [name for name in names if isinstance(name, str) and Path(name).name == name and name not in ("..", ASV)]

@@ -1,0 +1,233 @@
+"""A ranked table as a page shows it: rows, heads of columns, what is best, what failed, what can be downloaded.
+
+Turns what ``tables`` decided into words and marks. Must not rank, and must not know HTML.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.boards import Column
+from harness.report.cells import (
+    Blank,
+    Figure,
+    blank,
+    card_of,
+    figure,
+    spread_of,
+)
+from harness.report.failures import FailureView, Unsupported, failures_of, unsupported_of
+from harness.report.formats import column_scale, rank_text, ranks_in
+from harness.report.links import Sitemap, group_id, row_id, table_file
+from harness.report.plots import ParetoPlot, RowMark, pareto_plots
+from harness.report.units import Scale
+from harness.report.words import AXIS_TITLES, count, joined
+from harness.tables import Table, TableRow
+
+__all__ = ["DOWNLOADS", "Best", "ColumnView", "RowView", "TableView", "best_of", "row_labels", "tried", "view_table"]
+
+DOWNLOADS: Mapping[str, str] = {"csv": "CSV", "json": "JSON", "latex": "LaTeX", "md": "Markdown"}
+"""Formats that every table is written in, with what a reader calls them."""
+SUFFIXES: Mapping[str, str] = {"latex": "tex"}
+RowKey = tuple[str, str]
+"""Name and network: what tells the rows of a table apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnView:
+    """The head of a column."""
+
+    key: str
+    title: str
+    unit: str
+    hint: str
+    sequence: tuple[str, ...]
+    """Directions in the order in which sorting goes through them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """One row."""
+
+    id: str
+    name: str
+    title: str
+    href: str | None
+    network: str
+    verified: bool
+    checks: str | None
+    """Where its conformance checks are."""
+    rank: str
+    cells: tuple[Figure | Blank, ...]
+    measured: str
+    """When the newest of its figures was measured, ISO 8601; empty if it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The rows that nothing beats in a column; `figure` is the best of theirs."""
+
+    title: str
+    names: str
+    figure: str
+    tied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TableView:
+    """A whole table."""
+
+    id: str
+    label: str
+    facts: tuple[tuple[str, str], ...]
+    """(what it is called, value) of what all rows share."""
+    machine: str
+    axis: str
+    columns: tuple[ColumnView, ...]
+    rows: tuple[RowView, ...]
+    several_networks: bool
+    failures: tuple[FailureView, ...]
+    unsupported: tuple[Unsupported, ...]
+    best: tuple[Best, ...]
+    summary: str
+    measured: str
+    plots: tuple[ParetoPlot, ...]
+    downloads: tuple[tuple[str, str], ...]
+    """(name of the format, file)."""
+
+
+def view_table(table: Table, sitemap: Sitemap) -> TableView:
+    """Return `table` in words, with links to the pages that `sitemap` has."""
+    labels = row_labels(table)
+    failures = failures_of(table, sitemap)
+    scales = {column.key: column_scale(table, column) for column in table.columns}
+    rows = tuple(_rows(table, scales, {failure.record: failure.id for failure in failures}, sitemap))
+    pages = {_key(row): sitemap.of_axis(table.board.axis, row.name) for row in table.rows}
+    marks = {key: RowMark(label, pages[key] or "") for key, label in labels.items()}
+    return TableView(
+        id=group_id(table.group),
+        label=table.group.label,
+        facts=tuple((AXIS_TITLES[axis], value) for axis, value in table.group.axes if value != "-"),
+        machine=table.group.machine,
+        axis=AXIS_TITLES[table.board.axis],
+        columns=tuple(_column(table, column, scales[column.key]) for column in table.columns),
+        rows=rows,
+        several_networks=len({row.topology for row in table.rows}) > 1,
+        failures=failures,
+        unsupported=tuple(unsupported_of(table, labels, sitemap)),
+        best=tuple(best_of(table)),
+        summary=_summary(rows, failures),
+        measured=max((row.measured for row in rows), default=""),
+        plots=tuple(pareto_plots(table, marks)),
+        downloads=tuple(
+            (title, table_file(table.board.name, table.group, SUFFIXES.get(name, name)))
+            for name, title in DOWNLOADS.items()
+        ),
+    )
+
+
+def row_labels(table: Table) -> dict[RowKey, str]:
+    """Return what each row is called: its name, with the network where a name stands twice."""
+    times = Counter(row.name for row in table.rows)
+    return {_key(row): row.name if times[row.name] == 1 else f"{row.name} ({row.topology})" for row in table.rows}
+
+
+def tried(table: Table) -> list[TableRow]:
+    """Return the rows that were measured or failed: all but those that cannot be."""
+    return [
+        row
+        for row in table.rows
+        if row.values or any(record.status != "unsupported" for record in row.failures.values())
+    ]
+
+
+def best_of(table: Table) -> Iterable[Best]:
+    """Yield, for each column that compares something, the rows that nothing beats."""
+    labels = row_labels(table)
+    for column in table.columns:
+        ranked = {
+            labels[_key(row)]: row.values[column.key]
+            for row in table.rows
+            if column.key in row.values and row.values[column.key].rank is not None
+        }
+        first = {label: value.estimate.value for label, value in ranked.items() if value.rank == 1}
+        if len(ranked) < 2:
+            continue
+        card, scale = card_of(table, column), column_scale(table, column)
+        higher = card.direction == "higher"
+        yield Best(
+            title=card.title,
+            names=_named(list(first), len(ranked)),
+            figure=f"{scale.text((max if higher else min)(first.values()))} {scale.label}".rstrip(),
+            tied=1 < len(first) < len(ranked),
+        )
+
+
+def _named(names: Sequence[str], ranked: int) -> str:
+    if len(names) == ranked:
+        return f"all {ranked} tie"
+    return joined(names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"])
+
+
+def _key(row: TableRow) -> RowKey:
+    return row.name, row.topology
+
+
+def _rows(table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str], sitemap: Sitemap) -> Iterable[RowView]:
+    tally = {column.key: ranks_in(table, column.key) for column in table.columns}
+    spread, main = spread_of(table), table.board.rank_by
+    for row in tried(table):
+        cells: list[Figure | Blank] = []
+        for column in table.columns:
+            value, failure = row.values.get(column.key), row.failures.get(column.key)
+            if value is None:
+                cells.append(blank(failure, anchors))
+            else:
+                whisker = spread if column.key == main else None
+                cells.append(figure(value, scales[column.key], tally[column.key], whisker, failure))
+        records = [record for value in row.values.values() for record in value.records]
+        ranked = row.values.get(main)
+        yield RowView(
+            id=row_id(table.group, row),
+            name=row.name,
+            title=row.title,
+            href=sitemap.of_axis(table.board.axis, row.name),
+            network=row.topology,
+            verified=row.verified,
+            checks=_checks(table, row, sitemap),
+            rank=rank_text(ranked.rank, tally[main]) if ranked else "",
+            cells=tuple(cells),
+            measured=max((record.provenance.started_at for record in records), default=""),
+        )
+
+
+def _checks(table: Table, row: TableRow, sitemap: Sitemap) -> str | None:
+    """Return where the checks are: on the row's own page, or on that of the neuron that all rows share."""
+    axis = table.board.axis
+    own = axis in ("neuron", "method")
+    page = (
+        sitemap.of_axis(axis, row.name) if own else sitemap.of_axis("neuron", dict(table.group.axes).get("neuron", ""))
+    )
+    return f"{page}#conformance" if page else None
+
+
+def _column(table: Table, column: Column, scale: Scale) -> ColumnView:
+    card = card_of(table, column)
+    better = {"lower": "lower is better", "higher": "higher is better", "none": "neither way is better"}
+    return ColumnView(
+        key=column.key,
+        title=card.short or card.title,
+        unit=scale.label,
+        hint=f"{card.title}; {column.suite} suite; {better[card.direction]}",
+        sequence=("desc", "asc", "") if card.direction == "higher" else ("asc", "desc", ""),
+    )
+
+
+def _summary(rows: tuple[RowView, ...], failures: tuple[FailureView, ...]) -> str:
+    unverified = sum(not row.verified and any(cell.is_figure for cell in row.cells) for row in rows)
+    parts = [count(len(rows), "row")]
+    parts += [f"{unverified} not verified"] * bool(unverified)
+    parts += [count(len(failures), "failed run")] * bool(failures)
+    return ", ".join(parts)

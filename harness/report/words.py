@@ -1,0 +1,196 @@
+"""What cards, cells and provenance say, in a reader's words.
+
+Keeps phrasing out of the templates. Must not know where a sentence will stand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from harness.cards import Rows, TaskCard
+from harness.cell import NOT_APPLICABLE, Cell
+from harness.record import Machine, Provenance
+from harness.report.units import pretty
+from reference_impls.card import Citation, NeuronCapabilities, TopologyCapabilities, TrainingCapabilities
+
+__all__ = [
+    "AXIS_TITLES",
+    "Fact",
+    "Reference",
+    "combination",
+    "commit_of",
+    "count",
+    "day",
+    "facts_of",
+    "joined",
+    "machine_of",
+    "metric_titles",
+    "references",
+    "shown",
+]
+
+AXIS_TITLES: Mapping[str, str] = {
+    "task": "task",
+    "neuron": "neuron",
+    "method": "training method",
+    "topology": "network",
+    "backend": "backend",
+    "device": "device",
+    "dtype": "number format",
+    "budget": "training budget",
+    "machine": "machine",
+}
+_EVALUATION: Mapping[str, str] = {
+    "sequential": "step by step",
+    "matmul": "whole sequence at once, by matrix products",
+    "fft": "whole sequence at once, by Fourier transforms",
+    "conv": "whole sequence at once, by a convolution over time",
+    "scan": "whole sequence at once, by a parallel scan",
+    "fixed_point": "whole sequence at once, by iterating to a fixed point",
+    "closed_form": "whole sequence at once, in closed form",
+}
+_UPDATES: Mapping[str, str] = {
+    "per_batch": "one optimizer step for each batch",
+    "per_step": "one optimizer step at each time step",
+    "per_window": "one optimizer step for each window of time steps",
+}
+_URL = re.compile(r"https?://[^\s()<>\"']+")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A term and what there is to say about it."""
+
+    term: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A citation with the addresses it names."""
+
+    text: str
+    links: tuple[tuple[str, str], ...]
+    """(label, address); addresses are http or https."""
+
+
+def facts_of(capabilities: Any) -> tuple[Fact, ...]:
+    """Say what an implementation is able to do."""
+    if isinstance(capabilities, NeuronCapabilities):
+        return _neuron(capabilities)
+    if isinstance(capabilities, TrainingCapabilities):
+        return _training(capabilities)
+    if isinstance(capabilities, TopologyCapabilities):
+        return (
+            Fact("structure", f"{capabilities.structure} network"),
+            Fact("takes", f"samples of {joined(map(str, capabilities.sample_dims), 'or')} dimensions at each step"),
+        )
+    return _task(capabilities) if isinstance(capabilities, TaskCard) else ()
+
+
+def _neuron(able: NeuronCapabilities) -> tuple[Fact, ...]:
+    return (
+        Fact("evaluates time", _EVALUATION.get(able.parallel, able.parallel)),
+        Fact("causal", "yes: a step depends on no later input" if able.causal else "no: a step sees later inputs"),
+        Fact("random", "draws random numbers (noise can be injected)" if able.stochastic else "deterministic"),
+        Fact("number of steps", "part of its parameters" if able.needs_T else "any; its parameters do not depend on T"),
+        Fact("emits", {"binary": "spikes, 0 or 1", "ternary": "spikes, -1, 0 or 1"}.get(able.output, able.output)),
+        Fact("membrane", able.membrane),
+        Fact("reset", able.reset),
+        Fact("learns", joined(able.learnable) or "nothing of its own"),
+    )
+
+
+def _training(able: TrainingCapabilities) -> tuple[Fact, ...]:
+    needs = "; ".join(f"{name}: {joined(values, 'or')}" for name, values in able.neuron.items())
+    return (
+        Fact("updates", _UPDATES.get(able.updates, able.updates)),
+        Fact("trains", f"{joined(able.structures)} networks"),
+        Fact("needs a neuron with", needs or "no particular property"),
+        Fact("memory over time", able.memory_in_T),
+        Fact("backward pass", "spikes" if able.spiking_backward else "real numbers"),
+    )
+
+
+def _task(card: TaskCard) -> tuple[Fact, ...]:
+    return (
+        Fact("time steps", str(card.T)),
+        Fact("sample at one step", " x ".join(map(str, card.sample_shape))),
+        Fact("classes", str(card.classes)),
+        Fact("encoding", card.encoding),
+        Fact("split", card.split),
+        Fact("data set", card.data),
+    )
+
+
+def references(citations: Iterable[Citation]) -> tuple[Reference, ...]:
+    """Write citations out, with links to what they name."""
+    return tuple(Reference(f"{c.authors} ({c.year}). {c.title}. {c.venue}.", tuple(_addresses(c))) for c in citations)
+
+
+def _addresses(citation: Citation) -> Iterable[tuple[str, str]]:
+    if citation.arxiv:
+        yield f"arXiv {citation.arxiv}", f"https://arxiv.org/abs/{citation.arxiv}"
+    if citation.doi:
+        yield f"doi {citation.doi}", f"https://doi.org/{citation.doi}"
+    for address in _URL.findall(citation.code or ""):
+        yield f"code: {citation.code}", address
+
+
+def combination(cell: Cell, without: Sequence[str] = ()) -> str:
+    """Name the axes of a cell that say something, such as "digits, lif, bptt, mlp, quick, seed 1"."""
+    implied = (NOT_APPLICABLE, "eager", "cpu", "float32")
+    axes = ("task", "neuron", "method", "topology", "backend", "device", "dtype", "budget")
+    parts = [getattr(cell, axis) for axis in axes if axis not in without]
+    return ", ".join([*(part for part in parts if part not in implied), f"seed {cell.seed}"])
+
+
+def day(timestamp: str) -> str:
+    """Return the date of an ISO time stamp; what is none is returned as it is."""
+    try:
+        return datetime.fromisoformat(timestamp).date().isoformat()
+    except ValueError:
+        return timestamp
+
+
+def commit_of(provenance: Provenance) -> str:
+    """Return the commit of a record, short, and whether the tree differed from it."""
+    if provenance.commit is None:
+        return "no commit"
+    return provenance.commit[:10] + (", with changes" if provenance.dirty else "")
+
+
+def machine_of(machine: Machine) -> str:
+    """Describe a machine in one line."""
+    gpu = f"{machine.gpu} (driver {machine.gpu_driver}); " if machine.gpu else ""
+    cores = f"{count(machine.physical_cores, 'core')}, {count(machine.logical_cores, 'thread')}"
+    return f"{gpu}{machine.cpu}, {cores}, {pretty(machine.memory_bytes, 'bytes')}, {machine.os}"
+
+
+def metric_titles(rows: Rows) -> dict[str, str]:
+    """Return what each metric of every suite is called."""
+    return {name: metric.title for suite in rows.suites for name, metric in rows.suite(suite).metrics.items()}
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return "1 record", "2,000 records"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def joined(items: Iterable[str], word: str = "and") -> str:
+    """Return "a, b and c"."""
+    *first, last = [*items] or [""]
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
+def shown(value: Any) -> str:
+    """Return a parameter's value as a reader writes it."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} = {shown(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(shown, value)) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
