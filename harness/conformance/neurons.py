@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd.gradcheck import GradcheckError, gradcheck
 
 from harness.cards import Row
 from harness.conformance import Check, CheckFailedError
@@ -165,7 +166,13 @@ def check_gradient(subject: NeuronSubject) -> None:
         return call(neuron, x)
 
     with smooth_spikes():
-        torch.autograd.gradcheck(output, (x, *parameters), eps=1e-6, atol=1e-5)
+        try:
+            gradcheck(output, (x, *parameters), eps=1e-6, atol=1e-5)
+        except GradcheckError as error:
+            # torch prints both Jacobians whole; its first line names what differs.
+            raise CheckFailedError(
+                f"{str(error).splitlines()[0]} A reset that carries no gradient must hang on `detach_reset`."
+            ) from error
 
 
 def check_state_dict(subject: NeuronSubject) -> None:

@@ -1,0 +1,72 @@
+"""The examples of CONTRIBUTING.md, saved where it says and used with the commands that it gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = re.compile(r"Save this as `(?P<path>[^`]+)`.*?```python \w+\n(?P<code>.*?)```", re.DOTALL)
+NAMES = {"neuron": "dead-zone", "method": "last-step", "task": "digits-flash"}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the two packages with one file more for each example."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for package in ("harness", "reference_impls"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "static"))
+    examples = EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert len(examples) == len(NAMES)
+    for path, code in examples:
+        assert not (folder / path).exists()
+        (folder / path).write_text(code, encoding="utf-8")
+    return folder
+
+
+def spikeboard(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    result = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_file_is_a_row(checkout: Path, kind: str) -> None:
+    assert NAMES[kind] in spikeboard(checkout, "list", f"{kind}s")
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        ("--task", "digits", "--neuron", "dead-zone", "--method", "last-step"),
+        ("--task", "digits-flash", "--neuron", "lif", "--method", "bptt"),
+    ],
+)
+def test_it_is_measured_like_every_other(checkout: Path, what: tuple[str, ...]) -> None:
+    smoke = ("--budget", "smoke", "--suite", "accuracy", "--topology", "mlp", "--backend", "eager", "--seed", "0")
+    assert "this run: 1 ok" in spikeboard(checkout, "run", *smoke, *what)
+
+
+@pytest.mark.parametrize(("axis", "example"), [("neuron", "dead-zone"), ("method", "last-step")])
+def test_its_contract_is_kept(checkout: Path, axis: str, example: str) -> None:
+    spikeboard(checkout, "run", "--preset", "quick", "--suite", "conformance", f"--{axis}", example)
+    records = [json.loads(path.read_text()) for path in (checkout / "reports/runs").rglob("*.json")]
+    kept = [
+        check["passed"]
+        for record in records
+        if record["cell"]["suite"] == "conformance" and record["cell"][axis] == example
+        for check in record["details"]["checks"]
+    ]
+    assert len(kept) > 4
+    assert all(kept)
