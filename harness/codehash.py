@@ -58,7 +58,7 @@ def code_hash(cell: Cell, rows: Rows, root: Path | None = None) -> str:
     ]
     digest = hashlib.sha256()
     for name in RULED_BY:
-        digest.update(f"{name} {version(name)}\n".encode())
+        digest.update(f"{name} {_version(name)}\n".encode())
     modules = [row.module for row in used if row is not None]
     if cell.backend != NOT_APPLICABLE:
         modules.append(f"reference_impls.backends.{cell.backend.replace('-', '_')}")
@@ -68,6 +68,10 @@ def code_hash(cell: Cell, rows: Rows, root: Path | None = None) -> str:
         if row is not None and _file(row.module, folder) is None:
             digest.update(_essence(row.path).encode())
     return digest.hexdigest()
+
+
+_version = functools.lru_cache(maxsize=8)(version)
+"""Looking a version up reads a file, and a plan asks for every cell."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -85,6 +89,7 @@ def _closure(modules: tuple[str, ...], folder: Path) -> dict[str, str]:
     return {module: text for module, text in found.items() if module not in PLUMBING}
 
 
+@functools.lru_cache(maxsize=4096)
 def _file(module: str, folder: Path) -> Path | None:
     """Return the file of a module of this project, or None for anything else."""
     if module.partition(".")[0] not in PACKAGES:
