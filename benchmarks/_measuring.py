@@ -1,0 +1,130 @@
+"""Runs the tracked cells of a suite in our own pool, once per commit, and looks figures up for asv.
+
+asv starts a process for every figure; all of them read what one ``setup_cache`` has measured. Light at the top: only
+the process that measures imports more than names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from asv_runner.benchmarks.mark import SkipNotImplemented
+
+from harness.asv.series import (
+    PARAMETER,
+    SELECTION_VARIABLE,
+    Samples,
+    current_version,
+    reported,
+    selected,
+    tracked_cells,
+)
+
+if TYPE_CHECKING:
+    from harness.cards import Rows
+    from harness.cell import Cell
+    from harness.execute.job import Job
+    from harness.record import Record
+
+Figures = dict[str, float | Samples]
+Measured = dict[str, Figures | str]
+"""For each series that could be run its figures, or the reason of its failure. Plain, because asv pickles it."""
+
+MEMORY_FRACTION = 0.8
+"""Part of the machine's memory that a cell may take."""
+
+
+def unit(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Say in which unit a ``track_*`` method answers; asv scales only seconds and bytes."""
+
+    def mark(function: Callable[..., Any]) -> Callable[..., Any]:
+        function.unit = name  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+class _Tracked:
+    """Figures of one suite; a subclass names it, has a ``track_*`` for each figure, and its own ``setup_cache``.
+
+    asv keys a cache by the line of the function that fills it: an inherited one would be shared between suites.
+    """
+
+    params: ClassVar[list[list[str]]]
+    version: ClassVar[str]
+    param_names = (PARAMETER,)
+    timeout = 3600
+    """Of a whole suite; each cell has its own limit, much shorter."""
+
+    def __init_subclass__(cls, suite: str) -> None:
+        cls.params = [list(tracked_cells(suite))]
+        cls.version = current_version(suite)
+
+    def figure(self, measured: Measured, label: str, metric: str) -> float | Samples | None:
+        """Return a figure of a series, or None if it failed; skip one that the commit lacks or nobody asked for."""
+        figures = measured.get(label, {})
+        if isinstance(figures, str):
+            print(f"{label}: {figures}", file=sys.stderr)
+            return None
+        if metric not in figures:
+            raise SkipNotImplemented(f"{label}: no {metric} in this commit, or not selected")
+        return figures[metric]
+
+
+def measure(suite: str) -> Measured:
+    """Run the tracked cells of `suite` with the implementations of the installed commit."""
+    from harness.cards import load_rows
+    from harness.execute.pool import LocalPool
+    from harness.store import Store
+
+    rows = load_rows()
+    cells = _present(suite, rows)
+    with tempfile.TemporaryDirectory(prefix="spikeboard-asv-") as folder:
+        store = Store(Path(folder))
+        with LocalPool(store, rows=rows) as pool:
+            pool.run(_jobs(cells.values(), rows))
+        records = {record.cell: record for record in store.read().records}
+    return {label: _figures(records[cell]) for label, cell in cells.items()}
+
+
+def _present(suite: str, rows: Rows) -> dict[str, Cell]:
+    """Map the selected series that this commit can run to their cells."""
+    from harness.compatibility import why_unsupported
+    from harness.machine import this_machine
+
+    threads = this_machine().physical_cores if rows.suite(suite).exclusive else 1
+    tracked = {label: replace(cell, threads=threads) for label, cell in tracked_cells(suite).items()}
+    patterns = os.environ.get(SELECTION_VARIABLE, "").split(",")
+    return {
+        label: cell
+        for label in selected(tracked, [pattern for pattern in patterns if pattern])
+        if (cell := tracked[label]).neuron in rows.neurons
+        and cell.method in rows.methods
+        and why_unsupported(cell, rows) is None
+    }
+
+
+def _jobs(cells: Iterable[Cell], rows: Rows) -> list[Job]:
+    from harness.codehash import code_hash
+    from harness.execute.job import Job
+    from harness.machine import this_machine
+
+    memory_bytes = int(MEMORY_FRACTION * this_machine().memory_bytes)
+    return [
+        Job(cell, code_hash(cell, rows), card.exclusive, card.timeout_seconds, memory_bytes)
+        for cell in cells
+        for card in [rows.suite(cell.suite)]
+    ]
+
+
+def _figures(record: Record) -> Figures | str:
+    if record.status != "ok":
+        return f"{record.status}: {record.reason}"
+    metrics: Mapping[str, Any] = record.metrics
+    return {name: reported(metric.value, metric.samples) for name, metric in metrics.items()}

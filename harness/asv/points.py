@@ -1,0 +1,157 @@
+"""Records as points of series: which figures have a graph, where they belong on it, and which records are kept out.
+
+Every figure where less is better has a graph, because asv takes only a rise for a regression. Must not know asv's
+files, nor import torch.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from harness.asv.series import (
+    Samples,
+    benchmark_name,
+    benchmark_version,
+    current_version,
+    is_plain,
+    reported,
+    series_label,
+)
+from harness.cards import Rows
+from harness.cell import Cell
+from harness.record import Machine, Metric, Record
+
+__all__ = ["CommitDate", "Line", "Point", "Points", "Value", "points_of"]
+
+FIXED_BY = ("numpy", "torch")
+"""Packages whose version starts a new line on every graph, as asv.conf.json has it."""
+NO_RESULT = ("unsupported", "interrupted")
+
+CommitDate = Callable[[str], int | None]
+"""Date of a commit in milliseconds since 1970, or None if it is not in this history."""
+Value = float | Samples | None
+"""What asv is given for a figure; None is a failure."""
+
+
+class Line(NamedTuple):
+    """What the points of one commit have in common with those of others: their lines on the graphs."""
+
+    machine: str
+    python: str
+    packages: tuple[tuple[str, str], ...]
+    """(name, version)."""
+
+
+class Point(NamedTuple):
+    """Where a figure belongs."""
+
+    line: Line
+    commit: str
+    suite: str
+    metric: str
+    label: str
+
+    @property
+    def benchmark(self) -> str:
+        """Return asv's name of the figure."""
+        return benchmark_name(self.suite, self.metric)
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """What records say, as points."""
+
+    values: Mapping[Point, Value]
+    machines: Mapping[str, Machine]
+    """Machine of each name that a point has."""
+    left_out: Mapping[str, int]
+    """Reason -> number of records that it kept out."""
+
+
+class _Group(NamedTuple):
+    """What records must share to be one estimate over several seeds."""
+
+    line: Line
+    commit: str
+    cell: Cell
+    """Without what the label leaves out."""
+    task_version: int
+
+
+def points_of(records: Iterable[Record], rows: Rows, commit_date: CommitDate) -> Points:
+    """Return every figure of `records` that belongs on a graph.
+
+    Parameters
+    ----------
+    records : of any machine, commit and suite.
+    rows : suites of the working tree; records of another version of them, or of its clock, are left out.
+    commit_date : says which commits there are.
+    """
+    left_out: Counter[str] = Counter()
+    machines: dict[str, Machine] = {}
+    groups: dict[_Group, dict[int, Record]] = defaultdict(dict)
+    for record in records:
+        reason = _why_left_out(record, rows, commit_date)
+        if reason is not None:
+            left_out[reason] += 1
+            continue
+        machine = record.provenance.machine
+        machines[machine.name] = machine
+        groups[_group(record)][record.cell.seed] = record
+    values = {
+        point: value for group, by_seed in groups.items() for point, value in _figures(group, [*by_seed.values()], rows)
+    }
+    return Points(values, machines, dict(left_out))
+
+
+def _why_left_out(record: Record, rows: Rows, commit_date: CommitDate) -> str | None:
+    """Return why a record is no point, or None if it is one."""
+    origin, suite = record.provenance, record.cell.suite
+    if record.status in NO_RESULT:
+        return "no result"
+    if origin.commit is None or origin.dirty is not False:
+        return "measured on a changed tree, which is no commit"
+    if suite not in rows.suites or not is_plain(series_label(record.cell)):
+        return "of a suite or a name that is not known"
+    # A process that died before it could say which clock it had has measured nothing.
+    if origin.clock_version is not None and current_version(suite) != benchmark_version(
+        origin.suite_version, origin.clock_version
+    ):
+        return "measured with another version of the suite or the clock"
+    if commit_date(origin.commit) is None:
+        return "of a commit that is not in this history"
+    return None
+
+
+def _group(record: Record) -> _Group:
+    origin = record.provenance
+    assert origin.commit is not None
+    python = ".".join(origin.machine.python.split(".")[:2])
+    # As asv has it: a build of torch for another device is no other version.
+    packages = tuple((name, origin.packages[name].partition("+")[0]) for name in FIXED_BY if name in origin.packages)
+    line = Line(origin.machine.name, python, packages)
+    return _Group(line, origin.commit, replace(record.cell, seed=0, threads=0), origin.task_version or 1)
+
+
+def _figures(group: _Group, records: Sequence[Record], rows: Rows) -> Iterator[tuple[Point, Value]]:
+    """Yield the figures of one combination; of one that failed, each figure that its suite has."""
+    label = series_label(group.cell, group.task_version, len(records))
+    for metric, card in rows.suite(group.cell.suite).metrics.items():
+        failed = any(record.status != "ok" for record in records)
+        if card.direction == "lower" and (failed or all(metric in record.metrics for record in records)):
+            point = Point(group.line, group.commit, group.cell.suite, metric, label)
+            yield point, None if failed else _value([record.metrics[metric] for record in records])
+
+
+def _value(metrics: Sequence[Metric]) -> Value:
+    """Return one figure, or the median of several; None if one is not finite."""
+    values = [metric.value for metric in metrics]
+    if not all(map(math.isfinite, values)):
+        return None
+    samples = metrics[0].samples if len(metrics) == 1 else ()
+    return reported(statistics.median(values), samples if all(map(math.isfinite, samples)) else ())

@@ -1,0 +1,172 @@
+"""What is tracked over commits, and under which names: the one place where cells and asv's benchmarks meet.
+
+A series is the history of one figure of one combination. Names are pure functions of cell and metric, so that asv's
+measurements, exported records and links agree. Imported by every process of asv: must stay light, and must not take
+names from the installed package, because parameters of an older commit would then stand for other rows.
+"""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import functools
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypedDict
+from urllib.parse import quote
+
+from harness.cell import NOT_APPLICABLE, Cell
+from reference_impls.card import read_literal
+
+__all__ = [
+    "PARAMETER",
+    "SELECTION_VARIABLE",
+    "SUITES",
+    "Samples",
+    "benchmark_name",
+    "benchmark_version",
+    "current_version",
+    "graph_link",
+    "is_plain",
+    "published_series",
+    "reported",
+    "selected",
+    "series_label",
+    "split_name",
+    "tracked_cells",
+]
+
+ROOT = Path(__file__).resolve().parents[2]
+"""Folder of the two packages: the working tree's, even where this file was reached through a link."""
+SUITES = ("throughput", "memory", "accuracy")
+"""Suites that asv measures; the records of every suite are exported."""
+PARAMETER = "cell"
+"""Name of the one parameter of every benchmark; its values are the labels of series."""
+SELECTION_VARIABLE = "SPIKEBOARD_ASV_CELLS"
+"""Environment variable with shell-style patterns of labels, separated by commas: measure only these. Unset: all."""
+TASK, BUDGET = "digits", "quick"
+SAMPLES_FOR_INTERVAL = 8
+"""Below this many samples there is no 99 % interval, and asv would write an infinite one."""
+
+_NAME = re.compile(r"(?P<suite>\w+)\.\w+\.track_(?P<metric>\w+)")
+_PLAIN = re.compile(r"[\w .+=-]+", re.ASCII)
+
+
+class Samples(TypedDict):
+    """What a ``track_*`` benchmark returns to be treated like a timing: median, interval, weight."""
+
+    samples: list[float]
+    number: int
+
+
+def benchmark_name(suite: str, metric: str) -> str:
+    """Return asv's name of a figure, which is that of the method in ``benchmarks/`` that tracks it."""
+    return f"{suite}.{suite.capitalize()}.track_{metric}"
+
+
+def split_name(name: str) -> tuple[str, str] | None:
+    """Return suite and metric of a benchmark of ours, or None for any other name."""
+    found = _NAME.fullmatch(name)
+    return (found["suite"], found["metric"]) if found else None
+
+
+def series_label(cell: Cell, task_version: int = 1, seeds: int = 1) -> str:
+    """Return the value of asv's parameter for `cell`: its names in order, then what is not as usual.
+
+    Parameters
+    ----------
+    cell : the combination; its seed and threads do not count, they follow from the suite and the machine.
+    task_version : a new version of a task starts a new series.
+    seeds : how many seeds the figure is the median of; estimates of different breadth are different series.
+    """
+    names = (cell.neuron, cell.method, cell.topology, cell.task, cell.budget)
+    unusual = {
+        "backend": (cell.backend, "eager"),
+        "device": (cell.device, "cpu"),
+        "dtype": (cell.dtype, "float32"),
+        "task-version": (task_version, 1),
+        "seeds": (seeds, 1),
+    }
+    parts = [name for name in names if name != NOT_APPLICABLE]
+    parts += [f"{key}={value}" for key, (value, usual) in unusual.items() if value not in (usual, NOT_APPLICABLE)]
+    return " ".join(parts)
+
+
+def is_plain(label: str) -> bool:
+    """Whether a label may stand in asv's pages, which were not written for text that anybody may send."""
+    return _PLAIN.fullmatch(label) is not None
+
+
+def benchmark_version(suite_version: int, clock_version: int) -> str:
+    """Return asv's version of a benchmark: results of another suite or ruler are not on the same line."""
+    return f"suite {suite_version}, clock {clock_version}"
+
+
+def current_version(suite: str, root: Path = ROOT) -> str:
+    """Return the version of a suite's benchmarks, as the files in `root` have it."""
+    clock = root / "harness" / "measure" / "clock.py"
+    card = read_literal(root / "harness" / "suites" / f"{suite}.py")
+    return benchmark_version(card["version"], _integer(clock, "CLOCK_VERSION"))
+
+
+def tracked_cells(suite: str, root: Path = ROOT) -> dict[str, Cell]:
+    """Map the label of every series that asv measures for `suite` to its cell, as the cards in `root` have them.
+
+    One row of each file: neurons under BPTT, and training methods with IF neurons. Variants of a file come with the
+    exported records.
+    """
+    task_version = read_literal(root / "harness" / "tasks" / f"{TASK}.py")["version"]
+    return {series_label(cell, task_version): cell for cell in _combinations(suite, root / "reference_impls")}
+
+
+def selected(labels: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """Return the labels that any of the shell-style `patterns` matches; all of them if there is no pattern."""
+    return [label for label in labels if not patterns or any(fnmatch.fnmatchcase(label, one) for one in patterns)]
+
+
+def _combinations(suite: str, folder: Path) -> Iterator[Cell]:
+    for path in sorted(folder.glob("neurons/[!_]*.py")):
+        yield Cell(suite, TASK, read_literal(path)["name"], "bptt", "mlp", budget=BUDGET)
+    for path in sorted(folder.glob("training/[!_]*.py")):
+        card = read_literal(path)
+        topology = "mlp" if "chain" in card["capabilities"]["structures"] else "feedback"
+        yield Cell(suite, TASK, "if", card["name"], topology, budget=BUDGET)
+
+
+def reported(value: float, samples: Sequence[float]) -> float | Samples:
+    """Return what asv is given for a figure: its samples if they make an interval, else its value."""
+    if len(samples) < SAMPLES_FOR_INTERVAL:
+        return value
+    return {"samples": list(samples), "number": 1}
+
+
+def graph_link(suite: str, metric: str, label: str) -> str:
+    """Return the address of a series' graph, below the folder of asv's pages."""
+    return f"index.html#{benchmark_name(suite, metric)}?p-{PARAMETER}={quote(repr(label), safe='')}"
+
+
+@functools.lru_cache(maxsize=4)
+def published_series(pages: Path) -> frozenset[tuple[str, str, str]]:
+    """Return (suite, metric, label) of every series in asv's pages in the folder `pages`; none without pages."""
+    try:
+        benchmarks = json.loads((pages / "index.json").read_text(encoding="utf-8"))["benchmarks"]
+    except (OSError, ValueError, KeyError):
+        return frozenset()
+    return frozenset(
+        (*split, ast.literal_eval(value))
+        for name, benchmark in benchmarks.items()
+        if (split := split_name(name)) is not None
+        for value in benchmark["params"][0]
+    )
+
+
+def _integer(path: Path, variable: str) -> int:
+    """Return the integer assigned to `variable` in the file at `path`, without importing it."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == variable:
+            value = ast.literal_eval(node.value)
+            assert isinstance(value, int)
+            return value
+    raise ValueError(f"{path} assigns no {variable}")

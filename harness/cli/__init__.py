@@ -1,0 +1,38 @@
+"""The command ``spikeboard``: one module per family of verbs, each imported only when its verb is used.
+
+What a user can mend ends as a message and exit code 2, never as a traceback. Must not import torch: only the
+processes that a run starts do.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from harness.cli import asv, comparing, data, listing, reporting, running
+from harness.errors import UserError
+from reference_impls.card import CardError
+from reference_impls.names import UnknownNameError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="spikeboard",
+    help="Benchmark and leaderboard for spiking neural networks.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (listing, running, data, reporting, comparing, asv):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except (UserError, UnknownNameError, CardError) as error:
+        typer.secho(f"spikeboard: {error}", fg="red", err=True)
+        sys.exit(2)
