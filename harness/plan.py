@@ -19,6 +19,7 @@ from harness.codehash import code_hash
 from harness.compatibility import why_unsupported
 from harness.errors import UserError
 from harness.presets import ALL_CELLS, Preset, Selection
+from harness.record import Record
 from harness.store import Store
 from reference_impls import backends
 from reference_impls.names import unknown_message
@@ -83,6 +84,7 @@ def make_plan(
     device: str,
     cores: int,
     data_present: Callable[[str], bool],
+    history: Iterable[Record] = (),
     again: bool = False,
 ) -> Plan:
     """Expand, filter, and subtract what is done.
@@ -98,6 +100,7 @@ def make_plan(
     device : ``cpu`` or ``cuda``.
     cores : threads of suites that have the machine to themselves.
     data_present : whether a data set is there.
+    history : records to estimate durations from, of any machine.
     again : plan done cells too.
 
     Raises
@@ -115,7 +118,11 @@ def make_plan(
         for cell in _expand(selection, rows, name, device, cores, filters.seed)
     }
     chosen = sorted(_chosen(everything, rows, filters, preset), key=_order)
-    return _sort_out(chosen, rows, store, machine, data_present, again)
+
+    def is_done(cell: Cell, code: str) -> bool:
+        return not again and store.has(cell, machine, code)
+
+    return _sort_out(chosen, rows, is_done, data_present, _Durations(history, rows))
 
 
 def _expand(
@@ -213,19 +220,17 @@ def _nothing_left(axis: str, patterns: Sequence[str], offered: Sequence[str], pr
 def _sort_out(
     cells: Sequence[Cell],
     rows: Rows,
-    store: Store,
-    machine: str,
+    is_done: Callable[[Cell, str], bool],
     data_present: Callable[[str], bool],
-    again: bool,
+    seconds: _Durations,
 ) -> Plan:
     todo, done, unsupported = [], [], []
     missing: dict[str, int] = defaultdict(int)
     present = functools.cache(data_present)
-    seconds = _Durations(store, rows)
     for cell in cells:
         code = code_hash(cell, rows)
         reason = why_unsupported(cell, rows)
-        if store.has(cell, machine, code) and not again:
+        if is_done(cell, code):
             done.append(cell)
         elif reason is not None:
             unsupported.append((cell, code, reason))
@@ -239,11 +244,11 @@ def _sort_out(
 class _Durations:
     """How long cells like a given one took, or the suite's guess."""
 
-    def __init__(self, store: Store, rows: Rows) -> None:
+    def __init__(self, history: Iterable[Record], rows: Rows) -> None:
         self._rows = rows
         self._exact: dict[tuple[str, ...], list[float]] = defaultdict(list)
         self._similar: dict[tuple[str, ...], list[float]] = defaultdict(list)
-        for record in store.read().records:
+        for record in history:
             if record.status == "ok":
                 seconds = record.provenance.duration_seconds
                 self._exact[self._key(record.cell)].append(seconds)

@@ -62,10 +62,10 @@ def run(
     from harness.data import data_set
     from harness.errors import UserError
     from harness.machine import this_machine
-    from harness.paths import RUNS, SCRATCH
+    from harness.paths import RUNS, SCRATCH, readable_stores
     from harness.plan import Filters, make_plan
     from harness.presets import find_preset
-    from harness.store import Store
+    from harness.store import Store, read_stores
     from reference_impls.names import check_name
 
     rows, machine, target = load_rows(), this_machine(), Store(store or RUNS)
@@ -93,6 +93,7 @@ def run(
         device=device,
         cores=machine.physical_cores,
         data_present=lambda data: data_set(data).find(root).present,
+        history=read_stores([*readable_stores(None), target.root]).records,
         again=again,
     )
     _describe(plan, machine.name, slots or machine.physical_cores)
