@@ -119,6 +119,7 @@ PRESETS: Mapping[str, Preset] = {
     )
 }
 
+
 def find_preset(name: str) -> Preset:
     """Return the preset `name`; an unknown one is an error that suggests the nearest."""
     if name not in PRESETS:

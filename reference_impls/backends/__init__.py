@@ -17,7 +17,13 @@ from reference_impls.names import check_name
 
 __all__ = ["UnsupportedError", "get", "names"]
 
-_MODULES = {"eager": "eager", "compiled": "compiled", "fused-numba": "fused_numba", "fused-cupy": "fused_cupy", "fused": "fused"}
+_MODULES = {
+    "eager": "eager",
+    "compiled": "compiled",
+    "fused-numba": "fused_numba",
+    "fused-cupy": "fused_cupy",
+    "fused": "fused",
+}
 
 
 class UnsupportedError(RuntimeError):

@@ -1,9 +1,9 @@
-"""Prints a traced step as CUDA C: a forward and a backward kernel, one thread a neuron, its state in registers over T.
+"""Prints a traced step as CUDA C: a forward and a backward kernel, one thread a neuron, its state in registers.
 
-Neighbouring threads read neighbouring neurons, so every access is coalesced. When a gradient will be wanted, the forward
-kernel writes down the state at the start of each step; the backward kernel reads it instead of running the step again,
-because a thread has no cache of its own to keep a history in. Half-precision tensors are stored as such and computed in
-float32. Must not know torch or CuPy; the text is plain enough that a C++ compiler takes it too.
+Neighbouring threads read neighbouring neurons, so every access is coalesced. When a gradient will be wanted, the
+forward kernel writes down the state at the start of each step; the backward kernel reads it instead of running the
+step again, because a thread has no cache of its own to keep a history in. Half-precision tensors are stored as such
+and computed in float32. Must not know torch or CuPy; the text is plain enough that a C++ compiler takes it too.
 """
 
 from __future__ import annotations

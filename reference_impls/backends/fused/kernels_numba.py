@@ -24,6 +24,9 @@ SCRATCH_BYTES = 256 * 1024
 """Of one thread: states of a block over all steps should stay in the second cache of a core."""
 SMALLEST_BLOCK, LARGEST_BLOCK = 128, 2048
 
+MOST_THREADS = numba.get_num_threads()
+"""What Numba was started with."""
+
 _buffers = threading.local()
 
 
@@ -76,7 +79,7 @@ def _loaded(source: str) -> ModuleType:
 
 
 def _use_torch_threads() -> int:
-    threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
+    threads = min(torch.get_num_threads(), MOST_THREADS)
     numba.set_num_threads(threads)
     return threads
 
@@ -90,10 +93,11 @@ def _block(x: Tensor, states: int) -> int:
 def _scratch(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """Return memory of this thread for `shape`, the same at each call as long as it is enough."""
     wanted = torch.Size(shape).numel()
-    kept: dict[torch.dtype, Tensor] = _buffers.__dict__
-    if dtype not in kept or kept[dtype].numel() < wanted:
-        kept[dtype] = torch.empty(wanted, dtype=dtype)
-    return kept[dtype][:wanted].view(shape)
+    kept: dict[str, Tensor] = _buffers.__dict__
+    name = str(dtype)
+    if name not in kept or kept[name].numel() < wanted:
+        kept[name] = torch.empty(wanted, dtype=dtype)
+    return kept[name][:wanted].view(shape)
 
 
 def _arrays(*tensors: Tensor) -> list[object]:

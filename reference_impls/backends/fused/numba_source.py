@@ -154,9 +154,9 @@ F = np.{dtype}
 
 '''
 _EXP64 = "exp = math.exp"
-# Range reduction to |r| <= ln 2 / 2 and the polynomial of Cephes' expf; 2**n is made by its bits. Error below 2 ulp, and
-# unlike a call of the C library it vectorises.
-_EXP32 = '''
+# Range reduction to |r| <= ln 2 / 2 and the polynomial of Cephes' expf; 2**n is made by its bits. Unlike a call of the C
+# library it vectorises.
+_EXP32 = """
 @njit(inline="always", error_model="numpy")
 def exp(x):
     x = np.float32(88.37626) if x > np.float32(88.37626) else x
@@ -171,4 +171,4 @@ def exp(x):
     y = y * r + np.float32(5.0000001201e-1)
     y = y * r * r + r + np.float32(1.0)
     return y * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
-'''.strip()
+""".strip()

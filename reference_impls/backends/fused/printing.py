@@ -1,4 +1,7 @@
-"""Prints programs as statements of a language: what is common to all of them. Must not know loops, blocks or threads."""
+"""Prints programs as statements of a language: what all of them have in common.
+
+Must not know loops, blocks or threads.
+"""
 
 from __future__ import annotations
 
@@ -48,5 +51,3 @@ class Language:
             raise UnsupportedError(f"{self.name} has no form of the operation {assignment.operation!r}")
         expression = template.format(*map(self.value, assignment.arguments))
         return self.statement(assignment.name, expression, assignment.is_flag)
-
-

@@ -97,7 +97,7 @@ def trace_step(neuron: SequentialNeuron, dtype: torch.dtype) -> Traced:
     forward = _program(advance, inputs, ("s", *(f"n{i}" for i in range(count))), dtype, who)
     gradients = tuple(f"d{name}" for name in inputs)
     backward = _program(pull_back, (*inputs, *upstream), gradients, dtype, who)
-    return Traced(tuple(getattr(rest, "_fields", range(count))), names, forward, backward)
+    return Traced(rest._fields, names, forward, backward)
 
 
 def _program(
@@ -111,7 +111,7 @@ def _program(
     # Different numbers, so that nothing is taken for the same value by accident.
     examples = [torch.tensor(0.37 + 0.1 * place, dtype=dtype) for place in range(len(inputs))]
     try:
-        graph = make_fx(function, decomposition_table=core_aten_decompositions())(examples).graph
+        graph = make_fx(function, decomposition_table={**core_aten_decompositions()})(examples).graph
     except UnsupportedError:
         raise
     except (RuntimeError, TypeError, ValueError) as error:
@@ -126,6 +126,8 @@ class _Reader:
     def __init__(self, inputs: tuple[str, ...], outputs: tuple[str, ...], who: str) -> None:
         self._inputs, self._outputs, self._who = inputs, outputs, who
         self._values: dict[fx.Node, Argument] = {}
+        self._owners: dict[fx.Node, fx.Node] = {}
+        """The node whose memory a view shows: an operation in place changes it for all of them."""
         self._body: dict[tuple[str, tuple[Argument, ...]], Assignment] = {}
         self._flags: set[str] = set()
 
@@ -134,7 +136,7 @@ class _Reader:
         self._values.update(zip(placeholders, self._inputs, strict=True))
         for node in graph.nodes:
             if node.op == "call_function":
-                self._values[node] = self._read(node)
+                self._take(node)
             elif node.op not in ("placeholder", "output"):
                 raise UnsupportedError(
                     f"{self._who}: its step uses {node.target} from outside; a fused kernel sees only input, state and "
@@ -145,12 +147,26 @@ class _Reader:
         return Program(self._inputs, _reached(self._body.values(), found.values()), found)
 
     def _argument(self, value: Any) -> Argument:
-        return self._values[value] if isinstance(value, fx.Node) else value
+        return self._values[self._owner(value)] if isinstance(value, fx.Node) else value
 
-    def _read(self, node: fx.Node) -> Argument:
+    def _owner(self, node: fx.Node) -> fx.Node:
+        return self._owners.get(node, node)
+
+    def _take(self, node: fx.Node) -> None:
+        """Note the value of a node: a view's is its owner's, an operation in place gives its first argument a new one."""
         target: Any = node.target
+        first: Any = node.args[0] if node.args else None
+        in_place = target._schema.is_mutable
+        if in_place:
+            target = getattr(getattr(_aten, target._opname.removesuffix("_")), target._overloadname)
+        if in_place or target in _VIEWS:
+            self._owners[node] = self._owner(first)
+        if target not in _VIEWS:
+            self._values[self._owner(node)] = self._read(node, target)
+
+    def _read(self, node: fx.Node, target: Any) -> Argument:
         arguments = [self._argument(value) for value in node.args]
-        if target in _SAME:
+        if target in _COPIES:
             return arguments[0]
         if target in _CONSTANTS:
             return _CONSTANTS[target](node, arguments)
@@ -217,15 +233,8 @@ def _reached(body: Any, outputs: Any) -> tuple[Assignment, ...]:
     return tuple(reversed(kept))
 
 
-_SAME = {
-    _aten.alias.default,
-    _aten.detach.default,
-    _aten.clone.default,
-    _aten.expand.default,
-    _aten.view.default,
-    _aten.lift_fresh_copy.default,
-    _aten.squeeze.default,
-}
+_VIEWS = {_aten.alias.default, _aten.detach.default, _aten.expand.default, _aten.view.default, _aten.squeeze.default}
+_COPIES = {_aten.clone.default, _aten.lift_fresh_copy.default, _aten.copy.default}
 _CONSTANTS: Mapping[Any, Callable[[fx.Node, list[Any]], Argument]] = {
     _aten.zeros_like.default: lambda _node, _arguments: 0.0,
     _aten.ones_like.default: lambda _node, _arguments: 1.0,

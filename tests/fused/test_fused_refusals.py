@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from own_neurons import Adaptive, Mixing, Special
+from test_fused_equals_eager import SEQUENTIAL
 
 from reference_impls import backends
 from reference_impls.api import UnsupportedError, build_neuron
@@ -15,8 +17,6 @@ from reference_impls.backends.fused.cache import CACHE_VARIABLE, kept_source
 from reference_impls.backends.fused.cuda_source import STORAGE, cuda_source
 from reference_impls.backends.fused.numba_source import numba_source
 from reference_impls.backends.fused.program import trace_step
-from tests.fused.neurons import Adaptive, Mixing, Special
-from tests.fused.test_equals_eager import SEQUENTIAL
 
 
 def test_a_parallel_neuron_has_no_loop_to_replace() -> None:
@@ -50,7 +50,9 @@ def test_kernels_are_kept_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert one.read_text() == "text"
     assert kept_source("text", ".py") == one
     assert kept_source("other", ".py") != one
-    same, other = (numba_source(trace_step(build_neuron("lif", tau=tau), torch.float32), "float32") for tau in (2.0, 3.0))
+    same, other = (
+        numba_source(trace_step(build_neuron("lif", tau=tau), torch.float32), "float32") for tau in (2.0, 3.0)
+    )
     assert kept_source(same, ".py") != kept_source(other, ".py")
 
 

@@ -9,23 +9,23 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import host_kernels
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own_neurons import Adaptive, Stateless
 from torch import Tensor
 
 from harness.cards import load_rows
 from reference_impls import backends
 from reference_impls.api import Neuron, SequentialNeuron, build_neuron
-from tests.fused import host
-from tests.fused.neurons import Adaptive, Stateless
 
 SEQUENTIAL = [name for name, row in load_rows().neurons.items() if row.capabilities.parallel == "sequential"]
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 ATTACH: dict[str, Callable[[Neuron], None]] = {
     "numba": lambda neuron: backends.get("fused-numba").attach(neuron),
-    "cuda-text": host.attach,
+    "cuda-text": host_kernels.attach,
     "cupy": lambda neuron: backends.get("fused-cupy").attach(neuron),
 }
 WAYS = [pytest.param(way, marks=pytest.mark.gpu if way == "cupy" else ()) for way in ATTACH]
