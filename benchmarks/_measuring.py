@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from harness.execute.job import Job
     from harness.record import Record
 
-Figures = dict[str, float | Samples]
+Figures = dict[str, float | Samples | None]
 Measured = dict[str, Figures | str]
 """For each series that could be run its figures, or the reason of its failure. Plain, because asv pickles it."""
 
@@ -90,7 +90,7 @@ def measure(suite: str) -> Measured:
         with LocalPool(store, rows=rows) as pool:
             pool.run(_jobs(cells.values(), rows))
         records = {record.cell: record for record in store.read().records}
-    return {label: _figures(records[cell]) for label, cell in cells.items()}
+    return {label: _figures(records.get(cell)) for label, cell in cells.items()}
 
 
 def _present(suite: str, rows: Rows) -> dict[str, Cell]:
@@ -123,7 +123,9 @@ def _jobs(cells: Iterable[Cell], rows: Rows) -> list[Job]:
     ]
 
 
-def _figures(record: Record) -> Figures | str:
+def _figures(record: Record | None) -> Figures | str:
+    if record is None:
+        return "interrupted: the run ended without a record"
     if record.status != "ok":
         return f"{record.status}: {record.reason}"
     metrics: Mapping[str, Any] = record.metrics

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def export(points: Points, results: Path, rows: Rows, commit_date: CommitDate) -
     """
     for path in results.glob(f"*/*-{KIND}-py*.json"):
         path.unlink()
-    measured = frozenset(_measured_by_asv(results))
+    measured = frozenset(_measured_by_asv(results, {point.benchmark: point.suite for point in points.values}))
     files: dict[tuple[Line, str], _ByBenchmark] = defaultdict(lambda: defaultdict(dict))
     for point, value in points.values.items():
         if (point.line.machine, point.commit, point.benchmark, point.label) not in measured:
@@ -64,10 +64,15 @@ def export(points: Points, results: Path, rows: Rows, commit_date: CommitDate) -
     return sum(len(by_label) for figures in files.values() for by_label in figures.values())
 
 
-def _measured_by_asv(results: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Yield (machine, commit, benchmark, label) of every figure in the tree."""
+def _measured_by_asv(results: Path, suites: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (machine, commit, benchmark, label) of every figure in the tree of the current version of a benchmark.
+
+    `suites` has the suite of each benchmark that is looked for.
+    """
     for found in iter_results(str(results)):
-        for name in found.get_all_result_keys():
+        for name in suites.keys() & found.get_all_result_keys():
+            if found.benchmark_version.get(name) != current_version(suites[name]):
+                continue
             params = found.get_result_params(name)
             for shown, value in zip(itertools.product(*params), found.get_result_value(name, params), strict=True):
                 if len(shown) == 1 and not is_na(value):
@@ -107,7 +112,7 @@ def _result(values: list[Value]) -> BenchmarkResult:
     )
 
 
-def _add_benchmarks(files: Any, results: Path, rows: Rows) -> None:
+def _add_benchmarks(files: Iterable[_ByBenchmark], results: Path, rows: Rows) -> None:
     """Make the figures of `files` known: a new benchmark, or further values of the parameter of a known one."""
     path = results / BENCHMARKS
     known: dict[str, Any] = load_json(str(path), BENCHMARKS_FORMAT) if path.exists() else {}
@@ -132,4 +137,5 @@ def _add_benchmarks(files: Any, results: Path, rows: Rows) -> None:
         )
         entry["version"] = current_version(suite)
         entry["params"] = [entry["params"][0] + sorted(added.difference(entry["params"][0]))]
-    write_json(str(path), known, BENCHMARKS_FORMAT)
+    if known:
+        write_json(str(path), known, BENCHMARKS_FORMAT)

@@ -30,7 +30,7 @@ def describe(machine: Machine, results: Path) -> dict[str, str]:
         raise UserError(
             f"{results / machine.name / FILE} cannot be read: {error}", "restore it with git, or delete it"
         ) from error
-    return {key: str(value) for key, value in known.items() if key != "version"}
+    return {key: str(known[key]) for key in sorted(known) if key != "version"}
 
 
 def register(machine: Machine, results: Path) -> None:
@@ -53,12 +53,13 @@ def register(machine: Machine, results: Path) -> None:
 
 def _described(machine: Machine) -> dict[str, str]:
     system, _, architecture = machine.os.partition(" ")
+    # In the order of names, as it will be read again: the same description makes the same file.
     return {
-        "machine": machine.name,
-        "os": system,
         "arch": architecture,
         "cpu": machine.cpu,
-        "num_cpu": str(machine.physical_cores),
-        "ram": f"{round(machine.memory_bytes / GIBIBYTE)} GiB",
         "gpu": machine.gpu or NO_GPU,
+        "machine": machine.name,
+        "num_cpu": str(machine.physical_cores),
+        "os": system,
+        "ram": f"{round(machine.memory_bytes / GIBIBYTE)} GiB",
     }

@@ -6,7 +6,6 @@ files, nor import torch.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from harness.asv.series import (
     Samples,
     benchmark_name,
     benchmark_version,
+    clock_version,
     current_version,
     is_plain,
     reported,
@@ -88,14 +88,14 @@ def points_of(records: Iterable[Record], rows: Rows, commit_date: CommitDate) ->
 
     Parameters
     ----------
-    records : of any machine, commit and suite.
+    records : of any machine, commit and suite; of several runs of one cell at one commit the newest counts.
     rows : suites of the working tree; records of another version of them, or of its clock, are left out.
     commit_date : says which commits there are.
     """
     left_out: Counter[str] = Counter()
     machines: dict[str, Machine] = {}
     groups: dict[_Group, dict[int, Record]] = defaultdict(dict)
-    for record in records:
+    for record in sorted(records, key=lambda one: one.provenance.started_at):
         reason = _why_left_out(record, rows, commit_date)
         if reason is not None:
             left_out[reason] += 1
@@ -118,10 +118,9 @@ def _why_left_out(record: Record, rows: Rows, commit_date: CommitDate) -> str | 
         return "measured on a changed tree, which is no commit"
     if suite not in rows.suites or not is_plain(series_label(record.cell)):
         return "of a suite or a name that is not known"
-    # A process that died before it could say which clock it had has measured nothing.
-    if origin.clock_version is not None and current_version(suite) != benchmark_version(
-        origin.suite_version, origin.clock_version
-    ):
+    # A process that died before it could say which clock it had has measured nothing: any clock will do.
+    clock = clock_version() if origin.clock_version is None else origin.clock_version
+    if benchmark_version(origin.suite_version, clock) != current_version(suite):
         return "measured with another version of the suite or the clock"
     if commit_date(origin.commit) is None:
         return "of a commit that is not in this history"
@@ -150,8 +149,8 @@ def _figures(group: _Group, records: Sequence[Record], rows: Rows) -> Iterator[t
 
 def _value(metrics: Sequence[Metric]) -> Value:
     """Return one figure, or the median of several; None if one is not finite."""
-    values = [metric.value for metric in metrics]
-    if not all(map(math.isfinite, values)):
+    each = [reported(metric.value, ()) for metric in metrics]
+    if None in each:
         return None
     samples = metrics[0].samples if len(metrics) == 1 else ()
-    return reported(statistics.median(values), samples if all(map(math.isfinite, samples)) else ())
+    return reported(statistics.median(metric.value for metric in metrics), samples)

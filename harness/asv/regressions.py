@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,11 @@ class Regression:
     latest: float
 
     @property
+    def growth(self) -> float:
+        """Return the latest figure as a multiple of the best; infinite where the best was none at all."""
+        return self.latest / self.best if self.best else math.inf
+
+    @property
     def link(self) -> str:
         """Return the address of its graph below the folder of asv's pages."""
         return graph_link(self.suite, self.metric, self.label)
@@ -40,7 +46,7 @@ def published_regressions(pages: Path) -> list[Regression]:
     """Return the regressions in asv's pages in the folder `pages`, the largest ratio first."""
     found = json.loads((pages / "regressions.json").read_text(encoding="utf-8"))["regressions"]
     index = json.loads((pages / "index.json").read_text(encoding="utf-8"))
-    return sorted(_regressions(found, index), key=lambda item: item.latest / item.best, reverse=True)
+    return sorted(_regressions(found, index), key=lambda item: item.growth, reverse=True)
 
 
 def _regressions(found: list[Any], index: dict[str, Any]) -> Iterator[Regression]:

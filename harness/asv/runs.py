@@ -19,7 +19,8 @@ from harness.asv.export import export
 from harness.asv.machines import register
 from harness.asv.page import make_self_contained
 from harness.asv.points import Points, points_of
-from harness.asv.series import SELECTION_VARIABLE
+from harness.asv.selection import expressions, forget_unasked, states
+from harness.asv.series import SELECTION_VARIABLE, SUITES, selected, tracked_cells
 from harness.cards import Rows
 from harness.errors import UserError
 from harness.machine import this_machine
@@ -62,7 +63,7 @@ def open_tree(root: Path) -> Tree:
 def measure(tree: Tree, commits: str, *, cells: Sequence[str] = (), benchmarks: Sequence[str] = ()) -> bool:
     """Measure a range of commits with the benchmarks of the working tree, and say whether all of them succeeded.
 
-    What a commit has a result of already is not measured again.
+    What a commit has a result of already is not measured again; what failed, or was not asked for, is.
 
     Parameters
     ----------
@@ -74,10 +75,13 @@ def measure(tree: Tree, commits: str, *, cells: Sequence[str] = (), benchmarks: 
     Raises
     ------
     UserError
-        If asv could not measure at all.
+        If no series is selected, or asv could not measure at all.
     """
+    labels = _labels(cells)
+    asked = expressions(labels, benchmarks)
     machine = this_machine()
     register(machine, tree.results)
+    before = states(tree.results, machine.name)
     words = [
         "run",
         commits,
@@ -87,15 +91,28 @@ def measure(tree: Tree, commits: str, *, cells: Sequence[str] = (), benchmarks: 
         "--record-samples",
         "--show-stderr",
     ]
-    for pattern in benchmarks:
-        words += ["--bench", pattern]
-    code = _asv(tree, words, {SELECTION_VARIABLE: ",".join(cells)})
+    for expression in asked:
+        words += ["--bench", expression]
+    code = _asv(tree, words, labels)
+    forget_unasked(before, states(tree.results, machine.name), asked)
     if code not in (0, SOME_FAILED):
         raise UserError(
             f"asv could not measure {commits} (exit code {code}); its output above says why",
             "a range is git's: HEAD^!, main~3..main; an environment that broke is made anew after deleting .asv/env",
         )
     return code == 0
+
+
+def _labels(patterns: Sequence[str]) -> list[str]:
+    """Return the labels that `patterns` select; none for all."""
+    known = tracked_cells(SUITES[0])
+    for pattern in patterns:
+        if not selected(known, [pattern]):
+            raise UserError(
+                f"no tracked series is called {pattern!r}",
+                f"patterns are shell-style, as in --cell '{next(iter(known))}'",
+            )
+    return selected(known, patterns) if patterns else []
 
 
 def publish(tree: Tree, stores: Sequence[Path], rows: Rows) -> Points:
@@ -112,14 +129,14 @@ def publish(tree: Tree, stores: Sequence[Path], rows: Rows) -> Points:
     export(points, tree.results, rows, dates)
     if not (tree.results / "benchmarks.json").is_file():
         raise UserError("no figure belongs to a commit of this history", "measure one: spikeboard asv 'HEAD^!'")
-    if code := _asv(tree, ["publish", "--no-pull"], {}):
+    if code := _asv(tree, ["publish", "--no-pull"]):
         raise UserError(f"asv could not publish (exit code {code}); its output above says why", "see docs/asv.md")
     make_self_contained(tree.pages)
     return points
 
 
-def _asv(tree: Tree, words: Sequence[str], variables: dict[str, str]) -> int:
-    """Run asv's command line on the checkout and return its exit code."""
-    environment = {**os.environ, **{name: value for name, value in variables.items() if value}}
+def _asv(tree: Tree, words: Sequence[str], labels: Sequence[str] = ()) -> int:
+    """Run asv's command line on the checkout, with these series only, and return its exit code."""
+    environment = {**os.environ, SELECTION_VARIABLE: ",".join(labels)}
     command = [sys.executable, "-m", "asv", "--config", CONFIGURATION, *words]
     return subprocess.run(command, cwd=tree.root, env=environment, check=False).returncode

@@ -11,10 +11,11 @@ import ast
 import fnmatch
 import functools
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, NamedTuple, TypedDict
 from urllib.parse import quote
 
 from harness.cell import NOT_APPLICABLE, Cell
@@ -24,9 +25,11 @@ __all__ = [
     "PARAMETER",
     "SELECTION_VARIABLE",
     "SUITES",
+    "Published",
     "Samples",
     "benchmark_name",
     "benchmark_version",
+    "clock_version",
     "current_version",
     "graph_link",
     "is_plain",
@@ -45,7 +48,7 @@ SUITES = ("throughput", "memory", "accuracy")
 PARAMETER = "cell"
 """Name of the one parameter of every benchmark; its values are the labels of series."""
 SELECTION_VARIABLE = "SPIKEBOARD_ASV_CELLS"
-"""Environment variable with shell-style patterns of labels, separated by commas: measure only these. Unset: all."""
+"""Environment variable with labels or shell-style patterns of them, separated by commas; empty or unset: all."""
 TASK, BUDGET = "digits", "quick"
 SAMPLES_FOR_INTERVAL = 8
 """Below this many samples there is no 99 % interval, and asv would write an infinite one."""
@@ -59,6 +62,15 @@ class Samples(TypedDict):
 
     samples: list[float]
     number: int
+
+
+class Published(NamedTuple):
+    """A line on one of asv's graphs."""
+
+    machine: str
+    suite: str
+    metric: str
+    label: str
 
 
 def benchmark_name(suite: str, metric: str) -> str:
@@ -104,11 +116,17 @@ def benchmark_version(suite_version: int, clock_version: int) -> str:
     return f"suite {suite_version}, clock {clock_version}"
 
 
+@functools.cache
 def current_version(suite: str, root: Path = ROOT) -> str:
     """Return the version of a suite's benchmarks, as the files in `root` have it."""
-    clock = root / "harness" / "measure" / "clock.py"
     card = read_literal(root / "harness" / "suites" / f"{suite}.py")
-    return benchmark_version(card["version"], _integer(clock, "CLOCK_VERSION"))
+    return benchmark_version(card["version"], clock_version(root))
+
+
+@functools.cache
+def clock_version(root: Path = ROOT) -> int:
+    """Return the version of the ruler, as the files in `root` have it; read, because to import it takes torch."""
+    return _integer(root / "harness" / "measure" / "clock.py", "CLOCK_VERSION")
 
 
 def tracked_cells(suite: str, root: Path = ROOT) -> dict[str, Cell]:
@@ -135,31 +153,45 @@ def _combinations(suite: str, folder: Path) -> Iterator[Cell]:
         yield Cell(suite, TASK, "if", card["name"], topology, budget=BUDGET)
 
 
-def reported(value: float, samples: Sequence[float]) -> float | Samples:
-    """Return what asv is given for a figure: its samples if they make an interval, else its value."""
-    if len(samples) < SAMPLES_FOR_INTERVAL:
+def reported(value: float, samples: Sequence[float]) -> float | Samples | None:
+    """Return what asv is given for a figure: its samples if they make an interval, else its value.
+
+    None, a failure, where the value is not finite: asv's step detection stumbles over it, and no page is published.
+    """
+    if not math.isfinite(value):
+        return None
+    if len(samples) < SAMPLES_FOR_INTERVAL or not all(map(math.isfinite, samples)):
         return value
     return {"samples": list(samples), "number": 1}
 
 
-def graph_link(suite: str, metric: str, label: str) -> str:
-    """Return the address of a series' graph, below the folder of asv's pages."""
-    return f"index.html#{benchmark_name(suite, metric)}?p-{PARAMETER}={quote(repr(label), safe='')}"
+def graph_link(suite: str, metric: str, label: str, machine: str | None = None) -> str:
+    """Return the address of a series' graph, below the folder of asv's pages; of one machine, or of all."""
+    chosen = f"&machine={quote(machine, safe='')}" if machine else ""
+    return f"index.html#{benchmark_name(suite, metric)}?p-{PARAMETER}={quote(repr(label), safe='')}{chosen}"
 
 
-@functools.lru_cache(maxsize=4)
-def published_series(pages: Path) -> frozenset[tuple[str, str, str]]:
-    """Return (suite, metric, label) of every series in asv's pages in the folder `pages`; none without pages."""
+def published_series(pages: Path) -> frozenset[Published]:
+    """Return every series that has a point in asv's pages in the folder `pages`; none without pages."""
     try:
-        benchmarks = json.loads((pages / "index.json").read_text(encoding="utf-8"))["benchmarks"]
-    except (OSError, ValueError, KeyError):
-        return frozenset()
-    return frozenset(
-        (*split, ast.literal_eval(value))
-        for name, benchmark in benchmarks.items()
-        if (split := split_name(name)) is not None
-        for value in benchmark["params"][0]
-    )
+        index = json.loads((pages / "index.json").read_text(encoding="utf-8"))
+        return frozenset(_published(index, pages))
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, SyntaxError):
+        return frozenset()  # pages of another version, or half of some: the leaderboard stands without links
+
+
+def _published(index: dict[str, Any], pages: Path) -> Iterator[Published]:
+    """Yield what has a point; the benchmarks' parameters alone also name what was never measured."""
+    for name, benchmark in index["benchmarks"].items():
+        split = split_name(name)
+        if split is None:
+            continue
+        for path in pages.glob(f"graphs/**/machine-*/**/{name}.json"):
+            machine = next(part for part in path.parts if part.startswith("machine-")).removeprefix("machine-")
+            for _, values in json.loads(path.read_text(encoding="utf-8")):
+                for label, value in zip(benchmark["params"][0], values, strict=True):
+                    if value is not None:
+                        yield Published(machine, *split, ast.literal_eval(label))
 
 
 def _integer(path: Path, variable: str) -> int:

@@ -6,6 +6,7 @@ for ever holds up nobody. Must not know of stores, records or other cells.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -101,7 +102,9 @@ class CellProcess:
             self._verdict = verdict
             self.deadline = time.monotonic() + LAST_WORDS_SECONDS
         if not groups.kill(self.pid) and self._process.is_alive():
-            os.kill(self.pid, signal.SIGKILL)  # so young that it has no group yet
+            # So young that it has no group yet; it may end at any moment, and be gone by now.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> tuple[Outcome, Run, tuple[str, ...]]:
         """Clear away what is left of the cell; return its outcome, when and how it ran, and its last lines."""

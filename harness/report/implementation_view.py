@@ -186,7 +186,7 @@ def view_implementation(row: Row, dossier: Dossier, rows: Rows, sitemap: Sitemap
         ),
         places=tuple(_places(dossier, sitemap)),
         settings=tuple(_settings(dossier, sitemap)),
-        measured=measured_of(dossier.combinations, rows),
+        measured=measured_of(dossier.combinations, rows, sitemap),
         curves=curves_of(dossier.combinations, metric_titles(rows)),
         conformance=tuple(_conformance(row, dossier)),
         failures=tuple(_failure(record, row) for record in failures[:MOST_FAILURES]),

@@ -11,12 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from harness.asv.series import Published, graph_link
 from harness.cell import NOT_APPLICABLE
 from harness.record import Record
 from harness.tables import Group, TableRow
 
 __all__ = [
     "ABOUT",
+    "ASV",
     "IMPLEMENTATIONS",
     "INDEX",
     "KIND_OF_AXIS",
@@ -33,6 +35,8 @@ __all__ = [
 INDEX = "index.html"
 IMPLEMENTATIONS = "implementations.html"
 ABOUT = "about.html"
+ASV = "asv"
+"""Folder of asv's own pages below the site's; never touched."""
 
 KIND_OF_AXIS: Mapping[str, str] = {"neuron": "neuron", "method": "training", "topology": "topology", "task": "task"}
 """The kind of card that the values of an axis have; a backend has none."""
@@ -52,10 +56,18 @@ class Sitemap:
     """Page and anchor of the table of each (board, group)."""
     has_asv: bool = False
     """Whether asv's own pages lie beside these."""
+    asv_series: frozenset[Published] = frozenset()
+    """What has a graph there."""
 
     def of_axis(self, axis: str, name: str) -> str | None:
         """Return the page of the implementation `name` on `axis`, or None if it has none."""
         return self.implementations.get((KIND_OF_AXIS.get(axis, axis), name))
+
+    def over_commits(self, series: Published) -> str | None:
+        """Return the address of the graph of `series`, or None if there is none."""
+        if series not in self.asv_series:
+            return None
+        return f"{ASV}/{graph_link(series.suite, series.metric, series.label, series.machine)}"
 
 
 def slug(text: str) -> str:

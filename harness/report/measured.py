@@ -11,13 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.asv.series import Published, series_label
 from harness.boards import Axis, Board, Column
 from harness.cards import MetricCard, Row, Rows
 from harness.cell import NOT_APPLICABLE
 from harness.record import Record
 from harness.report.cells import Blank, Figure, figure
 from harness.report.curves import SeriesPlot, series_plots
-from harness.report.links import record_file, slug
+from harness.report.links import Sitemap, record_file, slug
 from harness.report.units import Scale, scale_for
 from harness.report.words import commit_of, shown
 from harness.tables import Table, TableRow, build_tables
@@ -54,9 +55,14 @@ class Combination:
         return tuple(sorted(found.values(), key=lambda record: record.cell.seed))
 
     @property
+    def newest(self) -> Record:
+        """Return the newest record."""
+        return max(self.records, key=lambda record: record.provenance.started_at)
+
+    @property
     def measured(self) -> str:
         """Return when the newest record was measured."""
-        return max((record.provenance.started_at for record in self.records), default="")
+        return self.newest.provenance.started_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,8 @@ class MeasuredRow:
     runs: tuple[Run, ...]
     details: tuple[tuple[str, str], ...]
     """What the suite wants shown beside the figures, of the newest run."""
+    over_commits: tuple[tuple[str, str], ...]
+    """(title of a figure, its graph in asv's pages), of the figures that have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +122,12 @@ def combinations_of(records: Sequence[Record], rows: Rows) -> Mapping[tuple[str,
     return found
 
 
-def measured_of(combinations: Iterable[Combination], rows: Rows) -> tuple[Measured, ...]:
+def measured_of(combinations: Iterable[Combination], rows: Rows, sitemap: Sitemap) -> tuple[Measured, ...]:
     """Return a table for each suite."""
     by_suite: dict[str, list[Combination]] = defaultdict(list)
     for combination in combinations:
         by_suite[combination.suite].append(combination)
-    return tuple(_measured(suite, of_suite, rows) for suite, of_suite in by_suite.items())
+    return tuple(_measured(suite, of_suite, rows, sitemap) for suite, of_suite in by_suite.items())
 
 
 def curves_of(
@@ -143,7 +151,7 @@ def _everything(suite: str, row: Row, axis: Axis, rows: Rows) -> Board:
     return Board(f"all-{suite}", row.title, row.summary, axis, columns, columns[0].key)
 
 
-def _measured(suite: str, combinations: list[Combination], rows: Rows) -> Measured:
+def _measured(suite: str, combinations: list[Combination], rows: Rows, sitemap: Sitemap) -> Measured:
     ordered = sorted(combinations, key=lambda one: (one.table.group.machine, one.label, one.row.topology))
     kept = sorted(combinations, key=lambda one: one.measured, reverse=True)[:MOST_ROWS]
     chosen = [one for one in ordered if one in kept] if len(ordered) > MOST_ROWS else ordered
@@ -155,7 +163,7 @@ def _measured(suite: str, combinations: list[Combination], rows: Rows) -> Measur
         title=rows.suites[suite].title,
         summary=rows.suites[suite].summary,
         columns=tuple((cards[metric].title, scales[metric].label) for metric in keys),
-        rows=tuple(_row(one, scales) for one in chosen),
+        rows=tuple(_row(one, scales, tuple(_over_commits(one, cards, sitemap))) for one in chosen),
         left_out=len(ordered) - len(chosen),
     )
 
@@ -165,12 +173,21 @@ def _scale(suite: str, metric: str, card: MetricCard, combinations: Iterable[Com
     return scale_for(card.unit, max((abs(value.estimate.value) for value in values if value), default=0.0))
 
 
-def _row(one: Combination, scales: Mapping[str, Scale]) -> MeasuredRow:
+def _over_commits(one: Combination, cards: Mapping[str, MetricCard], sitemap: Sitemap) -> Iterable[tuple[str, str]]:
+    newest = one.newest
+    seeds = len({record.cell.seed for record in one.records})
+    label = series_label(newest.cell, newest.provenance.task_version or 1, seeds)
+    for metric, card in cards.items():
+        address = sitemap.over_commits(Published(one.table.group.machine, one.suite, metric, label))
+        if address:
+            yield card.title, address
+
+
+def _row(one: Combination, scales: Mapping[str, Scale], over_commits: tuple[tuple[str, str], ...]) -> MeasuredRow:
     cells: list[Figure | Blank] = []
     for metric, scale in scales.items():
         value = one.row.values.get(f"{one.suite}.{metric}")
         cells.append(Blank("", "", "") if value is None else figure(value, scale))
-    newest = max(one.records, key=lambda record: record.provenance.started_at)
     return MeasuredRow(
         id=_id(one),
         label=one.label,
@@ -178,7 +195,8 @@ def _row(one: Combination, scales: Mapping[str, Scale]) -> MeasuredRow:
         cells=tuple(cells),
         measured=one.measured,
         runs=tuple(_run(record) for record in one.records),
-        details=tuple(_details(newest)),
+        details=tuple(_details(one.newest)),
+        over_commits=over_commits,
     )
 
 

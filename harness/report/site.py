@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness import __version__
+from harness.asv.series import published_series
 from harness.boards import BOARDS
 from harness.cards import Row, Rows, load_rows
 from harness.errors import UserError
@@ -38,8 +39,6 @@ __all__ = ["build_site"]
 
 MANIFEST = ".spikeboard-site"
 """File in the site's folder that names what a build wrote there, so that the next one removes nothing else."""
-ASV = "asv"
-"""Folder of asv's own pages below the site's; never touched."""
 
 
 def build_site(stores: list[Path], out: Path, *, rows: Rows | None = None, built_at: datetime | None = None) -> Path:
@@ -66,8 +65,7 @@ def build_site(stores: list[Path], out: Path, *, rows: Rows | None = None, built
     draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         draft.chmod(0o755)
-        has_asv = (out / ASV / links.INDEX).is_file()
-        _write_site(draft, contents, stores, rows, has_asv, built_at or datetime.now(UTC))
+        _write_site(draft, contents, stores, rows, out / links.ASV, built_at or datetime.now(UTC))
         _replace(out, draft)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -75,7 +73,7 @@ def build_site(stores: list[Path], out: Path, *, rows: Rows | None = None, built
 
 
 def _write_site(
-    out: Path, contents: Contents, stores: Sequence[Path], rows: Rows, has_asv: bool, built_at: datetime
+    out: Path, contents: Contents, stores: Sequence[Path], rows: Rows, asv: Path, built_at: datetime
 ) -> None:
     latest = newest(contents.records)
     tables = build_tables(contents.records, rows)
@@ -84,7 +82,8 @@ def _write_site(
     sitemap = Sitemap(
         implementations={(row.kind, row.name): implementation_page(row.kind, row.name) for row in implemented},
         tables={key: address for plan in plans for key, address in plan.addresses().items()},
-        has_asv=has_asv,
+        has_asv=(asv / links.INDEX).is_file(),
+        asv_series=published_series(asv),
     )
     pages = _Pages(out, sitemap, built_at)
     for plan in plans:
@@ -161,7 +160,7 @@ def _problem(problem: Problem, stores: Sequence[Path]) -> Fact:
 
 def _check_target(out: Path) -> None:
     if out.is_dir() and not (out / MANIFEST).is_file():
-        foreign = sorted(path.name for path in out.iterdir() if path.name != ASV)
+        foreign = sorted(path.name for path in out.iterdir() if path.name != links.ASV)
         if foreign:
             raise UserError(
                 f"{out} is not empty and holds no leaderboard (it has {foreign[0]})",
@@ -192,4 +191,6 @@ def _written(out: Path) -> list[str]:
         names: Mapping[str, Any] | list[Any] = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    return [name for name in names if isinstance(name, str) and Path(name).name == name and name not in ("..", ASV)]
+    return [
+        name for name in names if isinstance(name, str) and Path(name).name == name and name not in ("..", links.ASV)
+    ]

@@ -94,7 +94,7 @@ def test_interrupt_kills_and_records_and_the_same_command_resumes(program: Progr
     # As a terminal does it: to every process of the foreground group.
     os.killpg(first.pid, signal.SIGINT)
     output = first.communicate(timeout=60)[0]
-    assert first.returncode == 0
+    assert first.returncode == 0, output
     assert "Traceback" not in output
     assert output.splitlines()[-1] == "summary True 2 [('interrupted', 2), ('ok', 1)]"
     assert len(cells) == 2
