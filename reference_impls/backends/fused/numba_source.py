@@ -154,8 +154,8 @@ F = np.{dtype}
 
 '''
 _EXP64 = "exp = math.exp"
-# Range reduction to |r| <= ln 2 / 2 and the polynomial of Cephes' expf; 2**n is made by its bits. Unlike a call of the C
-# library it vectorises.
+# Range reduction to |r| <= ln 2 / 2 and the polynomial of Cephes' expf; 2**n is made by its bits. Unlike a call of the
+# C library it vectorises.
 _EXP32 = """
 @njit(inline="always", error_model="numpy")
 def exp(x):

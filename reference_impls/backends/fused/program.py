@@ -153,7 +153,7 @@ class _Reader:
         return self._owners.get(node, node)
 
     def _take(self, node: fx.Node) -> None:
-        """Note the value of a node: a view's is its owner's, an operation in place gives its first argument a new one."""
+        """Note a node's value: a view has its owner's, an operation in place gives its first argument a new one."""
         target: Any = node.target
         first: Any = node.args[0] if node.args else None
         in_place = target._schema.is_mutable
