@@ -12,6 +12,9 @@ from reference_impls.card import NeuronCapabilities, TopologyCapabilities, Train
 
 __all__ = ["why_unsupported"]
 
+FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("cuda",)}
+"""Devices of each backend that prints one kernel over time."""
+
 
 def why_unsupported(cell: Cell, rows: Rows) -> str | None:
     """Return a sentence that says why `cell` cannot be run, or None if it can."""
@@ -23,6 +26,7 @@ def why_unsupported(cell: Cell, rows: Rows) -> str | None:
         method and topology and _method_topology(method, topology),
         neuron and topology and _neuron_topology(neuron, topology),
         neuron and method and _neuron_method(neuron, method),
+        neuron and _backend(cell, neuron, topology),
     )
     return next((reason for reason in reasons if reason), None)
 
@@ -67,4 +71,19 @@ def _neuron_method(neuron: Row, method: Row) -> str | None:
             return (
                 f"{method.name} needs a neuron whose {capability} is {' or '.join(values)}; {neuron.name}'s is {has}."
             )
+    return None
+
+
+def _backend(cell: Cell, neuron: Row, topology: Row | None) -> str | None:
+    """Whether the backend can run the neuron on the cell's device, as far as cards tell."""
+    devices = FUSED_ON.get(cell.backend)
+    if devices is None:
+        return None
+    if cell.device not in devices:
+        return f"{cell.backend} runs on {' or '.join(devices)}, not on {cell.device}."
+    able: NeuronCapabilities = neuron.capabilities
+    if able.parallel != "sequential":
+        return f"{cell.backend} replaces a loop over T; {neuron.name} has none ({able.parallel})."
+    if topology is not None and topology.capabilities.structure == "feedback":
+        return f"{cell.backend} fuses all steps of a layer; {topology.name} needs its layers step by step."
     return None

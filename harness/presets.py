@@ -18,6 +18,8 @@ __all__ = ["ALL_CELLS", "PRESETS", "Preset", "Selection", "find_preset"]
 
 ANY = ("*",)
 NONE = (NOT_APPLICABLE,)
+FASTER = ("compiled", "fused-*")
+"""Backends that are compared with eager."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,12 @@ class Preset:
     selections: tuple[Selection, ...]
 
 
-def _conformance(
-    neurons: tuple[str, ...], methods: tuple[str, ...], compiled: tuple[str, ...]
-) -> tuple[Selection, ...]:
-    """Select the gate: the contract of neurons, of methods on the networks that they train, and of a backend."""
+def _conformance(neurons: tuple[str, ...], methods: tuple[str, ...], faster: tuple[str, ...]) -> tuple[Selection, ...]:
+    """Select the gate: the contract of neurons, of methods on the networks that they train, and of the backends."""
     return (
         Selection(("conformance",), neurons=neurons, dtype="float64"),
         Selection(("conformance",), neurons=("if",), methods=methods, topologies=("mlp", "feedback"), dtype="float64"),
-        Selection(("conformance",), neurons=compiled, backends=("compiled",), dtype="float64"),
+        Selection(("conformance",), neurons=faster, backends=FASTER, dtype="float64"),
     )
 
 
@@ -91,7 +91,8 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("spikes", *_COST), ("digits",), ANY, ("bptt",), ("mlp",)),
                 Selection(("spikes", *_COST), ("digits",), ("if",), ANY, ("mlp", "feedback")),
                 Selection(("spikes", "memory"), ("digits-events", "digits-rows"), _ONE_OF_EACH, ("bptt",), ("mlp",)),
-                Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), ("compiled",)),
+                Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FASTER),
+                Selection(("memory",), ("digits",), ("lif",), ("bptt",), ("mlp",), ("fused-*",)),
                 Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 Selection(
                     ("scaling",), ("digits-rows",), ("if",), ("bptt", "ottt-a", "ide", "spide"), ("mlp", "feedback")
@@ -106,7 +107,7 @@ PRESETS: Mapping[str, Preset] = {
                 *_conformance(ANY, ANY, ANY),
                 Selection(("accuracy",), ANY, ANY, ("bptt",), ("mlp", "conv"), seeds=5),
                 Selection(("accuracy",), ANY, ("if", "lif"), ANY, ("mlp", "feedback"), seeds=5),
-                Selection(("spikes", *_COST, "scaling"), ANY, ANY, ("bptt",), ("mlp", "conv"), ("eager", "compiled")),
+                Selection(("spikes", *_COST, "scaling"), ANY, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER)),
                 Selection(("spikes", *_COST, "scaling"), ANY, ("if", "lif"), ANY, ("mlp", "feedback")),
             ),
         ),

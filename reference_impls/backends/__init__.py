@@ -5,7 +5,7 @@ It replaces the neuron's entry point (``sequence``, or ``forward`` of a parallel
 with an :class:`UnsupportedError` that says why. Modules are imported when first asked for, so that a missing
 compiler or GPU library costs nothing until then.
 
-The fused backends print a neuron's traced step for Numba and CuPy and take their place in the table below.
+``fused`` is the fused backend of the device: ``fused-numba`` on a CPU, ``fused-cupy`` on a GPU.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from reference_impls.names import check_name
 
 __all__ = ["UnsupportedError", "get", "names"]
 
-_MODULES = {"eager": "eager", "compiled": "compiled"}
+_MODULES = {
+    "eager": "eager",
+    "compiled": "compiled",
+    "fused-numba": "fused_numba",
+    "fused-cupy": "fused_cupy",
+    "fused": "fused",
+}
 
 
 class UnsupportedError(RuntimeError):

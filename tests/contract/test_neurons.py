@@ -17,9 +17,15 @@ def test_contract(subject: NeuronSubject, check: Check[NeuronSubject]) -> None:
     check.run(subject)
 
 
-@pytest.mark.parametrize("name", ["lif", "klif", "psu", "mpe-psn"])
-def test_compiled_equals_eager(name: str) -> None:
-    subject = NeuronSubject(load_rows().neurons[name], "compiled")
+FASTER = [
+    *(("compiled", name) for name in ("lif", "klif", "psu", "mpe-psn")),
+    *(("fused-numba", row.name) for row in load_rows().neurons.values() if row.capabilities.parallel == "sequential"),
+]
+
+
+@pytest.mark.parametrize(("backend", "name"), FASTER)
+def test_a_faster_backend_keeps_the_contract(backend: str, name: str) -> None:
+    subject = NeuronSubject(load_rows().neurons[name], backend)
     for check in NEURON_CHECKS:
         if check.applies(subject):
             check.run(subject)

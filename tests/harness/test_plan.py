@@ -186,6 +186,9 @@ def test_every_combination_is_possible_or_has_a_sentence() -> None:
         ),
         (Cell("accuracy", "digits", "psn", "bptt", "feedback"), "feedback needs a neuron's spikes step by step"),
         (Cell("accuracy", "digits-rows", "lif", "bptt", "conv"), "conv takes samples of 3 dimensions"),
+        (Cell("throughput", "digits", "psn", "bptt", "mlp", "fused-numba"), "replaces a loop over T; psn has none"),
+        (Cell("throughput", "digits", "if", "bptt", "feedback", "fused"), "feedback needs its layers step by step"),
+        (Cell("throughput", "digits", "lif", "bptt", "mlp", "fused-cupy"), "fused-cupy runs on cuda, not on cpu."),
     ],
 )
 def test_the_sentence_says_why(cell: Cell, sentence: str) -> None:

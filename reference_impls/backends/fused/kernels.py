@@ -1,0 +1,33 @@
+"""What a compiled step offers to the code that makes it differentiable: the same for every language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+__all__ = ["Kernels"]
+
+
+class Kernels(Protocol):
+    """A step's two kernels. All tensors are contiguous, of one dtype and device; T >= 1, N may be 0."""
+
+    def forward(
+        self, x: Tensor, first: Sequence[Tensor], params: Sequence[Tensor], keep: bool
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Map ``x[T, N]``, states ``[N]`` and effective parameters ``[N]`` to spikes, last states and what to keep.
+
+        What to keep is for `backward`, if it will be called (`keep`); nothing where computing it again is cheaper.
+        """
+
+    def backward(
+        self,
+        x: Tensor,
+        first: Sequence[Tensor],
+        params: Sequence[Tensor],
+        kept: Sequence[Tensor],
+        upstream: Tensor,
+        upstream_last: Sequence[Tensor],
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Return the gradients of `x` ``[T, N]``, of the first states ``[N]`` and of the parameters ``[N]``."""

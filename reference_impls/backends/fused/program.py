@@ -1,0 +1,290 @@
+"""A neuron's step and its gradient as straight-line scalar programs, traced from the step itself.
+
+The step is run once on scalars with autograd recording; what comes out is a graph of elementary operations for the
+step, and a joint one for its vector-Jacobian product, which computes again what it needs of the step from input and
+state. Both become programs of a few dozen assignments that a printer turns into a language. Must not know any
+printer.
+
+A program holds for every neuron of a layer because a step is element-wise: that is what the contract of a sequential
+neuron says, and what makes a scalar trace enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch._decomp import core_aten_decompositions
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from reference_impls.backends import UnsupportedError
+from reference_impls.neuron import SequentialNeuron
+
+__all__ = ["Argument", "Assignment", "Program", "Traced", "trace_step"]
+
+Argument = str | float | bool
+"""A name, or a constant."""
+_aten = torch.ops.aten
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """``name = operation(*arguments)``; `is_flag` says that the value is a truth value, not a number."""
+
+    name: str
+    operation: str
+    arguments: tuple[Argument, ...]
+    is_flag: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Assignments in order, and which name (or constant) each output has."""
+
+    inputs: tuple[str, ...]
+    body: tuple[Assignment, ...]
+    outputs: Mapping[str, Argument]
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A step, forward and backward."""
+
+    states: tuple[str, ...]
+    params: tuple[str, ...]
+    forward: Program
+    """From ``x``, ``v0..`` and ``p0..`` to ``s`` and ``n0..`` (the next state)."""
+    backward: Program
+    """From those and ``ds``, ``dn0..`` to ``dx``, ``dv0..`` and ``dp0..``."""
+
+
+def trace_step(neuron: SequentialNeuron, dtype: torch.dtype) -> Traced:
+    """Trace the step of `neuron` in `dtype`.
+
+    Raises
+    ------
+    UnsupportedError
+        If the step does something that has no scalar form; the message names the operation and the neuron.
+    """
+    params = neuron.step_params()
+    example = torch.zeros((), dtype=dtype)
+    rest = neuron.init_state(example)
+    who = type(neuron).__name__
+    if any(not isinstance(part, Tensor) for part in rest):
+        raise UnsupportedError(f"{who}: the fused backends need a state that is a NamedTuple of tensors")
+    count, names = len(rest), tuple(params)
+    inputs = ("x", *(f"v{i}" for i in range(count)), *(f"p{i}" for i in range(len(names))))
+    upstream = ("ds", *(f"dn{i}" for i in range(count)))
+
+    def advance(values: Sequence[Tensor]) -> list[Tensor]:
+        x, state, effective = values[0], values[1 : 1 + count], values[1 + count :]
+        spikes, following = neuron.step(x, type(rest)(*state), dict(zip(names, effective, strict=True)))
+        return [spikes, *following]
+
+    def pull_back(values: Sequence[Tensor]) -> list[Tensor]:
+        leaves = [value.detach().requires_grad_() for value in values[: len(inputs)]]
+        with torch.enable_grad():
+            results = advance(leaves)
+        carried = [(out, up) for out, up in zip(results, values[len(inputs) :], strict=True) if out.requires_grad]
+        found = torch.autograd.grad(
+            [out for out, _ in carried], leaves, [up for _, up in carried], allow_unused=True, materialize_grads=True
+        )
+        return list(found)
+
+    forward = _program(advance, inputs, ("s", *(f"n{i}" for i in range(count))), dtype, who)
+    gradients = tuple(f"d{name}" for name in inputs)
+    backward = _program(pull_back, (*inputs, *upstream), gradients, dtype, who)
+    return Traced(rest._fields, names, forward, backward)
+
+
+def _program(
+    function: Callable[[Sequence[Tensor]], list[Tensor]],
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    dtype: torch.dtype,
+    who: str,
+) -> Program:
+    """Run `function` on scalars and write down what it does."""
+    # Different numbers, so that nothing is taken for the same value by accident.
+    examples = [torch.tensor(0.37 + 0.1 * place, dtype=dtype) for place in range(len(inputs))]
+    try:
+        graph = make_fx(function, decomposition_table={**core_aten_decompositions()})(examples).graph
+    except UnsupportedError:
+        raise
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise UnsupportedError(f"{who}: its step cannot be traced on scalars: {error}") from error
+    graph.eliminate_dead_code()
+    return _Reader(inputs, outputs, who).read(graph)
+
+
+class _Reader:
+    """Turns a graph of torch operations into a program, merging equal assignments."""
+
+    def __init__(self, inputs: tuple[str, ...], outputs: tuple[str, ...], who: str) -> None:
+        self._inputs, self._outputs, self._who = inputs, outputs, who
+        self._values: dict[fx.Node, Argument] = {}
+        self._owners: dict[fx.Node, fx.Node] = {}
+        """The node whose memory a view shows: an operation in place changes it for all of them."""
+        self._body: dict[tuple[str, tuple[Argument, ...]], Assignment] = {}
+        self._flags: set[str] = set()
+
+    def read(self, graph: fx.Graph) -> Program:
+        placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+        self._values.update(zip(placeholders, self._inputs, strict=True))
+        for node in graph.nodes:
+            if node.op == "call_function":
+                self._take(node)
+            elif node.op not in ("placeholder", "output"):
+                raise UnsupportedError(
+                    f"{self._who}: its step uses {node.target} from outside; a fused kernel sees only input, state and "
+                    "step_params"
+                )
+        (returned,) = next(node for node in graph.nodes if node.op == "output").args
+        found = {name: self._argument(value) for name, value in zip(self._outputs, returned, strict=True)}
+        return Program(self._inputs, _reached(self._body.values(), found.values()), found)
+
+    def _argument(self, value: Any) -> Argument:
+        return self._values[self._owner(value)] if isinstance(value, fx.Node) else value
+
+    def _owner(self, node: fx.Node) -> fx.Node:
+        return self._owners.get(node, node)
+
+    def _take(self, node: fx.Node) -> None:
+        """Note a node's value: a view has its owner's, an operation in place gives its first argument a new one."""
+        target: Any = node.target
+        first: Any = node.args[0] if node.args else None
+        in_place = target._schema.is_mutable
+        if in_place:
+            target = getattr(getattr(_aten, target._opname.removesuffix("_")), target._overloadname)
+        if in_place or target in _VIEWS:
+            self._owners[node] = self._owner(first)
+        if target not in _VIEWS:
+            self._values[self._owner(node)] = self._read(node, target)
+
+    def _read(self, node: fx.Node, target: Any) -> Argument:
+        arguments = [self._argument(value) for value in node.args]
+        if target in _COPIES:
+            return arguments[0]
+        if target in _CONSTANTS:
+            return _CONSTANTS[target](node, arguments)
+        if target is _aten._to_copy.default:
+            return self._converted(arguments[0], node)
+        if target in (_aten.add.Tensor, _aten.sub.Tensor, _aten.add.Scalar, _aten.sub.Scalar):
+            scale = node.kwargs.get("alpha", 1)
+            if scale != 1:
+                arguments[1] = self._assign("mul", (arguments[1], float(scale)))  # type: ignore[arg-type]
+        if target is _aten.pow.Tensor_Scalar:
+            return self._power(arguments[0], arguments[1])
+        if target in (_aten.clamp.default, _aten.hardtanh.default):
+            return self._clamped([*arguments, None, None])
+        operation = _OPERATIONS.get(target)
+        if operation is None or (node.kwargs and set(node.kwargs) - {"alpha"}):
+            raise UnsupportedError(
+                f"{self._who}: no fused kernel can be printed for {target}; use elementary operations in its step, or "
+                "another backend"
+            )
+        return self._assign(operation, tuple(arguments))
+
+    def _assign(self, operation: str, arguments: tuple[Argument, ...]) -> str:
+        known = self._body.get((operation, arguments))
+        if known is None:
+            is_flag = operation in _FLAGS
+            known = Assignment(f"a{len(self._body)}", operation, arguments, is_flag)
+            self._body[operation, arguments] = known
+            if is_flag:
+                self._flags.add(known.name)
+        return known.name
+
+    def _converted(self, value: Argument, node: fx.Node) -> Argument:
+        dtype: Any = node.kwargs.get("dtype")
+        if dtype is torch.bool:
+            return value if value in self._flags else self._assign("ne", (value, 0.0))
+        return self._assign("number", (value,)) if value in self._flags else value
+
+    def _power(self, base: Argument, exponent: Argument) -> Argument:
+        if exponent == 2:
+            return self._assign("mul", (base, base))
+        if exponent == 3:
+            return self._assign("mul", (self._assign("mul", (base, base)), base))
+        if exponent == 0.5:
+            return self._assign("sqrt", (base,))
+        if exponent == -1:
+            return self._assign("reciprocal", (base,))
+        return self._assign("pow", (base, exponent))
+
+    def _clamped(self, arguments: list[Any]) -> Argument:
+        value, low, high, *_ = arguments
+        if low is not None:
+            value = self._assign("maximum", (value, low))
+        return value if high is None else self._assign("minimum", (value, high))
+
+
+def _reached(body: Any, outputs: Any) -> tuple[Assignment, ...]:
+    """Keep the assignments that an output needs."""
+    wanted = {name for name in outputs if isinstance(name, str)}
+    kept = []
+    for assignment in reversed([*body]):
+        if assignment.name in wanted:
+            kept.append(assignment)
+            wanted.update(name for name in assignment.arguments if isinstance(name, str))
+    return tuple(reversed(kept))
+
+
+_VIEWS = {_aten.alias.default, _aten.detach.default, _aten.expand.default, _aten.view.default, _aten.squeeze.default}
+_COPIES = {_aten.clone.default, _aten.lift_fresh_copy.default, _aten.copy.default}
+_CONSTANTS: Mapping[Any, Callable[[fx.Node, list[Any]], Argument]] = {
+    _aten.zeros_like.default: lambda _node, _arguments: 0.0,
+    _aten.ones_like.default: lambda _node, _arguments: 1.0,
+    _aten.full_like.default: lambda _node, arguments: float(arguments[1]),
+    _aten.full.default: lambda _node, arguments: float(arguments[1]),
+    _aten.scalar_tensor.default: lambda _node, arguments: float(arguments[0]),
+    _aten.zeros.default: lambda _node, _arguments: 0.0,
+    _aten.ones.default: lambda _node, _arguments: 1.0,
+}
+_NAMES = {
+    "add": ("add.Tensor", "add.Scalar"),
+    "sub": ("sub.Tensor", "sub.Scalar"),
+    "mul": ("mul.Tensor", "mul.Scalar"),
+    "div": ("div.Tensor", "div.Scalar"),
+    "neg": ("neg.default",),
+    "abs": ("abs.default",),
+    "reciprocal": ("reciprocal.default",),
+    "relu": ("relu.default",),
+    "sign": ("sign.default",),
+    "sqrt": ("sqrt.default",),
+    "exp": ("exp.default",),
+    "expm1": ("expm1.default",),
+    "log": ("log.default",),
+    "log1p": ("log1p.default",),
+    "sin": ("sin.default",),
+    "cos": ("cos.default",),
+    "tanh": ("tanh.default",),
+    "sigmoid": ("sigmoid.default",),
+    "erf": ("erf.default",),
+    "atan": ("atan.default",),
+    "floor": ("floor.default",),
+    "maximum": ("maximum.default",),
+    "minimum": ("minimum.default",),
+    "where": ("where.self",),
+    "ge": ("ge.Scalar", "ge.Tensor"),
+    "gt": ("gt.Scalar", "gt.Tensor"),
+    "le": ("le.Scalar", "le.Tensor"),
+    "lt": ("lt.Scalar", "lt.Tensor"),
+    "eq": ("eq.Scalar", "eq.Tensor"),
+    "ne": ("ne.Scalar", "ne.Tensor"),
+    "and": ("logical_and.default", "bitwise_and.Tensor"),
+    "or": ("logical_or.default", "bitwise_or.Tensor"),
+    "not": ("logical_not.default", "bitwise_not.default"),
+}
+
+
+def _overload(name: str) -> Any:
+    packet, _, overload = name.partition(".")
+    return getattr(getattr(_aten, packet), overload)
+
+
+_OPERATIONS: Mapping[Any, str] = {_overload(name): operation for operation, names in _NAMES.items() for name in names}
+_FLAGS = {"ge", "gt", "le", "lt", "eq", "ne", "and", "or", "not"}

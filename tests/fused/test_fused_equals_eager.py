@@ -1,0 +1,167 @@
+"""Every fused neuron equals eager: spikes exactly, states and gradients to rounding, for any shape.
+
+The same tests run the Numba kernels, the printed CUDA C through a host shim, and (``-m gpu``) the CUDA kernels.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import host_kernels
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from own_neurons import Adaptive, Stateless
+from torch import Tensor
+
+from harness.cards import load_rows
+from reference_impls import backends
+from reference_impls.api import Neuron, SequentialNeuron, build_neuron
+
+SEQUENTIAL = [name for name, row in load_rows().neurons.items() if row.capabilities.parallel == "sequential"]
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+ATTACH: dict[str, Callable[[Neuron], None]] = {
+    "numba": lambda neuron: backends.get("fused-numba").attach(neuron),
+    "cuda-text": host_kernels.attach,
+    "cupy": lambda neuron: backends.get("fused-cupy").attach(neuron),
+}
+WAYS = [pytest.param(way, marks=pytest.mark.gpu if way == "cupy" else ()) for way in ATTACH]
+SHAPES = st.lists(st.integers(0, 7), min_size=1, max_size=3).map(tuple)
+_built: dict[tuple[str, str, torch.dtype], tuple[Neuron, Neuron]] = {}
+
+
+def pair(way: str, name: str, dtype: torch.dtype) -> tuple[Neuron, Neuron]:
+    """Return the neuron eager and fused, with the same parameters; built once, because compiling takes seconds."""
+    key = way, name, dtype
+    if key not in _built:
+        _built[key] = both(way, build_neuron(name).to(dtype))
+    return _built[key]
+
+
+def both(way: str, eager: Neuron) -> tuple[Neuron, Neuron]:
+    fused = copy.deepcopy(eager)
+    ATTACH[way](fused)
+    if way == "cupy":
+        eager, fused = eager.cuda(), fused.cuda()
+    return eager, fused
+
+
+def answers(neuron: SequentialNeuron, x: Tensor, state: Any, upstream: list[Tensor]) -> list[Tensor]:
+    """Return spikes, last state, and the gradients of input, first state and parameters."""
+    x = x.detach().requires_grad_()
+    leaves = [] if state is None else [part.detach().requires_grad_() for part in state]
+    output = neuron.run(x, None if state is None else type(state)(*leaves))
+    results = [output.spikes, *output.state]
+    wanted = [x, *leaves, *neuron.parameters()]
+    carried = [(out, up) for out, up in zip(results, upstream, strict=True) if out.requires_grad]
+    gradients = torch.autograd.grad(
+        [out for out, _ in carried], wanted, [up for _, up in carried], allow_unused=True, materialize_grads=True
+    )
+    return [out.detach() for out in results] + list(gradients)
+
+
+def compare(eager: Neuron, fused: Neuron, x: Tensor, dtype: torch.dtype, with_state: bool) -> None:
+    first = eager.init_state(x[0])
+    state = type(first)(*(torch.rand_like(part) for part in first)) if with_state else None
+    upstream = [torch.randn_like(x), *(torch.randn_like(part) for part in first)]
+    expected, found = (answers(neuron, x, state, upstream) for neuron in (eager, fused))
+    assert torch.equal(expected[0], found[0])
+    for one, other in zip(expected[1:], found[1:], strict=True):
+        assert one.shape == other.shape
+        scale = max(1.0, one.abs().max().item()) if one.numel() else 1.0
+        torch.testing.assert_close(other, one, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * scale)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("name", SEQUENTIAL)
+@pytest.mark.parametrize("way", WAYS)
+@settings(max_examples=25, deadline=None)
+@given(
+    T=st.integers(1, 9),
+    shape=SHAPES,
+    transposed=st.booleans(),
+    broadcast=st.booleans(),
+    with_state=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+def test_every_card(
+    way: str,
+    name: str,
+    dtype: torch.dtype,
+    T: int,
+    shape: tuple[int, ...],
+    transposed: bool,
+    broadcast: bool,
+    with_state: bool,
+    seed: int,
+) -> None:
+    eager, fused = pair(way, name, dtype)
+    torch.manual_seed(seed)
+    device = "cuda" if way == "cupy" else "cpu"
+    x = 1.5 * torch.randn(T, *shape, dtype=dtype, device=device)
+    if transposed:
+        x = 1.5 * torch.randn(*reversed(shape), T, dtype=dtype, device=device).permute(*reversed(range(len(shape) + 1)))
+    if broadcast:
+        x = x[:1].expand(x.shape)
+    compare(eager, fused, x, dtype, with_state)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("layout", [(), (1,), (5,), (4, 1, 1), (3, 4, 2, 5)], ids=str)
+@pytest.mark.parametrize("way", WAYS)
+def test_parameters_of_a_layer_a_channel_and_a_neuron(way: str, layout: tuple[int, ...], dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    eager, fused = both(way, Adaptive(torch.randn(layout, dtype=dtype), 0.3 + torch.rand(layout, dtype=dtype)))
+    x = torch.randn(6, 3, 4, 2, 5, dtype=dtype, device="cuda" if way == "cupy" else "cpu")
+    for with_state in (False, True):
+        compare(eager, fused, x, dtype, with_state)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_neuron_without_state(way: str) -> None:
+    eager, fused = both(way, Stateless())
+    x = 2 * torch.randn(4, 3, 5, device="cuda" if way == "cupy" else "cpu")
+    compare(eager, fused, x, torch.float32, with_state=False)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"tau": 1.0},
+        {"decay": 1.0, "v_threshold": 1e-3},
+        {"decay": 0.0, "v_reset": -2.0, "reset_mode": "hard"},
+        {"reset_mode": "none", "fire_rule": "gt"},
+    ],
+    ids=str,
+)
+def test_parameters_on_the_edge(way: str, params: dict[str, Any]) -> None:
+    eager, fused = both(way, build_neuron("lif", **params))
+    x = torch.randint(-2, 3, (8, 3, 7), device="cuda" if way == "cupy" else "cpu").float()  # ties with the threshold
+    compare(eager, fused, x, torch.float32, with_state=False)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_sequence_in_pieces_is_the_sequence(way: str) -> None:
+    _, fused = both(way, build_neuron("lif"))
+    x = torch.randn(9, 2, 33, device="cuda" if way == "cupy" else "cpu")
+    whole = fused.run(x)
+    first = fused.run(x[:4])
+    second = fused.run(x[4:], first.state)
+    assert torch.equal(whole.spikes, torch.cat([first.spikes, second.spikes]))
+    assert torch.equal(whole.state.v, second.state.v)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_gradients_are_the_same_at_every_run(way: str) -> None:
+    torch.manual_seed(0)
+    _, fused = both(way, Adaptive(torch.randn(()), torch.rand(())))
+    x = torch.randn(16, 8, 1031, device="cuda" if way == "cupy" else "cpu")
+
+    def gradients() -> list[Tensor]:
+        return list(torch.autograd.grad(fused.run(x).spikes.sum(), list(fused.parameters())))
+
+    assert all(torch.equal(one, other) for one, other in zip(gradients(), gradients(), strict=True))

@@ -1,0 +1,68 @@
+"""What cannot be fused is refused when the neuron is built, and the message says what and why."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from own_neurons import Adaptive, Mixing, Special
+from test_fused_equals_eager import SEQUENTIAL
+
+from reference_impls import backends
+from reference_impls.api import UnsupportedError, build_neuron
+from reference_impls.backends.fused.cache import CACHE_VARIABLE, kept_source
+from reference_impls.backends.fused.cuda_source import STORAGE, cuda_source
+from reference_impls.backends.fused.numba_source import numba_source
+from reference_impls.backends.fused.program import trace_step
+
+
+def test_a_parallel_neuron_has_no_loop_to_replace() -> None:
+    with pytest.raises(UnsupportedError, match="parallel neuron"):
+        build_neuron("psn", T=4, backend="fused-numba")
+
+
+@pytest.mark.parametrize(("kind", "says"), [(Mixing, "Mixing"), (Special, "special_bessel_j0")])
+def test_an_operation_without_a_form_is_named(kind: type[Adaptive], says: str) -> None:
+    neuron = kind(torch.zeros(()), torch.ones(()))
+    with pytest.raises(UnsupportedError, match=says):
+        backends.get("fused-numba").attach(neuron)
+
+
+def test_another_dtype_or_device_is_named() -> None:
+    neuron = build_neuron("lif", backend="fused-numba")
+    with pytest.raises(UnsupportedError, match="takes float32, float64 on cpu; this input is bfloat16 on cpu"):
+        neuron(torch.rand(3, 2, dtype=torch.bfloat16))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_cupy_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="CUDA device"):
+        build_neuron("lif", backend="fused-cupy")
+    assert build_neuron("lif", backend="fused")(torch.rand(4, 2)).shape == (4, 2)
+
+
+def test_kernels_are_kept_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    one = kept_source("text", ".py")
+    assert one.read_text() == "text"
+    assert kept_source("text", ".py") == one
+    assert kept_source("other", ".py") != one
+    same, other = (
+        numba_source(trace_step(build_neuron("lif", tau=tau), torch.float32), "float32") for tau in (2.0, 3.0)
+    )
+    assert kept_source(same, ".py") != kept_source(other, ".py")
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed; with it the CUDA text is compiled")
+@pytest.mark.parametrize("dtype", STORAGE)
+def test_the_cuda_text_compiles(dtype: str, tmp_path: Path) -> None:
+    traced = torch.float64 if dtype == "float64" else torch.float32
+    for name in SEQUENTIAL:
+        path = tmp_path / f"{name}.cu"
+        path.write_text(cuda_source(trace_step(build_neuron(name), traced), dtype), encoding="utf-8")
+        command = ["nvcc", "-std=c++17", "--fmad=false", "-ptx", str(path), "-o", str(path.with_suffix(".ptx"))]
+        subprocess.run(command, check=True, timeout=120)
+        assert ".entry backward" in path.with_suffix(".ptx").read_text()
