@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.golden import EXACT, Comparison
+from harness.golden.vocabulary import translated
 from reference_impls.api import Neuron, SequentialNeuron, build_neuron
 from reference_impls.discovery import resolve
 from reference_impls.surrogate import make_surrogate
@@ -63,7 +64,8 @@ def compare(case: Case, backend: str) -> Iterator[Comparison]:
 
 
 def _build(slug: str, data: Mapping[str, Any], backend: str) -> Neuron:
-    params = {VOCABULARY.get(key, key): value for key, value in data["params"].items() if key not in DESCRIPTIVE}
+    given = translated(slug, data["params"])
+    params = {VOCABULARY.get(key, key): value for key, value in given.items() if key not in DESCRIPTIVE}
     source, _ = resolve("neuron", slug)
     if not _depends_on_steps(source.literal, slug, params):
         params.pop("T", None)
