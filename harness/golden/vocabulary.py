@@ -9,17 +9,49 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["translated"]
+__all__ = ["STATES", "SYNAPSES", "surrogate", "translated"]
 
 Names = Mapping[str, str | None]
 
+SYNAPSES = {"input_weight": "weight", "input_bias": "bias", "recurrent_weight": "recurrent"}
+"""Linear maps around a neuron that some files include, and what they call the gradients of them."""
+STATES = {"v_post": "v", "w_post": "w", "i_post": "i", "b_post": "b"}
+"""Traces of a state after each step, and the fields of the state."""
+
 # By file: parameters with another name here, and (None) entries that only describe a vector.
+_ADLIF: Names = {
+    "reset_spike_detached": "detach_reset",
+    "bias": "input_bias",
+    "use_recurrent": None,
+    "decay_u": None,
+    "decay_w": None,
+}
 NAMES: Mapping[str, Names] = {
     "masked-psn": {"order_k": "order", "lambda": "mask_strength"},
     "sliding-psn": {"order_k": "order"},
+    "asrnn-alif": {
+        "b0": "v_threshold",
+        "beta": "adapt_gain",
+        "R_m": "resistance",
+        "mem_init": "v_init",
+        "eta_init": "adapt_init",
+    },
+    "se-adlif": _ADLIF,
+    "ef-adlif": _ADLIF,
+    "alif-norse-lsnn": {"v_th": "v_threshold", "v_leak": "v_rest", "beta": "adapt_gain"},
 }
+
+
+def _rates(params: dict[str, Any]) -> None:
+    """Norse gives rates per second and a step in seconds: one forward Euler step keeps ``1 - dt rate``."""
+    dt = params.pop("dt")
+    for rate, decay in {"mem": "decay", "syn": "current_decay", "adapt": "adapt_decay"}.items():
+        if (value := params.pop(f"tau_{rate}_inv", None)) is not None:
+            params[decay] = 1 - dt * value
+
+
 # Parameters that are written in another way than the vocabulary's.
-CONVERSIONS: Mapping[str, Callable[[dict[str, Any]], None]] = {}
+CONVERSIONS: Mapping[str, Callable[[dict[str, Any]], None]] = {"alif-norse-lsnn": _rates}
 
 
 def translated(slug: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,3 +61,10 @@ def translated(slug: str, params: Mapping[str, Any]) -> dict[str, Any]:
         CONVERSIONS[slug](given)
     names = NAMES.get(slug, {})
     return {name: value for key, value in given.items() if (name := names.get(key, key)) is not None}
+
+
+def surrogate(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the surrogate of a case, without the parameters that its authors' code takes and ignores."""
+    spec = dict(data["surrogate"])
+    spec["params"] = {key: value for key, value in spec["params"].items() if not key.endswith("_ignored")}
+    return spec
