@@ -75,8 +75,8 @@ def _build(slug: str, data: Mapping[str, Any], backend: str) -> Circuit:
         params["estimate"] = params["estimate"].split()[0]
     if source.name == "psu":
         params["surrogate_alpha"] = data["surrogate"]["params"]["alpha"]
-    else:
-        params["surrogate"] = surrogate(data)
+    elif (shape := surrogate(data)) is not None:
+        params["surrogate"] = shape
     if source.literal["capabilities"]["parallel"] == "sequential":
         params["fire_rule"] = "ge" if ">=" in data["params"]["spike_when"] else "gt"
     return Circuit(build_neuron(slug, backend=backend, **params), synapses)
@@ -133,7 +133,7 @@ def _grad(leaf: Tensor) -> Tensor:
 
 def _compare_surrogate(data: Mapping[str, Any]) -> Iterator[Comparison]:
     x = _leaf(data["input"])
-    spikes = make_surrogate(surrogate(data))(x, "ge" if ">=" in data["params"]["spike_when"] else "gt")
+    spikes = make_surrogate(surrogate(data) or {})(x, "ge" if ">=" in data["params"]["spike_when"] else "gt")
     yield Comparison("spikes", spikes, data["spikes"], EXACT)
     (spikes * _sequence(data["grad_output"])).sum().backward()
     yield Comparison("grad_input", _grad(x), data["grad_input"])

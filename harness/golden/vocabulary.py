@@ -18,6 +18,9 @@ SYNAPSES = {"input_weight": "weight", "input_bias": "bias", "recurrent_weight": 
 STATES = {"v_post": "v", "w_post": "w", "i_post": "i", "b_post": "b"}
 """Traces of a state after each step, and the fields of the state."""
 
+OWN_GRADIENTS = ("bernoulli_straight_through_times_p", "gumbel_softmax_straight_through")
+"""Gradients that a neuron does not take from the shared surrogates."""
+
 # By file: parameters with another name here, and (None) entries that only describe a vector.
 _ADLIF: Names = {
     "reset_spike_detached": "detach_reset",
@@ -25,6 +28,14 @@ _ADLIF: Names = {
     "use_recurrent": None,
     "decay_u": None,
     "decay_w": None,
+}
+_CASCADE: Names = {
+    "beta": "decay",
+    "alpha": "current_decay",
+    "tau_mem": None,
+    "tau_syn": None,
+    "time_step": None,
+    "hard": None,
 }
 NAMES: Mapping[str, Names] = {
     "masked-psn": {"order_k": "order", "lambda": "mask_strength"},
@@ -38,6 +49,10 @@ NAMES: Mapping[str, Names] = {
     },
     "se-adlif": _ADLIF,
     "ef-adlif": _ADLIF,
+    "spsn-sigmoid-bernoulli": _CASCADE,
+    "spsn-gumbel-softmax": _CASCADE,
+    "paralif-delta": _CASCADE,
+    "paralif-threshold": _CASCADE,
     "alif-norse-lsnn": {"v_th": "v_threshold", "v_leak": "v_rest", "beta": "adapt_gain"},
 }
 
@@ -63,8 +78,13 @@ def translated(slug: str, params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for key, value in given.items() if (name := names.get(key, key)) is not None}
 
 
-def surrogate(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the surrogate of a case, without the parameters that its authors' code takes and ignores."""
+def surrogate(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the surrogate of a case, without the parameters that its authors' code takes and ignores.
+
+    None where the case names a gradient that is the neuron's own, not one of the shared shapes.
+    """
     spec = dict(data["surrogate"])
+    if spec["name"] in OWN_GRADIENTS:
+        return None
     spec["params"] = {key: value for key, value in spec["params"].items() if not key.endswith("_ignored")}
     return spec
