@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.golden import EXACT, Comparison
 from harness.golden.circuit import Circuit
-from harness.golden.vocabulary import STATES, SYNAPSES, surrogate, translated
+from harness.golden.vocabulary import STATES, SYNAPSES, renamed, surrogate, translated
 from reference_impls.api import SequentialNeuron, build_neuron
 from reference_impls.discovery import resolve
 from reference_impls.surrogate import make_surrogate
@@ -69,7 +69,7 @@ def _build(slug: str, data: Mapping[str, Any], backend: str) -> Circuit:
     synapses = {key: given.pop(key) for key in SYNAPSES if key in given}
     params = {VOCABULARY.get(key, key): value for key, value in given.items() if key not in DESCRIPTIVE}
     source, _ = resolve("neuron", slug)
-    if not _depends_on_steps(source.literal, slug, params):
+    if not _depends_on_steps(source.literal, params):
         params.pop("T", None)
     if "estimate" in params:
         params["estimate"] = params["estimate"].split()[0]
@@ -82,9 +82,11 @@ def _build(slug: str, data: Mapping[str, Any], backend: str) -> Circuit:
     return Circuit(build_neuron(slug, backend=backend, **params), synapses)
 
 
-def _depends_on_steps(literal: Mapping[str, Any], slug: str, params: Mapping[str, Any]) -> bool:
-    row = literal.get("variants", {}).get(params.get("kind", slug), {})
-    return bool((literal["capabilities"] | row.get("capabilities", {}))["needs_T"])
+def _depends_on_steps(literal: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    """Whether the row that `params` describe (the card's, or a variant's) has parameters that depend on T."""
+    matching = [row for row in literal.get("variants", {}).values() if row.get("params", {}).items() <= params.items()]
+    rows = [row.get("capabilities", {}) for row in matching]
+    return any(row.get("needs_T", literal["capabilities"]["needs_T"]) for row in [*rows, {}])
 
 
 def _noise(data: Mapping[str, Any]) -> Tensor | None:
@@ -120,7 +122,7 @@ def _gradients(prefix: str, slug: str, circuit: Circuit, x: Tensor, data: Mappin
     yield Comparison(f"{prefix}grad_input", _grad(x), data[f"{prefix}grad_input"])
     parameters = circuit.learned()
     for name, expected in data[f"{prefix}grad_params"].items():
-        got = _grad(parameters[name])
+        got = _grad(parameters[name if name in parameters else renamed(slug, name)])
         if (slug, name) in SUMMED_TWICE:
             half = torch.as_tensor(expected).reshape(got.shape) / 2
             expected = half if torch.allclose(got, half) else expected

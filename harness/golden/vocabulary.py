@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["STATES", "SYNAPSES", "surrogate", "translated"]
+__all__ = ["STATES", "SYNAPSES", "renamed", "surrogate", "translated"]
 
 Names = Mapping[str, str | None]
 
@@ -53,6 +53,13 @@ NAMES: Mapping[str, Names] = {
     "spsn-gumbel-softmax": _CASCADE,
     "paralif-delta": _CASCADE,
     "paralif-threshold": _CASCADE,
+    "fastsnn-single-spike": {
+        "beta": "decay",
+        "weight": "input_weight",
+        "bias": "input_bias",
+        "max_spikes_per_neuron": None,
+    },
+    "single-spike-block": {"beta": "decay", "beta_granularity": None, "max_spikes_per_neuron": None},
     "alif-norse-lsnn": {"v_th": "v_threshold", "v_leak": "v_rest", "beta": "adapt_gain"},
 }
 
@@ -66,7 +73,10 @@ def _rates(params: dict[str, Any]) -> None:
 
 
 # Parameters that are written in another way than the vocabulary's.
-CONVERSIONS: Mapping[str, Callable[[dict[str, Any]], None]] = {"alif-norse-lsnn": _rates}
+CONVERSIONS: Mapping[str, Callable[[dict[str, Any]], None]] = {
+    "alif-norse-lsnn": _rates,
+    "fastsnn-single-spike": lambda params: params.update(learn_kernels=True),
+}
 
 
 def translated(slug: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,6 +86,11 @@ def translated(slug: str, params: Mapping[str, Any]) -> dict[str, Any]:
         CONVERSIONS[slug](given)
     names = NAMES.get(slug, {})
     return {name: value for key, value in given.items() if (name := names.get(key, key)) is not None}
+
+
+def renamed(slug: str, name: str) -> str:
+    """Return what the vocabulary calls `name` of file `slug`."""
+    return NAMES.get(slug, {}).get(name) or name
 
 
 def surrogate(data: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -17,10 +17,19 @@ from reference_impls.neurons._membrane import resolve_decay
 from reference_impls.neurons._parallel import mix_over_time
 from reference_impls.surrogate import heaviside, straight_through
 
-__all__ = ["CascadeNeuron", "bernoulli", "fast_length", "gumbel_softmax"]
+__all__ = [
+    "LONGEST_MATRIX",
+    "CascadeNeuron",
+    "bernoulli",
+    "convolved",
+    "decaying_sum",
+    "fast_length",
+    "gumbel_softmax",
+    "toeplitz",
+]
 
 FORMS = ("auto", "fft", "matmul", "scan")
-LONGEST_MATRIX = 512
+LONGEST_MATRIX = 1024
 """With more steps than this ``auto`` takes the FFT."""
 
 
@@ -71,12 +80,11 @@ class CascadeNeuron(ParallelNeuron):
         if form == "auto":
             form = "matmul" if x.shape[0] <= LONGEST_MATRIX else "fft"
         if form == "scan":
-            return (1 - beta) * _decaying_sum(beta, _decaying_sum(alpha, x))
+            return (1 - beta) * decaying_sum(beta, decaying_sum(alpha, x))
         kernel = self.kernel(x.shape[0], x)
         if form == "fft":
-            return _convolved(kernel, x)
-        t = torch.arange(x.shape[0], device=x.device)
-        return mix_over_time(torch.tril(kernel[(t[:, None] - t[None, :]).clamp(min=0)]), x)
+            return convolved(kernel, x)
+        return mix_over_time(toeplitz(kernel), x)
 
     def kernel(self, steps: int, like: Tensor) -> Tensor:
         """Return the response to a unit input at step 0, ``[T]``: both exponentials, convolved and cut to T.
@@ -87,10 +95,16 @@ class CascadeNeuron(ParallelNeuron):
         alpha, beta = self.decays()
         n = torch.arange(steps, device=like.device, dtype=like.dtype)
         synapse, membrane = alpha**n, (1 - beta) * beta**n
-        return membrane if isinstance(alpha, float) and alpha == 0 else _convolved(synapse, membrane)
+        return membrane if isinstance(alpha, float) and alpha == 0 else convolved(synapse, membrane)
 
 
-def _convolved(kernel: Tensor, x: Tensor) -> Tensor:
+def toeplitz(kernel: Tensor) -> Tensor:
+    """Return the matrix that convolves causally with ``kernel[T]`` (its first entry on the present step)."""
+    t = torch.arange(kernel.shape[0], device=kernel.device)
+    return torch.tril(kernel[(t[:, None] - t[None, :]).clamp(min=0)])
+
+
+def convolved(kernel: Tensor, x: Tensor) -> Tensor:
     """Causal convolution over the first axis, as long as `x`, without wrap-around; half precision in float32."""
     steps = x.shape[0]
     points = fast_length(2 * steps - 1)
@@ -113,7 +127,7 @@ def fast_length(least: int) -> int:
     return best
 
 
-def _decaying_sum(decay: Any, x: Tensor) -> Tensor:
+def decaying_sum(decay: Any, x: Tensor) -> Tensor:
     """``sum_{i<=t} decay^(t-i) x[i]`` for every t, by doubling."""
     reach = 1
     while reach < x.shape[0]:
