@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harness.golden import EXACT, Comparison
 from harness.golden.circuit import Circuit
+from harness.golden.spike_times import compare_spike_times
 from harness.golden.vocabulary import STATES, SYNAPSES, renamed, surrogate, translated
 from reference_impls.api import SequentialNeuron, build_neuron
 from reference_impls.discovery import resolve
@@ -47,6 +48,9 @@ def compare(case: Case, backend: str) -> Iterator[Comparison]:
         yield from _compare_surrogate(case.data)
         return
     data = case.data
+    if "input_spike_times" in data:
+        yield from compare_spike_times(case.slug, data)
+        return
     circuit = _build(case.slug, data, backend)
     x = _leaf(data["input"])
     noise = _noise(data)

@@ -71,7 +71,7 @@ CARD = {
     "variants": {
         "fastsnn-trained-kernels": {
             "title": "FastSNN, kernels trained",
-            "summary": "As released: the kernels of membrane and sums are parameters (the latter's gradient is always 0).",
+            "summary": "As released: the kernels of membrane and sums are parameters (the latter's gradient is 0).",
             "params": {"learn_kernels": True},
             "capabilities": {"needs_T": True, "learnable": ["beta_kernel", "sum_kernel"]},
         },
