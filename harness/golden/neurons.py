@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from harness.golden import EXACT, Comparison
-from reference_impls.api import Neuron, SequentialNeuron, build_neuron
+from harness.golden.circuit import Circuit
+from harness.golden.spike_times import compare_spike_times
+from harness.golden.vocabulary import STATES, SYNAPSES, renamed, surrogate, translated
+from reference_impls.api import SequentialNeuron, build_neuron
 from reference_impls.discovery import resolve
 from reference_impls.surrogate import make_surrogate
 
@@ -45,42 +48,49 @@ def compare(case: Case, backend: str) -> Iterator[Comparison]:
         yield from _compare_surrogate(case.data)
         return
     data = case.data
-    neuron = _build(case.slug, data, backend)
+    if "input_spike_times" in data:
+        yield from compare_spike_times(case.slug, data)
+        return
+    circuit = _build(case.slug, data, backend)
     x = _leaf(data["input"])
     noise = _noise(data)
-    spikes = neuron(x) if noise is None else neuron(x, noise=noise)
+    spikes = circuit(x) if noise is None else circuit(x, noise=noise)
     yield Comparison("spikes", spikes, data["spikes"], EXACT)
-    yield from _states(neuron, x.detach(), data)
+    yield from _states(circuit, x.detach(), data)
     (spikes * _sequence(data["grad_output"])).sum().backward()
-    yield from _gradients("", case.slug, neuron, x, data)
+    yield from _gradients("", case.slug, circuit, x, data)
     if "membrane_loss" in data:
-        neuron.zero_grad()
+        circuit.zero_grad()
         x = _leaf(data["input"])
-        loss = neuron.forward_with_loss(x, noise)[1]  # type: ignore[operator]
+        loss = circuit.neuron.forward_with_loss(x, noise)[1]  # type: ignore[operator]
         loss.backward()
         yield Comparison("membrane_loss", loss, data["membrane_loss"])
-        yield from _gradients("membrane_loss_", case.slug, neuron, x, data)
+        yield from _gradients("membrane_loss_", case.slug, circuit, x, data)
 
 
-def _build(slug: str, data: Mapping[str, Any], backend: str) -> Neuron:
-    params = {VOCABULARY.get(key, key): value for key, value in data["params"].items() if key not in DESCRIPTIVE}
+def _build(slug: str, data: Mapping[str, Any], backend: str) -> Circuit:
+    given = translated(slug, data["params"])
+    synapses = {key: given.pop(key) for key in SYNAPSES if key in given}
+    params = {VOCABULARY.get(key, key): value for key, value in given.items() if key not in DESCRIPTIVE}
     source, _ = resolve("neuron", slug)
-    if not _depends_on_steps(source.literal, slug, params):
+    if not _depends_on_steps(source.literal, params):
         params.pop("T", None)
     if "estimate" in params:
         params["estimate"] = params["estimate"].split()[0]
     if source.name == "psu":
         params["surrogate_alpha"] = data["surrogate"]["params"]["alpha"]
-    else:
-        params["surrogate"] = data["surrogate"]
+    elif (shape := surrogate(data)) is not None:
+        params["surrogate"] = shape
     if source.literal["capabilities"]["parallel"] == "sequential":
         params["fire_rule"] = "ge" if ">=" in data["params"]["spike_when"] else "gt"
-    return build_neuron(slug, backend=backend, **params)
+    return Circuit(build_neuron(slug, backend=backend, **params), synapses)
 
 
-def _depends_on_steps(literal: Mapping[str, Any], slug: str, params: Mapping[str, Any]) -> bool:
-    row = literal.get("variants", {}).get(params.get("kind", slug), {})
-    return bool((literal["capabilities"] | row.get("capabilities", {}))["needs_T"])
+def _depends_on_steps(literal: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    """Whether the row that `params` describe (the card's, or a variant's) has parameters that depend on T."""
+    matching = [row for row in literal.get("variants", {}).values() if row.get("params", {}).items() <= params.items()]
+    rows = [row.get("capabilities", {}) for row in matching]
+    return any(row.get("needs_T", literal["capabilities"]["needs_T"]) for row in [*rows, {}])
 
 
 def _noise(data: Mapping[str, Any]) -> Tensor | None:
@@ -97,22 +107,26 @@ def _leaf(values: Any) -> Tensor:
     return _sequence(values).requires_grad_()
 
 
-def _states(neuron: Neuron, x: Tensor, data: Mapping[str, Any]) -> Iterator[Comparison]:
-    if "h" in data:
-        yield Comparison("h", neuron.membrane(x), data["h"])  # type: ignore[operator]
-    if "v_post" in data and isinstance(neuron, SequentialNeuron):
-        trace, state = [], neuron.init_state(x[0])
-        for x_t in x:
-            _, state = neuron.advance(x_t, state)
-            trace.append(state.v)
-        yield Comparison("v_post", torch.stack(trace), data["v_post"])
+def _states(circuit: Circuit, x: Tensor, data: Mapping[str, Any]) -> Iterator[Comparison]:
+    neuron = circuit.neuron
+    if not isinstance(neuron, SequentialNeuron):
+        yield from (Comparison(key, circuit.membrane(x), data[key]) for key in ("h", "v_no_reset") if key in data)
+        return
+    fields = {key: field for key, field in STATES.items() if key in data}
+    if "v_pre_spike" in data and getattr(neuron, "reset_timing", "same_step") == "next_step":
+        fields["v_pre_spike"] = "v"
+    states = [state for _, state in circuit.walk(x)]
+    for key, field in fields.items():
+        yield Comparison(key, torch.stack([getattr(state, field) for state in states]), data[key])
+    if "theta" in data:
+        yield Comparison("theta", torch.stack([neuron.threshold(state) for state in states]), data["theta"])  # type: ignore[operator]
 
 
-def _gradients(prefix: str, slug: str, neuron: Neuron, x: Tensor, data: Mapping[str, Any]) -> Iterator[Comparison]:
+def _gradients(prefix: str, slug: str, circuit: Circuit, x: Tensor, data: Mapping[str, Any]) -> Iterator[Comparison]:
     yield Comparison(f"{prefix}grad_input", _grad(x), data[f"{prefix}grad_input"])
-    parameters = dict(neuron.named_parameters())
+    parameters = circuit.learned()
     for name, expected in data[f"{prefix}grad_params"].items():
-        got = _grad(parameters[name])
+        got = _grad(parameters[name if name in parameters else renamed(slug, name)])
         if (slug, name) in SUMMED_TWICE:
             half = torch.as_tensor(expected).reshape(got.shape) / 2
             expected = half if torch.allclose(got, half) else expected
@@ -124,10 +138,8 @@ def _grad(leaf: Tensor) -> Tensor:
 
 
 def _compare_surrogate(data: Mapping[str, Any]) -> Iterator[Comparison]:
-    spec = dict(data["surrogate"])
-    spec["params"] = {key: value for key, value in spec["params"].items() if not key.endswith("_ignored")}
     x = _leaf(data["input"])
-    spikes = make_surrogate(spec)(x, "ge" if ">=" in data["params"]["spike_when"] else "gt")
+    spikes = make_surrogate(surrogate(data) or {})(x, "ge" if ">=" in data["params"]["spike_when"] else "gt")
     yield Comparison("spikes", spikes, data["spikes"], EXACT)
     (spikes * _sequence(data["grad_output"])).sum().backward()
     yield Comparison("grad_input", _grad(x), data["grad_input"])

@@ -1,0 +1,105 @@
+"""What golden files of neurons call things, in the words of the shared vocabulary.
+
+A file keeps the names of its authors' code, and one name (``beta``) means different things in different files; so
+the tables are kept file by file. Must not know equations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+__all__ = ["STATES", "SYNAPSES", "renamed", "surrogate", "translated"]
+
+Names = Mapping[str, str | None]
+
+SYNAPSES = {"input_weight": "weight", "input_bias": "bias", "recurrent_weight": "recurrent"}
+"""Linear maps around a neuron that some files include, and what they call the gradients of them."""
+STATES = {"v_post": "v", "w_post": "w", "i_post": "i", "b_post": "b"}
+"""Traces of a state after each step, and the fields of the state."""
+
+OWN_GRADIENTS = ("bernoulli_straight_through_times_p", "gumbel_softmax_straight_through")
+"""Gradients that a neuron does not take from the shared surrogates."""
+
+# By file: parameters with another name here, and (None) entries that only describe a vector.
+_ADLIF: Names = {
+    "reset_spike_detached": "detach_reset",
+    "bias": "input_bias",
+    "use_recurrent": None,
+    "decay_u": None,
+    "decay_w": None,
+}
+_CASCADE: Names = {
+    "beta": "decay",
+    "alpha": "current_decay",
+    "tau_mem": None,
+    "tau_syn": None,
+    "time_step": None,
+    "hard": None,
+}
+NAMES: Mapping[str, Names] = {
+    "masked-psn": {"order_k": "order", "lambda": "mask_strength"},
+    "sliding-psn": {"order_k": "order"},
+    "asrnn-alif": {
+        "b0": "v_threshold",
+        "beta": "adapt_gain",
+        "R_m": "resistance",
+        "mem_init": "v_init",
+        "eta_init": "adapt_init",
+    },
+    "se-adlif": _ADLIF,
+    "ef-adlif": _ADLIF,
+    "spsn-sigmoid-bernoulli": _CASCADE,
+    "spsn-gumbel-softmax": _CASCADE,
+    "paralif-delta": _CASCADE,
+    "paralif-threshold": _CASCADE,
+    "fastsnn-single-spike": {
+        "beta": "decay",
+        "weight": "input_weight",
+        "bias": "input_bias",
+        "max_spikes_per_neuron": None,
+    },
+    "single-spike-block": {"beta": "decay", "beta_granularity": None, "max_spikes_per_neuron": None},
+    "alif-norse-lsnn": {"v_th": "v_threshold", "v_leak": "v_rest", "beta": "adapt_gain"},
+}
+
+
+def _rates(params: dict[str, Any]) -> None:
+    """Norse gives rates per second and a step in seconds: one forward Euler step keeps ``1 - dt rate``."""
+    dt = params.pop("dt")
+    for rate, decay in {"mem": "decay", "syn": "current_decay", "adapt": "adapt_decay"}.items():
+        if (value := params.pop(f"tau_{rate}_inv", None)) is not None:
+            params[decay] = 1 - dt * value
+
+
+# Parameters that are written in another way than the vocabulary's.
+CONVERSIONS: Mapping[str, Callable[[dict[str, Any]], None]] = {
+    "alif-norse-lsnn": _rates,
+    "fastsnn-single-spike": lambda params: params.update(learn_kernels=True),
+}
+
+
+def translated(slug: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a case of file `slug` under the names of the shared vocabulary."""
+    given = dict(params)
+    if slug in CONVERSIONS:
+        CONVERSIONS[slug](given)
+    names = NAMES.get(slug, {})
+    return {name: value for key, value in given.items() if (name := names.get(key, key)) is not None}
+
+
+def renamed(slug: str, name: str) -> str:
+    """Return what the vocabulary calls `name` of file `slug`."""
+    return NAMES.get(slug, {}).get(name) or name
+
+
+def surrogate(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the surrogate of a case, without the parameters that its authors' code takes and ignores.
+
+    None where the case names a gradient that is the neuron's own, not one of the shared shapes.
+    """
+    spec = dict(data["surrogate"])
+    if spec["name"] in OWN_GRADIENTS:
+        return None
+    spec["params"] = {key: value for key, value in spec["params"].items() if not key.endswith("_ignored")}
+    return spec
