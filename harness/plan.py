@@ -13,12 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.cards import Rows, match
+from harness.cards import Row, Rows, match
 from harness.cell import NOT_APPLICABLE, Cell
 from harness.codehash import code_hash
 from harness.compatibility import why_unsupported
 from harness.errors import UserError
-from harness.presets import ALL_CELLS, Preset, Selection
+from harness.presets import ALL_CELLS, BASES, Preset, Selection
 from harness.record import Record
 from harness.store import Store
 from reference_impls import backends
@@ -132,8 +132,8 @@ def _expand(
     axes = (
         _select(selection.suites, rows.suites),
         [task for task in _select(selection.tasks, rows.tasks) if _has_budget(task, budget, rows)],
-        _select(selection.neurons, rows.neurons),
-        _select(selection.methods, rows.methods),
+        _select_rows(selection.neurons, rows.neurons),
+        _select_rows(selection.methods, rows.methods),
         _select(selection.topologies, rows.topologies),
         _select(selection.backends, backends.names()),
     )
@@ -159,6 +159,13 @@ def _select(patterns: Sequence[str], known: Iterable[str]) -> list[str]:
     if NOT_APPLICABLE in patterns:
         return [NOT_APPLICABLE]
     return [name for name in known if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _select_rows(patterns: Sequence[str], known: Mapping[str, Row]) -> list[str]:
+    """Return the names that a pattern matches, or the first row of every file if that is what is asked for."""
+    if tuple(patterns) == BASES:
+        return [name for name, row in known.items() if row.card.name == name]
+    return _select(patterns, known)
 
 
 def _has_budget(task: str, budget: str, rows: Rows) -> bool:

@@ -278,7 +278,11 @@ REGIONS = {
 
 def peak_in_fresh_process(region: str, before: str = "") -> PeakMemory:
     # A first tensor, large enough for all threads: the code that it makes the system load is no memory of the region.
-    script = "import torch\nfrom harness.measure import peak\ntorch.ones(2**20)\n" + textwrap.dedent(before) + textwrap.dedent(region)
+    script = (
+        "import torch\nfrom harness.measure import peak\ntorch.ones(2**20)\n"
+        + textwrap.dedent(before)
+        + textwrap.dedent(region)
+    )
     done = subprocess.run(
         [sys.executable, "-c", script + "\nprint(repr(peak.peak_bytes(region)))"],
         capture_output=True,
