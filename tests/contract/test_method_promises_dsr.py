@@ -63,6 +63,31 @@ def test_if_gradient_is_that_of_the_clamped_network_at_the_measured_rates() -> N
         assert torch.allclose(found[name], parameter.grad, atol=1e-14, rtol=1e-11), name
 
 
+def test_lif_layer_is_the_published_formula_for_input_that_varies() -> None:
+    tau, dt, v, alpha, T = 1.5, 0.3, 0.9, 0.4, 7
+    method: Any = build_method("dsr", v_threshold=v, alpha=alpha, tau=tau)
+    method.prepare(network("lif-decay-input", decay=math.exp(-dt / tau)))
+    c, grad = (scale * torch.randn((T, 2, 40), generator=torch.Generator().manual_seed(1)) for scale in (6.0, 1.0))
+    c = (c + 3).requires_grad_()
+    beta, u, emitted = math.exp(-dt / tau), torch.zeros(2, 40), []
+    for c_t in c.detach():
+        u = beta * u + (1 - beta) * c_t
+        s = v * (u >= alpha * v).double()
+        u = u - s
+        emitted.append(s / dt)
+    w = torch.tensor([math.exp(-(T - t) * dt / tau) for t in range(1, T + 1)])
+    w = (w / w.sum())[:, None, None]
+    mean, g = (w * c.detach()).sum(0), T * (w * grad).sum(0)
+    inside, above = (mean > 0) & (mean < v * tau / dt), mean > v * tau / dt
+    assert inside.any()
+    assert above.any()
+    out = method.layers[0](c, method.thresholds[0])
+    out.backward(grad)
+    assert torch.allclose(out, torch.stack(emitted), atol=1e-12)
+    assert torch.allclose(c.grad, (g * inside / tau / T).expand_as(c), atol=1e-14)
+    assert torch.allclose(method.thresholds[0].grad, dt * (g * above).sum(), atol=1e-13)
+
+
 @pytest.mark.parametrize("neuron", ["if", "lif", "lif-decay-input"])
 def test_current_has_one_gradient_for_all_steps(neuron: str) -> None:
     method, (x, _) = prepared(neuron, v_threshold=0.8), sequence(9)
