@@ -44,7 +44,10 @@ CARD = {
     "citations": [
         {
             "authors": "Q. Meng, M. Xiao, S. Yan, Y. Wang, Z. Lin, Z.-Q. Luo",
-            "title": "Training High-Performance Low-Latency SNNs by Differentiation on Spike Representation",
+            "title": (
+                "Training High-Performance Low-Latency Spiking Neural Networks by Differentiation on Spike "
+                "Representation"
+            ),
             "venue": "CVPR",
             "year": 2022,
             "arxiv": "2205.00459",
@@ -81,8 +84,7 @@ CARD = {
             "T": 5,
             "metric": "accuracy_percent",
             "value": 94.45,
-            "where": "README of the official repository",
-            "note": "given as near this value",
+            "where": "README of the official repository (near this value)",
         },
         {
             "task": "CIFAR-100",
@@ -98,8 +100,7 @@ CARD = {
             "T": 10,
             "metric": "accuracy_percent",
             "value": 77.3,
-            "where": "table of Spikformer",
-            "note": "the released script's default is T = 20",
+            "where": "table of Spikformer (the released script's default is T = 20)",
         },
     ],
     "divergences": [
