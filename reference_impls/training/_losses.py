@@ -39,12 +39,16 @@ def per_step_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return functional.cross_entropy(logits.flatten(0, 1), target.expand(steps, batch).flatten())
 
 
-def step_loss(logits: Tensor, target: Tensor, mse_weight: float) -> Tensor:
-    """Return ``(1 - w) CE + w MSE`` of one step's logits ``[B, C]`` against one-hot rows (OTTT's loss)."""
+def step_loss(logits: Tensor, target: Tensor, mse_weight: float, constant: float | None = None) -> Tensor:
+    """Return ``(1 - w) CE + w MSE`` of one step's logits ``[B, C]``, MSE against one-hot rows or a `constant`.
+
+    OTTT's loss; SLTT's with the constant 1.
+    """
     loss = functional.cross_entropy(logits, target)
     if mse_weight == 0:
         return loss
-    return (1 - mse_weight) * loss + mse_weight * functional.mse_loss(logits, one_hot(target, logits))
+    rows = one_hot(target, logits) if constant is None else torch.full_like(logits, constant)
+    return (1 - mse_weight) * loss + mse_weight * functional.mse_loss(logits, rows)
 
 
 LOSSES = ("rate_ce", "rate_mse", "per_step_ce", "tet")
