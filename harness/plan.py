@@ -112,12 +112,10 @@ def make_plan(
     budgets = {known for task in rows.tasks for known in rows.task(task).budgets}
     if name not in budgets:
         raise UserError(unknown_message("budget", name, budgets), "a task's card lists its budgets")
-    everything = {
-        cell
-        for selection in (ALL_CELLS if preset is None else preset.selections)
-        for cell in _expand(selection, rows, name, device, cores, filters.seed)
-    }
-    chosen = sorted(_chosen(everything, rows, filters, preset), key=_order)
+    products = [_axes(selection, rows, name) for selection in (ALL_CELLS if preset is None else preset.selections)]
+    _narrow(products, rows, filters, preset)
+    everything = {cell for axes in products for cell in _expand(axes, rows, name, device, cores, filters.seed)}
+    chosen = sorted(_gated(everything), key=_order)
 
     def is_done(cell: Cell, code: str) -> bool:
         return not again and store.has(cell, machine, code)
@@ -125,20 +123,57 @@ def make_plan(
     return _sort_out(chosen, rows, is_done, data_present, _Durations(history, rows))
 
 
-def _expand(
-    selection: Selection, rows: Rows, budget: str, device: str, cores: int, seeds: Sequence[int]
-) -> Iterator[Cell]:
-    """Yield the product of a selection; a pattern that matches nothing contributes nothing."""
-    axes = (
-        _select(selection.suites, rows.suites),
-        [task for task in _select(selection.tasks, rows.tasks) if _has_budget(task, budget, rows)],
-        _select_rows(selection.neurons, rows.neurons),
-        _select_rows(selection.methods, rows.methods),
-        _select(selection.topologies, rows.topologies),
-        _select(selection.backends, backends.names()),
-    )
-    for suite, task, neuron, method, topology, backend in itertools.product(*axes):
-        for seed in seeds or range(selection.seeds):
+@dataclass(slots=True)
+class _Axes:
+    """A selection with its patterns resolved: the product of these names are its cells."""
+
+    names: dict[str, list[str]]
+    seeds: int
+
+
+def _axes(selection: Selection, rows: Rows, budget: str) -> _Axes:
+    """Resolve the patterns of a selection; one that matches nothing contributes nothing."""
+    tasks = [task for task in _select(selection.tasks, rows.tasks) if _has_budget(task, budget, rows)]
+    names = {
+        "suite": _select(selection.suites, rows.suites),
+        "task": tasks,
+        "neuron": _select_rows(selection.neurons, rows.neurons),
+        "method": _select_rows(selection.methods, rows.methods),
+        "topology": _select(selection.topologies, rows.topologies),
+        "backend": _select(selection.backends, backends.names()),
+        "dtype": [selection.dtype],
+    }
+    return _Axes(names, selection.seeds)
+
+
+def _narrow(products: Sequence[_Axes], rows: Rows, filters: Filters, preset: Preset | None) -> None:
+    """Apply the filters, axis after axis, before anything is multiplied out: there are millions of cells."""
+    known: dict[str, Iterable[str]] = {
+        "suite": rows.suites,
+        "task": rows.tasks,
+        "neuron": rows.neurons,
+        "method": rows.methods,
+        "topology": rows.topologies,
+        "backend": backends.names(),
+        "dtype": DTYPES,
+    }
+    for axis, names in known.items():
+        patterns: tuple[str, ...] = getattr(filters, axis)
+        if not patterns:
+            continue
+        allowed = {NOT_APPLICABLE, *match(axis, patterns, dict.fromkeys(names))}
+        offered = {name for axes in products if all(axes.names.values()) for name in axes.names[axis]}
+        for axes in products:
+            axes.names[axis] = [name for name in axes.names[axis] if name in allowed]
+        left = {name for axes in products if all(axes.names.values()) for name in axes.names[axis]}
+        if not left - {NOT_APPLICABLE}:
+            _nothing_left(axis, patterns, sorted(offered - {NOT_APPLICABLE}), preset)
+
+
+def _expand(axes: _Axes, rows: Rows, budget: str, device: str, cores: int, seeds: Sequence[int]) -> Iterator[Cell]:
+    """Yield the product of a selection."""
+    for suite, task, neuron, method, topology, backend, dtype in itertools.product(*axes.names.values()):
+        for seed in seeds or range(axes.seeds):
             yield Cell(
                 suite=suite,
                 task=task,
@@ -147,7 +182,7 @@ def _expand(
                 topology=topology,
                 backend=backend,
                 device=device,
-                dtype=selection.dtype,
+                dtype=dtype,
                 budget=NOT_APPLICABLE if task == NOT_APPLICABLE else budget,
                 seed=seed,
                 threads=cores if rows.suite(suite).exclusive else 1,
@@ -176,27 +211,9 @@ def _order(cell: Cell) -> tuple[int, Cell]:
     return (SUITE_ORDER.index(cell.suite) if cell.suite in SUITE_ORDER else len(SUITE_ORDER)), cell
 
 
-def _chosen(cells: Iterable[Cell], rows: Rows, filters: Filters, preset: Preset | None) -> list[Cell]:
-    """Apply the filters, and keep of the conformance gate what the remaining work stands behind."""
-    known: dict[str, Iterable[str]] = {
-        "suite": rows.suites,
-        "task": rows.tasks,
-        "neuron": rows.neurons,
-        "method": rows.methods,
-        "topology": rows.topologies,
-        "backend": backends.names(),
-        "dtype": DTYPES,
-    }
+def _gated(cells: Iterable[Cell]) -> list[Cell]:
+    """Keep of the conformance gate what the work stands behind."""
     remaining = list(cells)
-    for axis, names in known.items():
-        patterns: tuple[str, ...] = getattr(filters, axis)
-        if not patterns:
-            continue
-        allowed = {NOT_APPLICABLE, *match(axis, patterns, dict.fromkeys(names))}
-        offered = sorted({getattr(cell, axis) for cell in remaining} - {NOT_APPLICABLE})
-        remaining = [cell for cell in remaining if getattr(cell, axis) in allowed]
-        if not any(getattr(cell, axis) != NOT_APPLICABLE for cell in remaining):
-            _nothing_left(axis, patterns, offered, preset)
     work = [cell for cell in remaining if cell.suite != GATE]
     if not work:
         return remaining

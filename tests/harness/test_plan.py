@@ -158,7 +158,7 @@ def test_an_unknown_preset_suggests_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_has_cells(tmp_path: Path, name: str) -> None:
-    assert plan(tmp_path, preset=name, data_present=lambda _name: True).todo
+    assert plan(tmp_path, preset=name, neuron=("lif", "psn"), data_present=lambda _name: True).todo
 
 
 def test_every_combination_is_possible_or_has_a_sentence() -> None:
