@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.golden import EXACT, Comparison
+from harness.golden.vocabulary import SUMMED_TWICE, TRACES, constructor_params, parameter_name, surrogate_spec
 from reference_impls.api import Neuron, SequentialNeuron, build_neuron
 from reference_impls.discovery import resolve
 from reference_impls.surrogate import make_surrogate
@@ -17,26 +18,6 @@ if TYPE_CHECKING:
     from harness.golden import Case
 
 __all__ = ["compare"]
-
-# Keys of a case's `params` that describe the vector, not the neuron.
-DESCRIPTIVE = {
-    "N",
-    "seed",
-    "spike_when",
-    "threshold_equals",
-    "effective_weight",
-    "m1",
-    "m2",
-    "bernoulli_sample",
-    "uniform_noise",
-    "implementation",
-}
-# Names of the original code, where they differ from the shared vocabulary.
-VOCABULARY = {"tau_decay": "decay", "variant": "estimate"}
-# psu.json holds twice the derivative of its own equations for these two parameters, and the plain derivative for
-# the input and for alpha: two backward passes were summed there. tests/golden/test_errata.py shows by central
-# differences that half is right. A file without the mistake passes as well.
-SUMMED_TWICE = {("psu", "weight"), ("psu", "bias")}
 
 
 def compare(case: Case, backend: str) -> Iterator[Comparison]:
@@ -49,10 +30,13 @@ def compare(case: Case, backend: str) -> Iterator[Comparison]:
     x = _leaf(data["input"])
     noise = _noise(data)
     spikes = neuron(x) if noise is None else neuron(x, noise=noise)
-    yield Comparison("spikes", spikes, data["spikes"], EXACT)
+    # Files hold spikes of height 1; a neuron may emit them scaled.
+    yield Comparison("spikes", spikes / getattr(neuron, "amplitude", 1.0), data["spikes"], EXACT)
     yield from _states(neuron, x.detach(), data)
-    (spikes * _sequence(data["grad_output"])).sum().backward()
-    yield from _gradients("", case.slug, neuron, x, data)
+    yield from _averages(neuron, spikes, data)
+    if "grad_output" in data:
+        (spikes * _sequence(data["grad_output"])).sum().backward()
+        yield from _gradients("", case.slug, neuron, x, data)
     if "membrane_loss" in data:
         neuron.zero_grad()
         x = _leaf(data["input"])
@@ -63,16 +47,15 @@ def compare(case: Case, backend: str) -> Iterator[Comparison]:
 
 
 def _build(slug: str, data: Mapping[str, Any], backend: str) -> Neuron:
-    params = {VOCABULARY.get(key, key): value for key, value in data["params"].items() if key not in DESCRIPTIVE}
+    params = constructor_params(slug, data["params"])
     source, _ = resolve("neuron", slug)
     if not _depends_on_steps(source.literal, slug, params):
         params.pop("T", None)
-    if "estimate" in params:
-        params["estimate"] = params["estimate"].split()[0]
+    surrogate = surrogate_spec(data["surrogate"])
     if source.name == "psu":
         params["surrogate_alpha"] = data["surrogate"]["params"]["alpha"]
-    else:
-        params["surrogate"] = data["surrogate"]
+    elif surrogate is not None:
+        params["surrogate"] = surrogate
     if source.literal["capabilities"]["parallel"] == "sequential":
         params["fire_rule"] = "ge" if ">=" in data["params"]["spike_when"] else "gt"
     return build_neuron(slug, backend=backend, **params)
@@ -100,19 +83,29 @@ def _leaf(values: Any) -> Tensor:
 def _states(neuron: Neuron, x: Tensor, data: Mapping[str, Any]) -> Iterator[Comparison]:
     if "h" in data:
         yield Comparison("h", neuron.membrane(x), data["h"])  # type: ignore[operator]
-    if "v_post" in data and isinstance(neuron, SequentialNeuron):
+    fields = {key: name for key, name in TRACES.items() if key in data}
+    if fields and isinstance(neuron, SequentialNeuron):
         trace, state = [], neuron.init_state(x[0])
         for x_t in x:
             _, state = neuron.advance(x_t, state)
-            trace.append(state.v)
-        yield Comparison("v_post", torch.stack(trace), data["v_post"])
+            trace.append(state)
+        for key, name in fields.items():
+            yield Comparison(key, torch.stack([getattr(state, name) for state in trace]), data[key])
+
+
+def _averages(neuron: Neuron, spikes: Tensor, data: Mapping[str, Any]) -> Iterator[Comparison]:
+    """What a read-out makes of the emitted spikes, ``[N]``."""
+    if "weighted_average_signed_output" in data:
+        yield Comparison("average", neuron.average(spikes), data["weighted_average_signed_output"])  # type: ignore[operator]
+    if "mean_abs_spikes" in data:
+        yield Comparison("mean_abs_spikes", spikes.sign().abs().mean(0), data["mean_abs_spikes"])
 
 
 def _gradients(prefix: str, slug: str, neuron: Neuron, x: Tensor, data: Mapping[str, Any]) -> Iterator[Comparison]:
     yield Comparison(f"{prefix}grad_input", _grad(x), data[f"{prefix}grad_input"])
     parameters = dict(neuron.named_parameters())
     for name, expected in data[f"{prefix}grad_params"].items():
-        got = _grad(parameters[name])
+        got = _grad(parameters[parameter_name(slug, name)])
         if (slug, name) in SUMMED_TWICE:
             half = torch.as_tensor(expected).reshape(got.shape) / 2
             expected = half if torch.allclose(got, half) else expected
@@ -124,8 +117,8 @@ def _grad(leaf: Tensor) -> Tensor:
 
 
 def _compare_surrogate(data: Mapping[str, Any]) -> Iterator[Comparison]:
-    spec = dict(data["surrogate"])
-    spec["params"] = {key: value for key, value in spec["params"].items() if not key.endswith("_ignored")}
+    spec = surrogate_spec(data["surrogate"])
+    assert spec is not None
     x = _leaf(data["input"])
     spikes = make_surrogate(spec)(x, "ge" if ">=" in data["params"]["spike_when"] else "gt")
     yield Comparison("spikes", spikes, data["spikes"], EXACT)
