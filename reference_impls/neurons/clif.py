@@ -159,7 +159,7 @@ CARD = {
         },
     ],
     "divergences": [
-        "Of the three classes in the authors' repository, CLIFSpike overwrites m with sigmoid(m) at the reset and so is "
+        "Of the three classes in the authors' repository, CLIFSpike overwrites m with sigmoid(m) at the reset and is "
         "another neuron (about 1.5 % of spikes differ on random input). This row follows the paper, the class of the "
         "training script and SpikingJelly, which agree.",
         "The authors also convert a trained CLIF network to LIF neurons with a hard reset slightly below 0, at a loss "

@@ -21,7 +21,7 @@ CARD = {
     "version": 1,
     "title": "PLIF: parametric leaky integrate and fire",
     "summary": (
-        "LIF whose leak 1/tau is learned together with the weights, one a layer. This row: as published, input decayed, "
+        "LIF whose leak 1/tau is learned with the weights, one a layer. This row: as published, input decayed, "
         "hard detached reset, tau starting at 2."
     ),
     "equations": (
@@ -65,7 +65,7 @@ CARD = {
         },
         "plif-soft": {
             "title": "PLIF, soft reset",
-            "summary": "As plif, but a spike subtracts the threshold, as in the sequential CIFAR runs of the PSN authors.",
+            "summary": "As plif, but a spike subtracts the threshold, as in the PSN authors' sequential CIFAR runs.",
             "params": {"reset_mode": "soft"},
             "capabilities": {"reset": "soft"},
         },
