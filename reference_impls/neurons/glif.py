@@ -164,7 +164,7 @@ CARD = {
 GRANULARITIES = ("layer", "channel")
 GATE_MODES = ("soft", "hard-ste")
 GATES = ("alpha", "beta", "gamma")
-RANDOM_GATE = 0.1  # raw gates of the published runs are uniform in +-0.1
+EFFECTIVE = ("decay", "v_threshold", "leak", "reset_amount", "conductance")
 
 
 class GLIFState(NamedTuple):
@@ -187,7 +187,8 @@ class GLIF(SequentialNeuron):
     granularity : ``layer``: scalars; ``channel``: ``[C]``, along dimension 1 of a step ``[B, C, ...]``.
     channels : C, for ``channel``.
     gate_mode : ``soft``, or ``hard-ste``: gates rounded at 0.5, gradient as if they were not.
-    gate : initial gates (leak, input, reset), in [0, 1] before the authors' squeeze to [0.25, 0.75]; None: random.
+    gate : initial gates (leak, input, reset), in [0, 1] before the authors' squeeze to [0.25, 0.75]; None: raw
+        values uniform in +-0.1, as in the published runs.
     static_gate : whether the gates stay as they start.
     decay, v_threshold, reset_amount, leak, conductance : initial effective values, in (0, 1): exponential decay,
         threshold, soft-reset amount, linear leak and input conductance.
@@ -231,14 +232,8 @@ class GLIF(SequentialNeuron):
         shape = () if channels is None else (channels,)
         squeezed = [None] * 3 if gate is None else [_logit("gate", 0.5 * (value - 0.5) + 0.5) for value in gate]
         start: dict[str, float | None] = {f"raw_{name}": value for name, value in zip(GATES, squeezed, strict=True)}
-        values = {
-            "decay": decay,
-            "v_threshold": v_threshold,
-            "leak": leak,
-            "reset_amount": reset_amount,
-            "conductance": conductance,
-        }
-        start |= {f"raw_{name}": _logit(name, value) for name, value in values.items()}
+        effective = zip(EFFECTIVE, (decay, v_threshold, leak, reset_amount, conductance), strict=True)
+        start |= {f"raw_{name}": _logit(name, value) for name, value in effective}
         given = dict(raw or {})
         for name in given:
             check_name("raw parameter of glif", name, start)
@@ -257,8 +252,7 @@ class GLIF(SequentialNeuron):
 
     def step_params(self) -> dict[str, Tensor]:
         """Return the effective values that `step` wants, scalars or ``[C]``."""
-        names = ("decay", "v_threshold", "leak", "reset_amount")
-        values = {name: torch.sigmoid(self.get_parameter(f"raw_{name}")) for name in names}
+        values = {name: torch.sigmoid(self.get_parameter(f"raw_{name}")) for name in EFFECTIVE[:-1]}
         return values | {name: self._gate(name) for name in ("alpha", "gamma")}
 
     def step(self, x: Tensor, state: GLIFState, params: Mapping[str, Tensor]) -> tuple[Tensor, GLIFState]:
