@@ -1,7 +1,6 @@
 """GLIF: a LIF neuron whose leak, input weight and reset are learned mixtures of the known ones.
 
-Every parameter is stored raw and passes through a sigmoid, so all effective values lie in (0, 1). Must not know of
-the network around it.
+Parameters are stored raw and pass through a sigmoid, so effective values lie in (0, 1). Must not know the network.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ CARD = {
     "title": "GLIF: gated leaky integrate and fire",
     "summary": (
         "Three learned gates mix exponential with linear leak, weighted with plain input, and hard with soft reset; "
-        "decay, threshold, reset and a conductance for every step are learned too. This row: one set a layer."
+        "decay, threshold, reset and a conductance for every step are learned too. Here one set a layer."
     ),
     "equations": (
         "all parameters through a sigmoid; I[t] = x[t] (1 - be (1 - g[t])); "
@@ -161,8 +160,7 @@ CARD = {
     ],
 }
 
-GRANULARITIES = ("layer", "channel")
-GATE_MODES = ("soft", "hard-ste")
+GRANULARITIES, GATE_MODES = ("layer", "channel"), ("soft", "hard-ste")
 GATES = ("alpha", "beta", "gamma")
 EFFECTIVE = ("decay", "v_threshold", "leak", "reset_amount", "conductance")
 
@@ -241,13 +239,12 @@ class GLIF(SequentialNeuron):
             size = (T, *shape) if name == "raw_conductance" else shape
             tensor = initial(given.get(name), size, f"{name} of glif")
             if tensor is None:
-                tensor = (
-                    torch.empty(size).uniform_(-RANDOM_GATE, RANDOM_GATE) if value is None else torch.full(size, value)
-                )
-            self.register_parameter(name, nn.Parameter(tensor, not (static_gate and name[4:] in GATES)))
+                tensor = torch.empty(size).uniform_(-0.1, 0.1) if value is None else torch.full(size, value)
+            learned = not (static_gate and name.removeprefix("raw_") in GATES)
+            self.register_parameter(name, nn.Parameter(tensor, learned))
 
     def init_state(self, like: Tensor) -> GLIFState:
-        """At rest: no membrane, no spike, no step taken."""
+        """At rest."""
         return GLIFState(torch.zeros_like(like), torch.zeros_like(like), torch.zeros_like(like))
 
     def step_params(self) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ CARD = {
     "title": "LIF, norse's lif_box",
     "summary": (
         "LIF without synaptic current as norse defines it: the input is weighted with the leak, a tie does not fire, "
-        "and gradients run through the reset. The leak is 0.5 here; norse's default is 0.1 (variant slow)."
+        "and gradients run through the reset. The leak is 0.5 here; norse's default is 0.1."
     ),
     "equations": (
         "h = v + leak (v_rest - v + x), leak = 1/tau = dt tau_mem_inv; s = 1 if h > v_threshold; hard reset "
@@ -56,11 +56,6 @@ CARD = {
         "surrogate": "super_spike_norse",
     },
     "variants": {
-        "lif-box-norse-slow": {
-            "title": "LIF, norse's lif_box, norse's default time constant",
-            "summary": "As lif-box-norse with tau_mem_inv 100 and dt 0.001: a leak and an input weight of 0.1.",
-            "params": {"tau": 10.0},
-        },
         "lif-box-norse-soft": {
             "title": "LIF, norse's lif_box, soft reset",
             "summary": "As lif-box-norse, but a spike subtracts the threshold.",
@@ -68,10 +63,10 @@ CARD = {
             "capabilities": {"reset": "soft"},
         },
     },
-    "aliases": {"lif-norse": {}},
+    "aliases": {"lif-norse": {}, "lif-box-norse-slow": {"tau": 10.0}},
     "divergences": [
         "norse's default leak of 0.1 also weights the input by 0.1, ten times less than lif's; the row uses tau 2 so "
-        "that both see inputs of one size, and keeps norse's own as a variant.",
+        "that both see inputs of one size. The alias lif-box-norse-slow builds norse's own.",
         "norse 1.1.0 ignores the sharpness that is passed to its default surrogate; so does super_spike_norse.",
         "The reset of norse's recurrent lif_step carries no gradient, that of the feed-forward steps does; this is the "
         "feed-forward one.",

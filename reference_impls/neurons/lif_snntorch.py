@@ -80,8 +80,8 @@ CARD = {
         "The full threshold is subtracted one step later and is not decayed itself, so after that step more has been "
         "removed than by lif's soft reset: inputs 2.5, 0, 0 with decay 0.5 leave 0.125 here and 0.375 there.",
         "A learned decay is stored unclamped and clamped at use, so its gradient vanishes outside [0, 1].",
-        "snnTorch never lets gradient through the late reset; the correction that reset_delay=False adds in the step of "
-        "the spike does carry it, and so does the row lif-beta-snntorch-immediate.",
+        "snnTorch never lets gradient through the late reset; the correction that reset_delay=False adds in the "
+        "spike's own step does carry it, and so does the row lif-beta-snntorch-immediate.",
     ],
 }
 
