@@ -54,7 +54,7 @@ CARD = {
     },
     "defaults": {
         "current_decay": 0.5,
-        "decay": 0.75,
+        "tau": 4.0,
         "v_threshold": 0.5,
         "reset_mode": "hard",
         "v_reset": 0.0,
@@ -70,7 +70,7 @@ CARD = {
         },
         "cuba-lif-paralif": {
             "title": "CUBA-LIF, ParaLIF's baseline",
-            "summary": "The current is weighted with 1 - decay, a tie does not fire, threshold 1; no refractory period.",
+            "summary": "The current is weighted with 1 - decay, a tie does not fire, threshold 1, no refractory time.",
             "params": {
                 "input_gain": "one_minus_decay",
                 "fire_rule": "gt",
@@ -86,7 +86,7 @@ CARD = {
         "SpikingJelly lets gradient through the reset by default (the alias cuba-lif-spikingjelly does); this row "
         "detaches it, as published recipes do.",
         "Loihi and lava-dl give the complements of these decays: a parameter of 0.25 there is a decay of 0.75 here.",
-        "A constant input is amplified by 1/((1 - current_decay)(1 - decay)), 8 with these decays: hence the threshold "
+        "A constant input is amplified by 1/((1 - current_decay)(1 - decay)), 8 with decays of 0.5 and 0.75: hence the threshold "
         "of 0.5.",
     ],
 }
@@ -107,8 +107,9 @@ class CubaLIF(MembraneNeuron):
     Parameters
     ----------
     current_decay : factor on the previous current, in [0, 1].
-    decay : factor on the previous membrane, in [0, 1] (SpikingJelly's voltage_decay); None: from `tau`.
-    tau, decay_rule : as in ``lif``, for the membrane.
+    tau : membrane time constant in time steps, >= 1 with ``euler``.
+    decay : factor on the previous membrane, in [0, 1] (SpikingJelly's voltage_decay); overrides `tau`.
+    decay_rule : as in ``lif``.
     input_gain : ``one`` or ``one_minus_decay``, the weight of the current in the membrane.
     current_init : current before the first step.
     **membrane : see :class:`MembraneNeuron`.
@@ -119,8 +120,8 @@ class CubaLIF(MembraneNeuron):
     def __init__(
         self,
         current_decay: float = 0.5,
-        decay: float | None = 0.75,
         tau: float = 4.0,
+        decay: float | None = None,
         decay_rule: str = "euler",
         input_gain: str = "one",
         current_init: float = 0.0,
