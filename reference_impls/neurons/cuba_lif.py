@@ -86,8 +86,8 @@ CARD = {
         "SpikingJelly lets gradient through the reset by default (the alias cuba-lif-spikingjelly does); this row "
         "detaches it, as published recipes do.",
         "Loihi and lava-dl give the complements of these decays: a parameter of 0.25 there is a decay of 0.75 here.",
-        "A constant input is amplified by 1/((1 - current_decay)(1 - decay)), 8 with decays of 0.5 and 0.75: hence the threshold "
-        "of 0.5.",
+        "A constant input is amplified by 1/((1 - current_decay)(1 - decay)), 8 with decays of 0.5 and 0.75: "
+        "hence the threshold of 0.5.",
     ],
 }
 
