@@ -83,8 +83,8 @@ CARD = {
     "divergences": [
         "The same pair of decays gives other spikes in SpikingJelly, snnTorch and norse, which differ in the order of "
         "current and membrane, tie rule, reset and gain; cuba-lif-snntorch and cuba-lif-norse are rows of their own.",
-        "SpikingJelly lets gradient through the reset by default (the alias cuba-lif-spikingjelly does); this row "
-        "detaches it, as published recipes do.",
+        "SpikingJelly's node always lets gradient through the reset (the alias cuba-lif-spikingjelly does too); this "
+        "row detaches it, as published recipes do.",
         "Loihi and lava-dl give the complements of these decays: a parameter of 0.25 there is a decay of 0.75 here.",
         "A constant input is amplified by 1/((1 - current_decay)(1 - decay)), 8 with decays of 0.5 and 0.75: "
         "hence the threshold of 0.5.",
