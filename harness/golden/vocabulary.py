@@ -1,48 +1,31 @@
-"""What golden files call a thing, and what the shared vocabulary calls it.
+"""What golden files of neurons call things, in the words of the shared vocabulary.
 
-The files keep the names of the code that computed them, and equal letters mean different things there: ``beta`` is
-snnTorch's membrane decay and one of GLIF's gates. The table is therefore by file. Must not know torch or a comparison.
+A file keeps the names of its authors' code, and one name (``beta``) means different things in different files; so
+the tables are kept file by file. Must not know equations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["DESCRIPTIVE", "SUMMED_TWICE", "TRACES", "constructor_params", "parameter_name", "surrogate_spec"]
+__all__ = ["STATES", "renamed", "surrogate", "translated"]
 
-DESCRIPTIVE = {
-    "N",
-    "seed",
-    "spike_when",
-    "threshold_equals",
-    "effective_weight",
-    "m1",
-    "m2",
-    "bernoulli_sample",
-    "uniform_noise",
-    "implementation",
-    "raw_name_meaning",
-    "leak_applied",
-    "input_is_constant_over_time",
-}
-"""Keys of a case's ``params`` that describe the vector, not the neuron."""
+Names = Mapping[str, str | None]
 
-TRACES = {"v_post": "v", "v_pre_spike": "v", "m_post": "m", "i_post": "i", "i_syn": "i"}
-"""For each state trace of a file, the field of the state that holds it after the step."""
+STATES = {"v_post": "v", "v_pre_spike": "v", "m_post": "m", "i_post": "i", "i_syn": "i"}
+"""Traces of a state after each step, and the fields of the state."""
 
-# psu.json holds twice the derivative of its own equations for these two parameters, and the plain derivative for
-# the input and for alpha: two backward passes were summed there. tests/golden/test_errata.py shows by central
-# differences that half is right. A file without the mistake passes as well.
-SUMMED_TWICE = {("psu", "weight"), ("psu", "bias")}
-
-_EVERYWHERE = {"tau_decay": "decay", "variant": "estimate", "v_th": "v_threshold", "v_leak": "v_rest"}
-_SNNTORCH = {"beta": "decay", "alpha_syn": "current_decay"}
-_BY_FILE: Mapping[str, Mapping[str, str]] = {
+# By file: parameters with another name here, and (None) entries that only describe a vector.
+_NORSE: Names = {"v_th": "v_threshold", "v_leak": "v_rest"}
+_SNNTORCH: Names = {"beta": "decay", "alpha_syn": "current_decay"}
+NAMES: Mapping[str, Names] = {
     "plif": {"init_tau": "tau", "w": "raw_leak"},
-    "glif": {"raw_parameters_before_sigmoid": "raw"},
+    "glif": {"raw_parameters_before_sigmoid": "raw", "raw_name_meaning": None},
     "lif-beta-snntorch": _SNNTORCH,
     "cuba-lif-snntorch": _SNNTORCH,
+    "lif-box-norse": _NORSE,
+    "cuba-lif-norse": _NORSE,
     "cuba-lif-spikingjelly": {"voltage_decay": "decay"},
     "ternary-spide": {
         "v_threshold_back": "v_threshold",
@@ -50,13 +33,16 @@ _BY_FILE: Mapping[str, Mapping[str, str]] = {
         "spike_amplitude": "amplitude",
         "soft_reset_amount": "reset_amount",
         "leak": "decay",
+        "leak_applied": None,
+        "input_is_constant_over_time": None,
     },
 }
-_LEARNED = {"beta": "raw_decay", "alpha": "raw_current_decay", "threshold": "v_threshold"}
-_PARAMETERS: Mapping[str, Mapping[str, str]] = {
-    "plif": {"w": "raw_leak"},
-    "lif-beta-snntorch": _LEARNED,
-    "cuba-lif-snntorch": _LEARNED,
+
+# By file: what is learned, where it is stored raw or called otherwise than the constructor's keyword.
+_RAW = {"beta": "raw_decay", "alpha": "raw_current_decay", "threshold": "v_threshold"}
+LEARNED: Mapping[str, Mapping[str, str]] = {
+    "lif-beta-snntorch": _RAW,
+    "cuba-lif-snntorch": _RAW,
     "glif": {
         "alpha": "raw_alpha",
         "beta": "raw_beta",
@@ -68,40 +54,62 @@ _PARAMETERS: Mapping[str, Mapping[str, str]] = {
         "conduct": "raw_conductance",
     },
 }
-# Files that hold gradients of what their neuron learns only when asked.
-_SWITCHES: Mapping[str, Mapping[str, Any]] = {
-    "lif-beta-snntorch": {"learn_decay": True, "learn_threshold": True},
-    "cuba-lif-snntorch": {"learn_decay": True, "learn_threshold": True},
+
+
+def _gates(params: dict[str, Any]) -> None:
+    """GLIF: raw values by parameter; a layer learns its channels apart."""
+    raw = params["raw_parameters_before_sigmoid"]
+    params["raw_parameters_before_sigmoid"] = {renamed("glif", name): value for name, value in raw.items()}
+    if params["granularity"] == "channel":
+        params["channels"] = params["N"]
+
+
+def _late_reset(params: dict[str, Any]) -> None:
+    """Name snnTorch's delay as the vocabulary does; its files hold gradients of everything that it can learn."""
+    params["reset_timing"] = "next_step" if params.pop("reset_delay") else "same_step"
+    params |= {"learn_decay": True, "learn_threshold": True}
+
+
+def _ternary(params: dict[str, Any]) -> None:
+    """Ternary neurons: the IF model is a decay of 1; the word of the reset has an explanation after it."""
+    params["reset_mode"] = params["reset_mode"].split()[0]
+    if params.pop("model") == "IF":
+        params["decay"] = 1.0
+
+
+# Parameters that are written in another way than the vocabulary's.
+CONVERSIONS: Mapping[str, Callable[[dict[str, Any]], None]] = {
+    "glif": _gates,
+    "lif-beta-snntorch": _late_reset,
+    "cuba-lif-snntorch": _late_reset,
+    "ternary-lif": _ternary,
 }
 
 
-def parameter_name(slug: str, name: str) -> str:
-    """Return what the learned parameter `name` of the file `slug` is called here."""
-    return _PARAMETERS.get(slug, {}).get(name, name)
+def translated(slug: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a case of file `slug` under the names of the shared vocabulary.
+
+    A parameter that the file leaves open (None) is left to the neuron.
+    """
+    given = {key: value for key, value in params.items() if value is not None}
+    if slug in CONVERSIONS:
+        CONVERSIONS[slug](given)
+    names = NAMES.get(slug, {})
+    return {name: value for key, value in given.items() if (name := names.get(key, key)) is not None}
 
 
-def constructor_params(slug: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the ``params`` of a case of the file `slug` into keywords of the vocabulary; None is left to the neuron."""
-    names = _EVERYWHERE | dict(_BY_FILE.get(slug, {}))
-    params = {names.get(key, key): value for key, value in given.items() if key not in DESCRIPTIVE}
-    params = {key: value for key, value in params.items() if value is not None} | dict(_SWITCHES.get(slug, {}))
-    for key in ("estimate", "reset_mode"):  # some files add an explanation after the word
-        if key in params:
-            params[key] = params[key].split()[0]
-    if "reset_delay" in params:
-        params["reset_timing"] = "next_step" if params.pop("reset_delay") else "same_step"
-    if params.get("granularity") == "channel":
-        params["channels"] = given["N"]
-    if "raw" in params:
-        params["raw"] = {parameter_name(slug, name): value for name, value in params["raw"].items()}
-    if params.pop("model", "LIF") == "IF":
-        params["decay"] = 1.0
-    return params
+def renamed(slug: str, name: str) -> str:
+    """Return what the learned parameter `name` of file `slug` is called here."""
+    return LEARNED.get(slug, {}).get(name) or NAMES.get(slug, {}).get(name) or name
 
 
-def surrogate_spec(given: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the surrogate of a case without what its code ignores; None for a neuron that nobody differentiates."""
-    if given["name"] == "none":
+def surrogate(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the surrogate of a case, without the parameters that its authors' code takes and ignores.
+
+    None where nobody differentiates the neuron.
+    """
+    spec = dict(data["surrogate"])
+    if spec["name"] == "none":
         return None
-    used = {key: value for key, value in given["params"].items() if not key.endswith("_ignored")}
-    return {"name": given["name"], "params": used}
+    spec["params"] = {key: value for key, value in spec["params"].items() if not key.endswith("_ignored")}
+    return spec

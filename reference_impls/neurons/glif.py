@@ -198,6 +198,8 @@ class GLIF(SequentialNeuron):
     Golden vectors from the authors' ``LIFSpike_CW`` and ``LIFSpike``.
     """
 
+    reset_timing = "next_step"
+
     def __init__(
         self,
         T: int,
@@ -232,8 +234,7 @@ class GLIF(SequentialNeuron):
         start: dict[str, float | None] = {f"raw_{name}": value for name, value in zip(GATES, squeezed, strict=True)}
         effective = zip(EFFECTIVE, (decay, v_threshold, leak, reset_amount, conductance), strict=True)
         start |= {f"raw_{name}": _logit(name, value) for name, value in effective}
-        given = dict(raw or {})
-        for name in given:
+        for name in (given := dict(raw or {})):
             check_name("raw parameter of glif", name, start)
         for name, value in start.items():
             size = (T, *shape) if name == "raw_conductance" else shape
