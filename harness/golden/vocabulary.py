@@ -15,11 +15,11 @@ Names = Mapping[str, str | None]
 
 SYNAPSES = {"input_weight": "weight", "input_bias": "bias", "recurrent_weight": "recurrent"}
 """Linear maps around a neuron that some files include, and what they call the gradients of them."""
-STATES = {"v_post": "v", "w_post": "w", "i_post": "i", "b_post": "b"}
+STATES = {"v_post": "v", "m_post": "m", "w_post": "w", "i_post": "i", "i_syn": "i", "b_post": "b"}
 """Traces of a state after each step, and the fields of the state."""
 
-OWN_GRADIENTS = ("bernoulli_straight_through_times_p", "gumbel_softmax_straight_through")
-"""Gradients that a neuron does not take from the shared surrogates."""
+OWN_GRADIENTS = ("bernoulli_straight_through_times_p", "gumbel_softmax_straight_through", "none")
+"""Gradients that a neuron does not take from the shared surrogates, and the word for none at all."""
 
 # By file: parameters with another name here, and (None) entries that only describe a vector.
 _ADLIF: Names = {
@@ -37,6 +37,8 @@ _CASCADE: Names = {
     "time_step": None,
     "hard": None,
 }
+_NORSE: Names = {"v_th": "v_threshold", "v_leak": "v_rest"}
+_SNNTORCH: Names = {"beta": "decay", "alpha_syn": "current_decay"}
 NAMES: Mapping[str, Names] = {
     "masked-psn": {"order_k": "order", "lambda": "mask_strength"},
     "sliding-psn": {"order_k": "order"},
@@ -60,8 +62,62 @@ NAMES: Mapping[str, Names] = {
         "max_spikes_per_neuron": None,
     },
     "single-spike-block": {"beta": "decay", "beta_granularity": None, "max_spikes_per_neuron": None},
-    "alif-norse-lsnn": {"v_th": "v_threshold", "v_leak": "v_rest", "beta": "adapt_gain"},
+    "alif-norse-lsnn": {**_NORSE, "beta": "adapt_gain"},
+    "plif": {"init_tau": "tau", "w": "raw_leak"},
+    "glif": {"raw_parameters_before_sigmoid": "raw", "raw_name_meaning": None},
+    "lif-beta-snntorch": _SNNTORCH,
+    "cuba-lif-snntorch": _SNNTORCH,
+    "lif-box-norse": _NORSE,
+    "cuba-lif-norse": _NORSE,
+    "cuba-lif-spikingjelly": {"voltage_decay": "decay"},
+    "ternary-spide": {
+        "v_threshold_back": "v_threshold",
+        "u_rest_back": "u_rest",
+        "spike_amplitude": "amplitude",
+        "soft_reset_amount": "reset_amount",
+        "leak": "decay",
+        "leak_applied": None,
+        "input_is_constant_over_time": None,
+    },
 }
+
+# By file: what is learned, where it is stored raw or called otherwise than the constructor's keyword.
+_RAW = {"beta": "raw_decay", "alpha": "raw_current_decay", "threshold": "v_threshold"}
+LEARNED: Mapping[str, Mapping[str, str]] = {
+    "lif-beta-snntorch": _RAW,
+    "cuba-lif-snntorch": _RAW,
+    "glif": {
+        "alpha": "raw_alpha",
+        "beta": "raw_beta",
+        "gamma": "raw_gamma",
+        "tau": "raw_decay",
+        "Vth": "raw_v_threshold",
+        "leak": "raw_leak",
+        "reVth": "raw_reset_amount",
+        "conduct": "raw_conductance",
+    },
+}
+
+
+def _gates(params: dict[str, Any]) -> None:
+    """GLIF: raw values by parameter; a layer learns its channels apart."""
+    raw = params["raw_parameters_before_sigmoid"]
+    params["raw_parameters_before_sigmoid"] = {renamed("glif", name): value for name, value in raw.items()}
+    if params["granularity"] == "channel":
+        params["channels"] = params["N"]
+
+
+def _late_reset(params: dict[str, Any]) -> None:
+    """Name snnTorch's delay as the vocabulary does; its files hold gradients of everything that it can learn."""
+    params["reset_timing"] = "next_step" if params.pop("reset_delay") else "same_step"
+    params |= {"learn_decay": True, "learn_threshold": True}
+
+
+def _ternary(params: dict[str, Any]) -> None:
+    """Ternary neurons: the IF model is a decay of 1; the word of the reset has an explanation after it."""
+    params["reset_mode"] = params["reset_mode"].split()[0]
+    if params.pop("model") == "IF":
+        params["decay"] = 1.0
 
 
 def _rates(params: dict[str, Any]) -> None:
@@ -76,12 +132,19 @@ def _rates(params: dict[str, Any]) -> None:
 CONVERSIONS: Mapping[str, Callable[[dict[str, Any]], None]] = {
     "alif-norse-lsnn": _rates,
     "fastsnn-single-spike": lambda params: params.update(learn_kernels=True),
+    "glif": _gates,
+    "lif-beta-snntorch": _late_reset,
+    "cuba-lif-snntorch": _late_reset,
+    "ternary-lif": _ternary,
 }
 
 
 def translated(slug: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a case of file `slug` under the names of the shared vocabulary."""
-    given = dict(params)
+    """Return the parameters of a case of file `slug` under the names of the shared vocabulary.
+
+    A parameter that the file leaves open (None) is left to the neuron.
+    """
+    given = {key: value for key, value in params.items() if value is not None}
     if slug in CONVERSIONS:
         CONVERSIONS[slug](given)
     names = NAMES.get(slug, {})
@@ -89,8 +152,8 @@ def translated(slug: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def renamed(slug: str, name: str) -> str:
-    """Return what the vocabulary calls `name` of file `slug`."""
-    return NAMES.get(slug, {}).get(name) or name
+    """Return what the parameter or gradient `name` of file `slug` is called here."""
+    return LEARNED.get(slug, {}).get(name) or NAMES.get(slug, {}).get(name) or name
 
 
 def surrogate(data: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -1,0 +1,159 @@
+"""CUBA-LIF: a LIF neuron fed through a synaptic current that decays by itself, in SpikingJelly's convention.
+
+snnTorch's and norse's neurons of the same description give other spikes for the same decays; they are files of their
+own. Must not know of the network around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from reference_impls.neurons._membrane import MembraneNeuron, resolve_decay, resolve_input_gain
+
+CARD = {
+    "name": "cuba-lif",
+    "kind": "neuron",
+    "version": 1,
+    "title": "CUBA-LIF: current-based LIF",
+    "summary": (
+        "LIF whose input is summed by a decaying synaptic current first, as on Loihi. This row: SpikingJelly's "
+        "equations and decays, with the reset detached."
+    ),
+    "equations": (
+        "i = current_decay i + x; h = decay v + gain i, gain 1 or 1 - decay; s = 1 if h >= v_threshold; hard reset "
+        "v = (1 - s) h + s v_reset, soft reset v = h - v_threshold s"
+    ),
+    "citations": [
+        {
+            "authors": "M. Davies, N. Srinivasa, T.-H. Lin, G. Chinya, and others",
+            "title": "Loihi: a neuromorphic manycore processor with on-chip learning",
+            "venue": "IEEE Micro 38(1):82-99",
+            "year": 2018,
+            "code": "https://github.com/fangwei123456/spikingjelly (CUBALIFNode, release 2.0.0)",
+        },
+        {
+            "authors": "F. Zenke, S. Ganguli",
+            "title": "SuperSpike: supervised learning in multilayer spiking neural networks",
+            "venue": "Neural Computation 30(6):1514-1541",
+            "year": 2018,
+            "arxiv": "1705.11146",
+        },
+    ],
+    "capabilities": {
+        "parallel": "sequential",
+        "causal": True,
+        "stochastic": False,
+        "needs_T": False,
+        "output": "binary",
+        "membrane": "second-order",
+        "reset": "hard",
+    },
+    "defaults": {
+        "current_decay": 0.5,
+        "tau": 4.0,
+        "v_threshold": 0.5,
+        "reset_mode": "hard",
+        "v_reset": 0.0,
+        "detach_reset": True,
+        "surrogate": {"name": "rect", "params": {"alpha": 1.0}},
+    },
+    "variants": {
+        "cuba-lif-soft": {
+            "title": "CUBA-LIF, soft reset",
+            "summary": "As cuba-lif, but a spike subtracts the threshold.",
+            "params": {"reset_mode": "soft"},
+            "capabilities": {"reset": "soft"},
+        },
+        "cuba-lif-paralif": {
+            "title": "CUBA-LIF, ParaLIF's baseline",
+            "summary": "The current is weighted with 1 - decay, a tie does not fire, threshold 1, no refractory time.",
+            "params": {
+                "input_gain": "one_minus_decay",
+                "fire_rule": "gt",
+                "v_threshold": 1.0,
+                "surrogate": {"name": "fast_sigmoid", "params": {"scale": 100.0}},
+            },
+        },
+    },
+    "aliases": {"cuba-lif-spikingjelly": {"detach_reset": False}},
+    "divergences": [
+        "The same pair of decays gives other spikes in SpikingJelly, snnTorch and norse, which differ in the order of "
+        "current and membrane, tie rule, reset and gain; cuba-lif-snntorch and cuba-lif-norse are rows of their own.",
+        "SpikingJelly's node always lets gradient through the reset (the alias cuba-lif-spikingjelly does too); this "
+        "row detaches it, as published recipes do.",
+        "Loihi and lava-dl give the complements of these decays: a parameter of 0.25 there is a decay of 0.75 here.",
+        "A constant input is amplified by 1/((1 - current_decay)(1 - decay)), 8 with decays of 0.5 and 0.75: "
+        "hence the threshold of 0.5.",
+    ],
+}
+
+
+class CubaState(NamedTuple):
+    """Membrane and synaptic current, ``[B, ...]`` each."""
+
+    v: Tensor
+    """Membrane potential after reset."""
+    i: Tensor
+    """Synaptic current."""
+
+
+class CubaLIF(MembraneNeuron):
+    """LIF behind a decaying synaptic current.
+
+    Parameters
+    ----------
+    current_decay : factor on the previous current, in [0, 1].
+    tau : membrane time constant in time steps, >= 1 with ``euler``.
+    decay : factor on the previous membrane, in [0, 1] (SpikingJelly's voltage_decay); overrides `tau`.
+    decay_rule : as in ``lif``.
+    input_gain : ``one`` or ``one_minus_decay``, the weight of the current in the membrane.
+    current_init : current before the first step.
+    **membrane : see :class:`MembraneNeuron`.
+
+    Golden vectors from SpikingJelly 2.0.0 ``CUBALIFNode``.
+    """
+
+    def __init__(
+        self,
+        current_decay: float = 0.5,
+        tau: float = 4.0,
+        decay: float | None = None,
+        decay_rule: str = "euler",
+        input_gain: str = "one",
+        current_init: float = 0.0,
+        v_threshold: float = 0.5,
+        fire_rule: str = "ge",
+        reset_mode: str = "hard",
+        v_reset: float | None = None,
+        v_init: float | None = None,
+        reset_amount: float | None = None,
+        detach_reset: bool = True,
+        surrogate: str | Mapping[str, Any] = "rect",
+    ) -> None:
+        super().__init__(v_threshold, fire_rule, reset_mode, v_reset, v_init, reset_amount, detach_reset, surrogate)
+        if not 0 <= current_decay <= 1:
+            raise ValueError(f"current_decay must lie in [0, 1], got {current_decay}")
+        self.current_decay = float(current_decay)
+        self.current_init = float(current_init)
+        self._decay = resolve_decay(tau, decay, decay_rule)
+        self.gain = 1.0 if resolve_input_gain(input_gain, None) == "one" else 1 - self._decay
+
+    @property
+    def decay(self) -> float:
+        """Factor on the previous membrane."""
+        return self._decay
+
+    def init_state(self, like: Tensor) -> CubaState:  # type: ignore[override]
+        """Return ``v = v_init`` and ``i = current_init`` everywhere."""
+        return CubaState(torch.full_like(like, self.v_init), torch.full_like(like, self.current_init))
+
+    def step(self, x: Tensor, state: CubaState, params: Mapping[str, Tensor]) -> tuple[Tensor, CubaState]:
+        """Sum the current, charge with it, fire, reset."""
+        i = self.current_decay * state.i + x
+        h = self.decay * state.v + (i if self.gain == 1 else self.gain * i)
+        s = self.fire(h)
+        return s, CubaState(self.reset(h, s).v, i)

@@ -1,0 +1,181 @@
+"""PLIF: a LIF neuron that learns its membrane time constant, one a layer.
+
+The time constant is stored raw and passed through a sigmoid, so that every value an optimizer can reach is a valid
+one. Must not know of the network around it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reference_impls.neurons._membrane import MembraneNeuron, MembraneState, resolve_input_gain
+
+CARD = {
+    "name": "plif",
+    "kind": "neuron",
+    "version": 1,
+    "title": "PLIF: parametric leaky integrate and fire",
+    "summary": (
+        "LIF whose leak 1/tau is learned with the weights, one a layer. This row: as published, input decayed, "
+        "hard detached reset, tau starting at 2."
+    ),
+    "equations": (
+        "k = sigmoid(raw_leak) = 1/tau; input decayed: h = v + k (x - (v - v_rest)), else h = v - k (v - v_rest) + x; "
+        "s = 1 if h >= v_threshold; hard reset v = (1 - s) h + s v_reset, soft reset v = h - v_threshold s"
+    ),
+    "citations": [
+        {
+            "authors": "W. Fang, Z. Yu, Y. Chen, T. Masquelier, T. Huang, Y. Tian",
+            "title": ("Incorporating learnable membrane time constant to enhance learning of spiking neural networks"),
+            "venue": "ICCV",
+            "year": 2021,
+            "arxiv": "2007.05785",
+            "code": "https://github.com/fangwei123456/Parametric-Leaky-Integrate-and-Fire-Spiking-Neuron",
+        }
+    ],
+    "capabilities": {
+        "parallel": "sequential",
+        "causal": True,
+        "stochastic": False,
+        "needs_T": False,
+        "output": "binary",
+        "membrane": "linear-learned-decay",
+        "reset": "hard",
+        "learnable": ["raw_leak"],
+    },
+    "defaults": {
+        "tau": 2.0,
+        "input_gain": "one_minus_decay",
+        "v_threshold": 1.0,
+        "reset_mode": "hard",
+        "v_reset": 0.0,
+        "detach_reset": True,
+        "surrogate": "atan",
+    },
+    "variants": {
+        "plif-no-decay-input": {
+            "title": "PLIF, input not decayed",
+            "summary": "As plif, but the input enters with weight 1, so learning tau no longer learns a gain.",
+            "params": {"input_gain": "one"},
+        },
+        "plif-soft": {
+            "title": "PLIF, soft reset",
+            "summary": "As plif, but a spike subtracts the threshold, as in the PSN authors' sequential CIFAR runs.",
+            "params": {"reset_mode": "soft"},
+            "capabilities": {"reset": "soft"},
+        },
+    },
+    "reported": [
+        {"task": "MNIST", "T": 8, "metric": "accuracy_percent", "value": 99.72, "where": "README, accuracy-A"},
+        {"task": "Fashion-MNIST", "T": 8, "metric": "accuracy_percent", "value": 94.38, "where": "README, accuracy-A"},
+        {"task": "CIFAR-10", "T": 8, "metric": "accuracy_percent", "value": 93.5, "where": "README, accuracy-A"},
+        {"task": "N-MNIST", "T": 10, "metric": "accuracy_percent", "value": 99.61, "where": "README, accuracy-A"},
+        {"task": "CIFAR10-DVS", "T": 20, "metric": "accuracy_percent", "value": 74.8, "where": "README, accuracy-A"},
+        {
+            "task": "DVS128 Gesture",
+            "T": 20,
+            "metric": "accuracy_percent",
+            "value": 97.57,
+            "where": "README, accuracy-A",
+        },
+        {"task": "MNIST", "T": 8, "metric": "accuracy_percent", "value": 99.63, "where": "README, accuracy-B"},
+        {"task": "Fashion-MNIST", "T": 8, "metric": "accuracy_percent", "value": 93.85, "where": "README, accuracy-B"},
+        {"task": "CIFAR-10", "T": 8, "metric": "accuracy_percent", "value": 92.58, "where": "README, accuracy-B"},
+        {"task": "N-MNIST", "T": 10, "metric": "accuracy_percent", "value": 99.57, "where": "README, accuracy-B"},
+        {"task": "CIFAR10-DVS", "T": 20, "metric": "accuracy_percent", "value": 69.0, "where": "README, accuracy-B"},
+        {
+            "task": "DVS128 Gesture",
+            "T": 20,
+            "metric": "accuracy_percent",
+            "value": 96.53,
+            "where": "README, accuracy-B",
+        },
+        {
+            "task": "sequential CIFAR-10",
+            "network": "PSN repository CNN, 128 channels",
+            "T": 32,
+            "metric": "accuracy_percent",
+            "value": 83.5,
+            "where": "PSN repository log (third-party use, soft reset, detached)",
+        },
+        {
+            "task": "sequential CIFAR-100",
+            "network": "PSN repository CNN, 128 channels",
+            "T": 32,
+            "metric": "accuracy_percent",
+            "value": 57.6,
+            "where": "PSN repository log (third-party use, soft reset, detached)",
+        },
+    ],
+    "divergences": [
+        "Accuracy-A of the authors is the best test accuracy over all epochs, accuracy-B that of the epoch which a "
+        "validation split chose; only B compares with the figures here.",
+        "The authors' README gives 97.72 for MNIST accuracy-A in one table and 99.72 in another; the second is taken.",
+        "SpikingJelly's ParametricLIFNode has the same equations with other defaults: gradient through the reset and "
+        "a sigmoid surrogate. This row follows the published commands.",
+    ],
+}
+
+
+class PLIF(MembraneNeuron):
+    """LIF with a learned leak, a scalar of the layer.
+
+    Parameters
+    ----------
+    tau : initial membrane time constant in time steps, > 1.
+    raw_leak : the stored value itself, sigmoid of it is 1/tau; overrides `tau`. Keep weight decay off it: decay pulls
+        tau to 2.
+    input_gain : ``one_minus_decay`` (the input is weighted by 1/tau) or ``one``.
+    decay_input : SpikingJelly's name for the same choice; overrides `input_gain`.
+    v_rest : value the leak pulls towards; None: the reset value for a hard reset, 0 for the others.
+    **membrane : see :class:`MembraneNeuron`.
+
+    Golden vectors from SpikingJelly 2.0.0 ``ParametricLIFNode``.
+    """
+
+    def __init__(
+        self,
+        tau: float = 2.0,
+        raw_leak: float | None = None,
+        input_gain: str = "one_minus_decay",
+        decay_input: bool | None = None,
+        v_rest: float | None = None,
+        v_threshold: float = 1.0,
+        fire_rule: str = "ge",
+        reset_mode: str = "hard",
+        v_reset: float | None = None,
+        v_init: float | None = None,
+        reset_amount: float | None = None,
+        detach_reset: bool = True,
+        surrogate: str | Mapping[str, Any] = "atan",
+    ) -> None:
+        super().__init__(v_threshold, fire_rule, reset_mode, v_reset, v_init, reset_amount, detach_reset, surrogate)
+        if raw_leak is None:
+            if not tau > 1:
+                raise ValueError(f"tau must be above 1 time step, or its sigmoid cannot be inverted; got {tau}")
+            raw_leak = -math.log(tau - 1)
+        self.input_gain = resolve_input_gain(input_gain, decay_input)
+        self.v_rest = self.v_reset if v_rest is None else float(v_rest)
+        self.raw_leak = nn.Parameter(torch.tensor(float(raw_leak)))
+
+    @property
+    def decay(self) -> float:
+        """Factor on the previous membrane, as learned so far."""
+        return 1 - float(torch.sigmoid(self.raw_leak))
+
+    def step_params(self) -> dict[str, Tensor]:
+        """Return ``{"leak": scalar}``, 1/tau."""
+        return {"leak": torch.sigmoid(self.raw_leak)}
+
+    def step(self, x: Tensor, state: MembraneState, params: Mapping[str, Tensor]) -> tuple[Tensor, MembraneState]:
+        """Charge, fire, reset."""
+        leak = params["leak"]
+        above_rest = state.v - self.v_rest if self.v_rest else state.v
+        h = state.v - leak * above_rest + x if self.input_gain == "one" else state.v + leak * (x - above_rest)
+        s = self.fire(h)
+        return s, self.reset(h, s)
