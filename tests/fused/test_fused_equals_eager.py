@@ -6,6 +6,7 @@ The same tests run the Numba kernels, the printed CUDA C through a host shim, an
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ from reference_impls import backends
 from reference_impls.api import Neuron, SequentialNeuron, build_neuron
 
 SEQUENTIAL = [name for name, row in load_rows().neurons.items() if row.capabilities.parallel == "sequential"]
+CORE = ("if", "lif", "klif-scaled", "cuba-lif", "glif", "se-adlif")
+"""One of each kind: these are compiled at every run of the tests, the others with ``-m slow``."""
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 ATTACH: dict[str, Callable[[Neuron], None]] = {
     "numba": lambda neuron: backends.get("fused-numba").attach(neuron),
@@ -29,6 +32,19 @@ ATTACH: dict[str, Callable[[Neuron], None]] = {
     "cupy": lambda neuron: backends.get("fused-cupy").attach(neuron),
 }
 WAYS = [pytest.param(way, marks=pytest.mark.gpu if way == "cupy" else ()) for way in ATTACH]
+CARDS = [
+    pytest.param(
+        way,
+        name,
+        dtype,
+        marks=[
+            *([pytest.mark.gpu] if way == "cupy" else []),
+            *([] if name in CORE else [pytest.mark.slow]),
+        ],
+        id=f"{way}-{name}-{dtype}",
+    )
+    for way, name, dtype in itertools.product(ATTACH, SEQUENTIAL, TOLERANCE)
+]
 SHAPES = st.lists(st.integers(0, 7), min_size=1, max_size=3).map(tuple)
 _built: dict[tuple[str, str, torch.dtype], tuple[Neuron, Neuron]] = {}
 
@@ -75,9 +91,7 @@ def compare(eager: Neuron, fused: Neuron, x: Tensor, dtype: torch.dtype, with_st
         torch.testing.assert_close(other, one, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * scale)
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-@pytest.mark.parametrize("name", SEQUENTIAL)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("way", "name", "dtype"), CARDS)
 @settings(max_examples=25, deadline=None)
 @given(
     T=st.integers(1, 9),

@@ -9,6 +9,7 @@ and computed in float32. Must not know torch or CuPy; the text is plain enough t
 from __future__ import annotations
 
 import math
+from collections.abc import Container, Mapping
 
 import numpy as np
 
@@ -94,16 +95,16 @@ def _language(real: str) -> Language:
 def _forward(traced: Traced, language: Language, states: range, params: range) -> str:
     inputs = ["xs", *(f"first{i}" for i in states), *(f"param{i}" for i in params)]
     outputs = ["spikes", *(f"last{i}" for i in states), *(f"kept{i}" for i in states)]
-    found = traced.forward.outputs
+    found, used = traced.forward.outputs, traced.forward.used()
     return _kernel(
         "forward",
         inputs,
         outputs,
         start=[f"real v{i} = load(first{i}, at);" for i in states],
-        load=[f"const real p{i} = load(param{i}, at);" for i in params],
+        load=[f"const real p{i} = load(param{i}, at);" for i in params if f"p{i}" in used],
         loop="for (long long t = 0; t < steps; ++t)",
         body=[
-            "const real x = load(xs, t * neurons + at);",
+            *_loads({"x": "xs"}, used),
             *(f"if (kept{i}) store(kept{i}, t * neurons + at, v{i});" for i in states),
             *language.body(traced.forward),
             f"store(spikes, t * neurons + at, {language.value(found['s'])});",
@@ -116,18 +117,16 @@ def _forward(traced: Traced, language: Language, states: range, params: range) -
 def _backward(traced: Traced, language: Language, states: range, params: range) -> str:
     inputs = ["xs", *(f"kept{i}" for i in states), *(f"param{i}" for i in params), "dspikes"]
     inputs += [f"dlast{i}" for i in states]
-    found = traced.backward.outputs
+    found, used = traced.backward.outputs, traced.backward.used()
     return _kernel(
         "backward",
         inputs,
         ["dxs", *(f"dfirst{i}" for i in states), *(f"dparam{i}" for i in params)],
         start=[*(f"real dn{i} = load(dlast{i}, at);" for i in states), *(f"real sum{i} = real(0);" for i in params)],
-        load=[f"const real p{i} = load(param{i}, at);" for i in params],
+        load=[f"const real p{i} = load(param{i}, at);" for i in params if f"p{i}" in used],
         loop="for (long long t = steps - 1; t >= 0; --t)",
         body=[
-            "const real x = load(xs, t * neurons + at);",
-            "const real ds = load(dspikes, t * neurons + at);",
-            *(f"const real v{i} = load(kept{i}, t * neurons + at);" for i in states),
+            *_loads({"x": "xs", "ds": "dspikes", **{f"v{i}": f"kept{i}" for i in states}}, used),
             *language.body(traced.backward),
             f"store(dxs, t * neurons + at, {language.value(found['dx'])});",
             *(f"dn{i} = {language.value(found[f'dv{i}'])};" for i in states),
@@ -135,6 +134,11 @@ def _backward(traced: Traced, language: Language, states: range, params: range) 
         ],
         end=[*(f"store(dfirst{i}, at, dn{i});" for i in states), *(f"store(dparam{i}, at, sum{i});" for i in params)],
     )
+
+
+def _loads(arrays: Mapping[str, str], used: Container[object]) -> list[str]:
+    """Read what the program takes of this step, and nothing else: memory is what the kernel waits for."""
+    return [f"const real {name} = load({array}, t * neurons + at);" for name, array in arrays.items() if name in used]
 
 
 def _kernel(

@@ -48,6 +48,10 @@ class Program:
     body: tuple[Assignment, ...]
     outputs: Mapping[str, Argument]
 
+    def used(self) -> frozenset[Argument]:
+        """Return everything that an assignment or an output takes."""
+        return frozenset(self.outputs.values()).union(*(assignment.arguments for assignment in self.body))
+
 
 @dataclass(frozen=True, slots=True)
 class Traced:
