@@ -22,7 +22,9 @@ from harness.cards import load_rows
 from reference_impls import backends
 from reference_impls.api import Neuron, SequentialNeuron, build_neuron
 
-SEQUENTIAL = [name for name, row in load_rows().neurons.items() if row.capabilities.parallel == "sequential"]
+ROWS = load_rows().neurons
+SEQUENTIAL = [name for name, row in ROWS.items() if row.capabilities.parallel == "sequential"]
+LONGEST = 9
 CORE = ("if", "lif", "klif-scaled", "cuba-lif", "glif", "se-adlif")
 """One of each kind: these are compiled at every run of the tests, the others with ``-m slow``."""
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
@@ -49,11 +51,15 @@ SHAPES = st.lists(st.integers(0, 7), min_size=1, max_size=3).map(tuple)
 _built: dict[tuple[str, str, torch.dtype], tuple[Neuron, Neuron]] = {}
 
 
+def build(name: str) -> Neuron:
+    return build_neuron(name, **({"T": LONGEST} if ROWS[name].capabilities.needs_T else {}))
+
+
 def pair(way: str, name: str, dtype: torch.dtype) -> tuple[Neuron, Neuron]:
     """Return the neuron eager and fused, with the same parameters; built once, because compiling takes seconds."""
     key = way, name, dtype
     if key not in _built:
-        _built[key] = both(way, build_neuron(name).to(dtype))
+        _built[key] = both(way, build(name).to(dtype))
     return _built[key]
 
 
@@ -94,7 +100,7 @@ def compare(eager: Neuron, fused: Neuron, x: Tensor, dtype: torch.dtype, with_st
 @pytest.mark.parametrize(("way", "name", "dtype"), CARDS)
 @settings(max_examples=25, deadline=None)
 @given(
-    T=st.integers(1, 9),
+    T=st.integers(1, LONGEST),
     shape=SHAPES,
     transposed=st.booleans(),
     broadcast=st.booleans(),

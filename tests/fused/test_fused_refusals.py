@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from own_neurons import Adaptive, Mixing, Special
-from test_fused_equals_eager import SEQUENTIAL
+from test_fused_equals_eager import CORE, build
 
 from reference_impls import backends
 from reference_impls.api import UnsupportedError, build_neuron
@@ -60,9 +60,9 @@ def test_kernels_are_kept_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("dtype", STORAGE)
 def test_the_cuda_text_compiles(dtype: str, tmp_path: Path) -> None:
     traced = torch.float64 if dtype == "float64" else torch.float32
-    for name in SEQUENTIAL:
+    for name in CORE:
         path = tmp_path / f"{name}.cu"
-        path.write_text(cuda_source(trace_step(build_neuron(name), traced), dtype), encoding="utf-8")
+        path.write_text(cuda_source(trace_step(build(name), traced), dtype), encoding="utf-8")
         command = ["nvcc", "-std=c++17", "--fmad=false", "-ptx", str(path), "-o", str(path.with_suffix(".ptx"))]
         subprocess.run(command, check=True, timeout=120)
         assert ".entry backward" in path.with_suffix(".ptx").read_text()
