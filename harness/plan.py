@@ -29,7 +29,7 @@ __all__ = ["Filters", "Plan", "Planned", "make_plan"]
 GATE = "conformance"
 DEFAULT_BUDGET = "quick"
 DTYPES = ("float32", "float64", "bfloat16", "float16")
-SUITE_ORDER = ("conformance", "accuracy", "spikes", "throughput", "memory", "scaling")
+SUITE_ORDER = ("conformance", "accuracy", "spikes", "throughput", "memory", "scaling", "libraries")
 """The gate first; what others build on (trained weights) before them; what needs the machine to itself last."""
 
 
@@ -132,7 +132,7 @@ def _expand(
     axes = (
         _select(selection.suites, rows.suites),
         [task for task in _select(selection.tasks, rows.tasks) if _has_budget(task, budget, rows)],
-        _select(selection.neurons, rows.neurons),
+        _select(selection.peers, rows.peers) if selection.peers else _select(selection.neurons, rows.neurons),
         _select(selection.methods, rows.methods),
         _select(selection.topologies, rows.topologies),
         _select(selection.backends, backends.names()),
@@ -174,7 +174,7 @@ def _chosen(cells: Iterable[Cell], rows: Rows, filters: Filters, preset: Preset 
     known: dict[str, Iterable[str]] = {
         "suite": rows.suites,
         "task": rows.tasks,
-        "neuron": rows.neurons,
+        "neuron": rows.cell_neurons,
         "method": rows.methods,
         "topology": rows.topologies,
         "backend": backends.names(),

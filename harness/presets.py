@@ -32,6 +32,8 @@ class Selection:
     backends: tuple[str, ...] = ("eager",)
     dtype: str = "float32"
     seeds: int = 1
+    peers: tuple[str, ...] = ()
+    """Peers to put on the axis ``neuron``, in place of `neurons`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,16 @@ def _conformance(
 _ONE_OF_EACH = ("if", "lif", "klif", "psn", "psu", "mpe-psn")
 _COST = ("throughput", "memory")
 
+_LIBRARIES = (
+    Selection(("conformance",), peers=ANY, backends=NONE),
+    Selection(("libraries",), peers=ANY, backends=NONE),
+)
+"""Each peer in its own convention, beside ours. Those whose library is missing cost nothing."""
+
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
     Selection(("accuracy", "spikes", *_COST, "scaling"), ANY, ANY, ANY, ANY, ANY, seeds=3),
+    *_LIBRARIES,
 )
 """Every combination there is: what a cell that is named axis by axis is looked up in."""
 
@@ -99,6 +108,12 @@ PRESETS: Mapping[str, Preset] = {
             ),
         ),
         Preset(
+            "libraries",
+            "Other libraries' LIF beside ours, alternating; minutes. Install them with: python -m nox -s peers.",
+            "quick",
+            _LIBRARIES,
+        ),
+        Preset(
             "standard",
             "Every implementation to convergence on every task whose data are present, 5 seeds; hours on a CPU.",
             "standard",
@@ -118,6 +133,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
     )
 }
+
 
 def find_preset(name: str) -> Preset:
     """Return the preset `name`; an unknown one is an error that suggests the nearest."""
