@@ -59,7 +59,7 @@ def peers(session: nox.Session) -> None:
     session.install("--no-deps", "--requirement", PEERS)
     session.run("pytest", "tests/contract/test_peers.py")
     session.run("spikeboard", "run", "--preset", "libraries", *session.posargs)
-    session.run("spikeboard", "table", "libraries")
+    session.run("spikeboard", "table", "--board", "libraries")
     session.run("spikeboard", "report")
 
 

@@ -73,9 +73,11 @@ def random_input(
 
 
 def reference_answer(reference: SequentialNeuron, x: Tensor, upstream: Tensor) -> Answered:
-    """Return spikes and input gradient of our neuron."""
+    """Return spikes and input gradient of our neuron; zeros where no spike depends on the input yet (T = 1)."""
     leaf = x.clone().requires_grad_()
     spikes = reference(leaf)
+    if not spikes.requires_grad:
+        return Answered(spikes, torch.zeros_like(x))
     (gradient,) = torch.autograd.grad(spikes, leaf, upstream)
     return Answered(spikes.detach(), gradient)
 
