@@ -73,7 +73,8 @@ class Group:
     @property
     def label(self) -> str:
         """Return a title such as "digits, lif, mlp, quick"."""
-        return ", ".join(value for _, value in self.axes if value not in ("-", "cpu", "float32", "eager"))
+        said = [value for _, value in self.axes if value not in (NOT_APPLICABLE, "cpu", "float32", "eager")]
+        return ", ".join(said) or "no task"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ PROTOCOL = Protocol(
     min_blocks=12,
     max_blocks=25,
     relative_half_width=0.03,
-    budget_seconds=40.0,
+    budget_seconds=60.0,
 )
 FLOATS_COPIED = 3
 """float32 values read, and as many written, for each neuron-step: 24 bytes."""
