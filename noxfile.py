@@ -16,6 +16,7 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "tests"]
 
 CONSTRAINTS = "constraints.txt"
+PEERS = "peers-constraints.txt"
 SITE = Path("reports/site/index.html")
 
 
@@ -47,6 +48,18 @@ def bench(session: nox.Session) -> None:
     """Measure what has not been measured (preset quick), print the tables, write the pages."""
     install(session)
     session.run("spikeboard", "run", "--preset", "quick", *session.posargs)
+    session.run("spikeboard", "report")
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Measure the LIF of other libraries beside ours; they live in this environment alone."""
+    install(session, "test")
+    # Complete and without dependencies: several of these libraries would pull another torch, or torchvision.
+    session.install("--no-deps", "--requirement", PEERS)
+    session.run("pytest", "tests/contract/test_peers.py")
+    session.run("spikeboard", "run", "--preset", "libraries", *session.posargs)
+    session.run("spikeboard", "table", "--board", "libraries")
     session.run("spikeboard", "report")
 
 

@@ -62,6 +62,19 @@ _GROWTH = Column("scaling", "train_seconds_per_time_step")
 _SPIKES = Column("spikes", "spikes_per_neuron", needs_verification=False)
 _ENERGY = Column("spikes", "energy_joules", needs_verification=False)
 
+_LIBRARY_METRICS = (
+    "train_step_seconds",
+    "forward_step_seconds",
+    "train_neuron_steps_per_second",
+    "train_step_ratio_t4",
+    "train_step_ratio",
+    "train_step_ratio_t64",
+    "saved_bytes",
+    "peak_bytes",
+    "spike_mismatch_fraction",
+    "gradient_cosine",
+)
+
 BOARDS: tuple[Board, ...] = (
     Board(
         name="neurons",
@@ -99,6 +112,14 @@ BOARDS: tuple[Board, ...] = (
         columns=(_ERROR, _STEP, _PEAK, _SPIKES, _ENERGY),
         rank_by=_ERROR.key,
         fixed={"backend": ("eager",)},
+    ),
+    Board(
+        name="libraries",
+        title="Libraries",
+        question="How fast is the same LIF layer in each library, and does it compute what its convention says?",
+        axis="neuron",
+        columns=tuple(Column("libraries", metric) for metric in _LIBRARY_METRICS),
+        rank_by="libraries.train_step_ratio",
     ),
 )
 

@@ -1,6 +1,6 @@
 """Every row that can be run or shown: cards read from files, checked, and expanded into rows.
 
-Neurons, training methods and topologies come from ``reference_impls`` (and from installed packages), tasks and
+Neurons, training methods, topologies and peers come from ``reference_impls`` (and from installed packages), tasks and
 suites from ``harness``. A card that does not fit is reported and left out; the others go on. Must not import
 torch or an implementation.
 """
@@ -22,6 +22,7 @@ from reference_impls.card import (
     CardError,
     Citation,
     NeuronCapabilities,
+    PeerCapabilities,
     Reported,
     TopologyCapabilities,
     TrainingCapabilities,
@@ -109,11 +110,12 @@ class SuiteCard:
 
 
 AnyCard = Card | TaskCard | SuiteCard
-AnyCapabilities = NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | None
+AnyCapabilities = NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | PeerCapabilities | None
 CAPABILITIES: Mapping[str, type] = {
     "neuron": NeuronCapabilities,
     "training": TrainingCapabilities,
     "topology": TopologyCapabilities,
+    "peer": PeerCapabilities,
 }
 
 
@@ -128,7 +130,7 @@ class Row:
     card: AnyCard
     params: Mapping[str, Any]
     capabilities: Any
-    """NeuronCapabilities, TrainingCapabilities or TopologyCapabilities by kind; None for tasks and suites."""
+    """NeuronCapabilities, TrainingCapabilities, ... by kind; None for tasks and suites."""
     path: Path
     module: str
 
@@ -143,6 +145,13 @@ class Rows:
     tasks: Mapping[str, Row]
     suites: Mapping[str, Row]
     problems: tuple[CardError, ...]
+    peers: Mapping[str, Row] = field(default_factory=dict)
+    """Neurons out of other libraries; in a cell they stand on the axis ``neuron``."""
+
+    @property
+    def cell_neurons(self) -> Mapping[str, Row]:
+        """Return what the axis ``neuron`` of a cell can name: ours and the peers."""
+        return {**self.peers, **self.neurons}
 
     def task(self, name: str) -> TaskCard:
         """Return the card of task row `name`."""
@@ -162,7 +171,7 @@ def load_rows() -> Rows:
     """Read every card once; cards that do not fit the contract are listed in `Rows.problems`."""
     found = discover()
     problems = list(found.problems)
-    rows: dict[str, dict[str, Row]] = {kind: {} for kind in ("neuron", "training", "topology", "task", "suite")}
+    rows: dict[str, dict[str, Row]] = {kind: {} for kind in _CARDS}
     files = [(source.kind, source.path, source.module, source.literal) for source in found.sources]
     for kind in ("task", "suite"):
         folder = Path(__file__).parent / f"{kind}s"
@@ -186,6 +195,7 @@ def load_rows() -> Rows:
         tasks=rows["task"],
         suites=rows["suite"],
         problems=tuple(problems),
+        peers=rows["peer"],
     )
 
 
@@ -257,4 +267,4 @@ def _keys(*classes: type) -> set[str]:
 
 
 _KNOWN_KEYS = _keys(Card, Citation, Reported, Variant, TaskCard, SuiteCard, MetricCard, Budget, *CAPABILITIES.values())
-_CARDS: Mapping[str, type] = {"neuron": Card, "training": Card, "topology": Card, "task": TaskCard, "suite": SuiteCard}
+_CARDS: Mapping[str, type] = {**dict.fromkeys(CAPABILITIES, Card), "task": TaskCard, "suite": SuiteCard}

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from harness.cards import Rows
 from harness.cell import NOT_APPLICABLE, Cell
+from reference_impls.requirements import installed_version
 
 __all__ = ["code_hash"]
 
@@ -35,6 +36,7 @@ PLUMBING = {
     "reference_impls.card",
     "reference_impls.discovery",
     "reference_impls.names",
+    "reference_impls.requirements",
 }
 """Modules that carry data types, names and lookups: followed, but they decide no figure themselves."""
 
@@ -52,13 +54,16 @@ def code_hash(cell: Cell, rows: Rows, root: Path | None = None) -> str:
     used = [
         rows.suites.get(cell.suite),
         rows.tasks.get(cell.task),
-        rows.neurons.get(cell.neuron),
+        rows.cell_neurons.get(cell.neuron),
         rows.methods.get(cell.method),
         rows.topologies.get(cell.topology),
     ]
     digest = hashlib.sha256()
     for name in RULED_BY:
         digest.update(f"{name} {_version(name)}\n".encode())
+    peer = rows.peers.get(cell.neuron)
+    for name in peer.capabilities.requires if peer else ():
+        digest.update(f"{name} {installed_version(name)}\n".encode())  # installing it makes a new record
     modules = [row.module for row in used if row is not None]
     if cell.backend != NOT_APPLICABLE:
         modules.append(f"reference_impls.backends.{cell.backend.replace('-', '_')}")

@@ -1,14 +1,15 @@
 """Which combinations make sense: an impossible one is a stated blank, with a sentence, at no cost.
 
-Everything is derived from the capabilities on the cards, so a new implementation is covered by being described. Must
-not import an implementation.
+Everything is derived from the capabilities on the cards, so a new implementation is covered by being described, and
+from what is installed. Must not import an implementation.
 """
 
 from __future__ import annotations
 
 from harness.cards import Row, Rows
 from harness.cell import NOT_APPLICABLE, Cell
-from reference_impls.card import NeuronCapabilities, TopologyCapabilities, TrainingCapabilities
+from reference_impls.card import NeuronCapabilities, PeerCapabilities, TopologyCapabilities, TrainingCapabilities
+from reference_impls.requirements import why_missing
 
 __all__ = ["why_unsupported"]
 
@@ -21,7 +22,9 @@ def why_unsupported(cell: Cell, rows: Rows) -> str | None:
     neuron = rows.neurons.get(cell.neuron)
     method = rows.methods.get(cell.method)
     topology = rows.topologies.get(cell.topology)
+    peer = rows.peers.get(cell.neuron)
     reasons = (
+        peer and _peer(peer, cell),
         topology and cell.task != NOT_APPLICABLE and _task_network(cell.task, topology, rows),
         method and topology and _method_topology(method, topology),
         neuron and topology and _neuron_topology(neuron, topology),
@@ -29,6 +32,14 @@ def why_unsupported(cell: Cell, rows: Rows) -> str | None:
         neuron and _backend(cell, neuron, topology),
     )
     return next((reason for reason in reasons if reason), None)
+
+
+def _peer(peer: Row, cell: Cell) -> str | None:
+    able: PeerCapabilities = peer.capabilities
+    for axis, value, known in (("device", cell.device, able.devices), ("dtype", cell.dtype, able.dtypes)):
+        if value.partition(":")[0] not in known:
+            return f"{peer.name} is measured with {axis} {' or '.join(known)}, not {value}."
+    return why_missing(peer.name, able.requires)
 
 
 def _task_network(task: str, topology: Row, rows: Rows) -> str | None:

@@ -29,7 +29,7 @@ __all__ = ["Filters", "Plan", "Planned", "make_plan"]
 GATE = "conformance"
 DEFAULT_BUDGET = "quick"
 DTYPES = ("float32", "float64", "bfloat16", "float16")
-SUITE_ORDER = ("conformance", "accuracy", "spikes", "throughput", "memory", "scaling")
+SUITE_ORDER = ("conformance", "accuracy", "spikes", "throughput", "memory", "scaling", "libraries")
 """The gate first; what others build on (trained weights) before them; what needs the machine to itself last."""
 
 
@@ -137,7 +137,7 @@ def _axes(selection: Selection, rows: Rows, budget: str) -> _Axes:
     names = {
         "suite": _select(selection.suites, rows.suites),
         "task": tasks,
-        "neuron": _select_rows(selection.neurons, rows.neurons),
+        "neuron": _select_rows(selection.peers or selection.neurons, rows.peers if selection.peers else rows.neurons),
         "method": _select_rows(selection.methods, rows.methods),
         "topology": _select(selection.topologies, rows.topologies),
         "backend": _select(selection.backends, backends.names()),
@@ -151,7 +151,7 @@ def _narrow(products: Sequence[_Axes], rows: Rows, filters: Filters, preset: Pre
     known: dict[str, Iterable[str]] = {
         "suite": rows.suites,
         "task": rows.tasks,
-        "neuron": rows.neurons,
+        "neuron": rows.cell_neurons,
         "method": rows.methods,
         "topology": rows.topologies,
         "backend": backends.names(),

@@ -36,6 +36,8 @@ class Selection:
     backends: tuple[str, ...] = ("eager",)
     dtype: str = "float32"
     seeds: int = 1
+    peers: tuple[str, ...] = ()
+    """Peers to put on the axis ``neuron``, in place of `neurons`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,16 @@ def _conformance(neurons: tuple[str, ...], methods: tuple[str, ...], faster: tup
 _ONE_OF_EACH = ("if", "lif", "klif", "psn", "psu", "mpe-psn")
 _COST = ("throughput", "memory")
 
+_LIBRARIES = (
+    Selection(("conformance",), peers=ANY, backends=NONE),
+    Selection(("libraries",), peers=ANY, backends=NONE),
+)
+"""Each peer in its own convention, beside ours. Those whose library is missing cost nothing."""
+
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
     Selection(("accuracy", "spikes", *_COST, "scaling"), ANY, ANY, ANY, ANY, ANY, seeds=3),
+    *_LIBRARIES,
 )
 """Every combination there is: what a cell that is named axis by axis is looked up in."""
 
@@ -100,6 +109,12 @@ PRESETS: Mapping[str, Preset] = {
                     ("scaling",), ("digits-rows",), ("if",), ("bptt", "ottt-a", "ide", "spide"), ("mlp", "feedback")
                 ),
             ),
+        ),
+        Preset(
+            "libraries",
+            "Other libraries' LIF beside ours, alternating; minutes. Install them with: python -m nox -s peers.",
+            "quick",
+            _LIBRARIES,
         ),
         Preset(
             "standard",

@@ -34,6 +34,13 @@ PACKAGES = (
     "cupy-cuda13x",
     "scikit-learn",
     "tonic",
+    "spikingjelly",
+    "snntorch",
+    "norse",
+    "sinabs",
+    "spyx",
+    "jax",
+    "flax",
 )
 """Distributions that take part in a measurement."""
 MEASURED = ("harness", "reference_impls")

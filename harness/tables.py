@@ -73,7 +73,8 @@ class Group:
     @property
     def label(self) -> str:
         """Return a title such as "digits, lif, mlp, quick"."""
-        return ", ".join(value for _, value in self.axes if value not in ("-", "cpu", "float32", "eager"))
+        said = [value for _, value in self.axes if value not in (NOT_APPLICABLE, "cpu", "float32", "eager")]
+        return ", ".join(said) or "no task"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +162,11 @@ class _Verification:
                 self._methods[key] = passed and self._methods.get(key, True)
 
     def of(self, record: Record) -> bool:
-        """Whether the neuron (under its backend) and the training method of `record` have both passed."""
+        """Whether the neuron (under its backend) of `record` has passed, and its training method if it has one."""
         cell, machine = record.cell, record.provenance.machine.name
         neuron = self._neurons.get((machine, cell.neuron, cell.backend), False)
+        if cell.method == NOT_APPLICABLE:
+            return neuron
         return neuron and self._methods.get((machine, cell.method, self._structure(cell.topology)), False)
 
     def _structure(self, topology: str) -> str | None:
@@ -192,7 +195,7 @@ def _row(
     board: Board, key: tuple[str, str], records: Sequence[Record], rows: Rows, verified: _Verification
 ) -> TableRow:
     name, topology = key
-    known = {"neuron": rows.neurons, "method": rows.methods, "task": rows.tasks}.get(board.axis, {})
+    known = {"neuron": rows.cell_neurons, "method": rows.methods, "task": rows.tasks}.get(board.axis, {})
     values: dict[str, Value] = {}
     failures: dict[str, Record] = {}
     for column in board.columns:

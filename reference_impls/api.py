@@ -26,6 +26,8 @@ from reference_impls.neuron import (
     State,
     detached,
 )
+from reference_impls.peer import Peer, lif_of_ours
+from reference_impls.requirements import why_missing
 
 __all__ = [
     "Card",
@@ -37,6 +39,7 @@ __all__ = [
     "NeuronOutput",
     "OptimizerFactory",
     "ParallelNeuron",
+    "Peer",
     "SequentialNeuron",
     "SpikeCounts",
     "StageReport",
@@ -49,6 +52,8 @@ __all__ = [
     "build_method",
     "build_network",
     "build_neuron",
+    "build_peer",
+    "build_reference",
     "detached",
     "discover",
     "over_time",
@@ -102,6 +107,34 @@ def build_network(
     given = {"sample_shape": tuple(sample_shape), "classes": classes, "neuron": neuron}
     network: Network = _build("topology", name, Network, params, given)
     return network
+
+
+def build_peer(name: str, **params: Any) -> Peer:
+    """Build the peer row `name`: the LIF of another library, in the convention that its card states.
+
+    Raises
+    ------
+    UnknownNameError
+        If the peer or a parameter is not known; the message suggests the nearest.
+    UnsupportedError
+        If the library is missing or has another version than the card pins; the message says how to install it.
+    """
+    source, _ = resolve("peer", name)
+    missing = why_missing(name, source.capabilities(name)["requires"])
+    if missing is not None:
+        raise UnsupportedError(missing)
+    peer: Peer = _build("peer", name, Peer, params)
+    return peer
+
+
+def build_reference(name: str) -> SequentialNeuron:
+    """Build our own neuron in the convention of the peer row `name`; the library need not be installed."""
+    source, _ = resolve("peer", name)
+    params = source.capabilities(name).get("reference")
+    if params is not None:
+        return lif_of_ours(params)
+    peer: type[Peer] = load_class(source.module, Peer)
+    return peer.restated()
 
 
 def _build(kind: Kind, name: str, base: type, params: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Any:

@@ -19,6 +19,7 @@ __all__ = [
     "Citation",
     "Kind",
     "NeuronCapabilities",
+    "PeerCapabilities",
     "Reported",
     "TopologyCapabilities",
     "TrainingCapabilities",
@@ -26,7 +27,7 @@ __all__ = [
     "read_literal",
 ]
 
-Kind = Literal["neuron", "training", "topology"]
+Kind = Literal["neuron", "training", "topology", "peer"]
 
 
 class CardError(ValueError):
@@ -106,6 +107,40 @@ class TopologyCapabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerCapabilities:
+    """Which library a peer comes from, and the convention of its LIF: two that differ in one of these fire differently.
+
+    Pages show every field; `reference` and the two bounds are what its parity is judged by.
+    """
+
+    library: str
+    """The library's name, as its authors write it."""
+    framework: Literal["torch", "jax"]
+    requires: Mapping[str, str]
+    """Distribution -> the version that the card speaks of; another one is refused, for conventions change."""
+    devices: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    decay: float
+    """Factor on the previous membrane."""
+    input_gain: Literal["one", "one_minus_decay"]
+    fire_rule: Literal["ge", "gt"]
+    reset: Literal["soft", "hard"]
+    reset_timing: Literal["same_step", "next_step"]
+    """Whether the membrane is reset where it fired, or one step later."""
+    spike_timing: Literal["same_step", "next_step"]
+    """Whether a step's spike already depends on that step's input."""
+    detach_reset: bool
+    surrogate: Mapping[str, Any]
+    """Name and params in the vocabulary of :mod:`reference_impls.surrogate`."""
+    reference: Mapping[str, Any] | None = None
+    """Keywords that give our ``lif`` the same convention; None: the file restates it, as our ``lif`` cannot."""
+    spike_mismatch_max: float = 0.0
+    """Share of spikes that may differ from the reference's."""
+    gradient_cosine_min: float = 0.999999
+    """Least cosine of the input gradient with the reference's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     """A further row of the same implementation: the parameters that make it so.
 
@@ -125,8 +160,8 @@ class Card:
     `defaults` are the parameters that decide accuracy (they are passed to the constructor, so the card
     cannot drift from the code). `variants` maps further row names to their parameters; `aliases` are
     names that resolve to this card without being rows of their own. `capabilities` has the keys of
-    NeuronCapabilities, TrainingCapabilities or TopologyCapabilities, by kind. `recipe` is what a training method's
-    authors set elsewhere: parameters of the ``neuron``, the ``topology`` or the ``optimizer``.
+    NeuronCapabilities, TrainingCapabilities, TopologyCapabilities or PeerCapabilities, by kind. `recipe` is what a
+    training method's authors set elsewhere: parameters of the ``neuron``, the ``topology`` or the ``optimizer``.
     """
 
     name: str

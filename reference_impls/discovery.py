@@ -1,7 +1,7 @@
 """Finds implementations: files of this package and of installed packages, without importing them.
 
-A file is an implementation when it lies in ``neurons/``, ``training/`` or ``topologies/`` and its name does
-not begin with an underscore; a third-party package offers its modules through the entry point group
+A file is an implementation when it lies in ``neurons/``, ``training/``, ``topologies/`` or ``peers/`` and its name
+does not begin with an underscore; a third-party package offers its modules through the entry point group
 ``spikeboard.implementations``. Nothing is registered by hand. Must not import torch or an implementation
 until :func:`load_class` is asked to.
 """
@@ -24,7 +24,7 @@ from reference_impls.names import UnknownNameError, unknown_message
 __all__ = ["ENTRY_POINT_GROUP", "Catalogue", "Source", "discover", "load_class", "resolve"]
 
 ENTRY_POINT_GROUP = "spikeboard.implementations"
-FOLDERS: Mapping[Kind, str] = {"neuron": "neurons", "training": "training", "topology": "topologies"}
+FOLDERS: Mapping[Kind, str] = {"neuron": "neurons", "training": "training", "topology": "topologies", "peer": "peers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ class Source:
         for row, variant in self.literal.get("variants", {}).items():
             rows[row] = defaults | dict(variant.get("params", {}))
         return rows
+
+    def capabilities(self, row: str) -> dict[str, Any]:
+        """Return what the card declares for one of its rows: its own, overridden by the variant's."""
+        variant = self.literal.get("variants", {}).get(row, {})
+        return dict(self.literal.get("capabilities", {})) | dict(variant.get("capabilities", {}))
 
     def aliases(self) -> dict[str, dict[str, Any]]:
         """Map every alias to its parameters; an alias can be built but is not a row."""

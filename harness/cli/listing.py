@@ -10,7 +10,7 @@ import typer
 
 __all__ = ["register"]
 
-KINDS = ("neurons", "methods", "topologies", "tasks", "suites", "backends", "presets", "boards")
+KINDS = ("neurons", "methods", "topologies", "peers", "tasks", "suites", "backends", "presets", "boards")
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def list_rows(
     kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help=", ".join(KINDS) + ". [default: all]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Show neurons, training methods, topologies, tasks, suites, backends, presets and boards."""
+    """Show neurons, training methods, topologies, peers, tasks, suites, backends, presets and boards."""
     from reference_impls.names import check_name
 
     kinds = KINDS if kind is None else (check_name("kind to list", kind, KINDS),)
@@ -62,6 +62,9 @@ def _note(kind: str, row: object) -> str:
         return able.parallel + (f"; learns {learned}" if learned else "")  # type: ignore[union-attr]
     if kind == "methods":
         return f"{' and '.join(able.structures)} networks; memory {able.memory_in_T}"  # type: ignore[union-attr]
+    if kind == "peers":
+        pinned = ", ".join(f"{name} {version}" for name, version in able.requires.items())  # type: ignore[union-attr]
+        return f"needs {pinned}" if pinned else ""
     if kind == "tasks":
         return f"T = {card.T}, {card.classes} classes, data {card.data}"  # type: ignore[union-attr]
     if kind == "suites":

@@ -29,7 +29,9 @@ def register(app: typer.Typer) -> None:
 
 
 def table(
-    board: Annotated[str | None, typer.Option(help="neurons, methods, backends or tasks. [default: all]")] = None,
+    board: Annotated[
+        str | None, typer.Option(help="neurons, methods, backends, tasks, libraries. [default: all]")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="Only tables of this task.")] = None,
     budget: Annotated[str | None, typer.Option(help="Only tables of this training budget.")] = None,
     machine: MachineName = None,

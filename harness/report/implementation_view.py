@@ -18,7 +18,7 @@ from harness.record import Record
 from harness.report.curves import SeriesPlot
 from harness.report.failures import FailureView, failed, failure_view
 from harness.report.formats import column_scale, rank_text, ranks_in
-from harness.report.links import KIND_OF_AXIS, Sitemap, record_file, row_id, slug
+from harness.report.links import AXIS_OF_KIND, KIND_OF_AXIS, Sitemap, record_file, row_id, slug
 from harness.report.measured import Combination, Measured, curves_of, measured_of
 from harness.report.paper import ReportedView, reported_beside
 from harness.report.table_view import tried
@@ -32,7 +32,6 @@ __all__ = ["Check", "Conformance", "Dossier", "ImplementationView", "Place", "do
 MOST_FAILURES = 40
 MOST_PLACES = 40
 MOST_SENTENCES = 40
-_AXIS_OF_KIND: Mapping[str, str] = {kind: axis for axis, kind in KIND_OF_AXIS.items()}
 
 
 @checked(frozen=True, config=ConfigDict(extra="ignore"))
@@ -134,7 +133,7 @@ def dossiers(
     tables: Iterable[Table],
     combinations: Mapping[tuple[str, str], list[Combination]],
 ) -> Mapping[tuple[str, str], Dossier]:
-    """Sort what there is by (kind, name) of the implementation it is about."""
+    """Sort what there is by (kind, name) of the implementation it is about; a peer counts as a neuron."""
     found: dict[tuple[str, str], Dossier] = defaultdict(Dossier)
     for record in records:
         for axis, kind in KIND_OF_AXIS.items():
@@ -245,7 +244,7 @@ def _place(table: Table, row: TableRow, sitemap: Sitemap, anchor: str = "") -> P
 
 
 def _conformance(row: Row, dossier: Dossier) -> Iterable[Conformance]:
-    axis = _AXIS_OF_KIND[row.kind]
+    axis = AXIS_OF_KIND[row.kind]
     for record in sorted(dossier.records, key=lambda record: record.provenance.started_at, reverse=True):
         cell = record.cell
         # A method is checked with some neuron; that is not that neuron's own check.
@@ -257,7 +256,11 @@ def _conformance(row: Row, dossier: Dossier) -> Iterable[Conformance]:
         except ValidationError:
             checks = ()
         yield Conformance(
-            what=", ".join(part for part in (*parts, f"{cell.backend} backend", cell.dtype) if part),
+            what=", ".join(
+                part
+                for part in (*parts, "" if cell.backend == NOT_APPLICABLE else f"{cell.backend} backend", cell.dtype)
+                if part
+            ),
             machine=record.provenance.machine.name,
             measured=record.provenance.started_at,
             status=record.status,
@@ -268,7 +271,7 @@ def _conformance(row: Row, dossier: Dossier) -> Iterable[Conformance]:
 
 
 def _failure(record: Record, row: Row) -> FailureView:
-    what = combination(record.cell, without=(_AXIS_OF_KIND[row.kind],))
+    what = combination(record.cell, without=(AXIS_OF_KIND[row.kind],))
     return failure_view(record, f"failure-{slug(record.provenance.machine.name)}-{slug(record.cell_id)}", what)
 
 

@@ -19,6 +19,7 @@ from harness.tables import Group, TableRow
 __all__ = [
     "ABOUT",
     "ASV",
+    "AXIS_OF_KIND",
     "IMPLEMENTATIONS",
     "INDEX",
     "KIND_OF_AXIS",
@@ -40,7 +41,15 @@ ASV = "asv"
 
 KIND_OF_AXIS: Mapping[str, str] = {"neuron": "neuron", "method": "training", "topology": "topology", "task": "task"}
 """The kind of card that the values of an axis have; a backend has none."""
-_PREFIX: Mapping[str, str] = {"neuron": "neuron", "training": "method", "topology": "topology", "task": "task"}
+AXIS_OF_KIND: Mapping[str, str] = {**{kind: axis for axis, kind in KIND_OF_AXIS.items()}, "peer": "neuron"}
+"""The axis on which the rows of a kind stand."""
+_PREFIX: Mapping[str, str] = {
+    "neuron": "neuron",
+    "training": "method",
+    "topology": "topology",
+    "task": "task",
+    "peer": "peer",
+}
 _IMPLIED = (NOT_APPLICABLE, "cpu", "float32", "eager")
 """Values that an anchor leaves out, as `Group.label` does."""
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -61,7 +70,8 @@ class Sitemap:
 
     def of_axis(self, axis: str, name: str) -> str | None:
         """Return the page of the implementation `name` on `axis`, or None if it has none."""
-        return self.implementations.get((KIND_OF_AXIS.get(axis, axis), name))
+        page = self.implementations.get((KIND_OF_AXIS.get(axis, axis), name))
+        return self.implementations.get(("peer", name)) if page is None and axis == "neuron" else page
 
     def over_commits(self, series: Published) -> str | None:
         """Return the address of the graph of `series`, or None if there is none."""

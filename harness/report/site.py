@@ -78,7 +78,9 @@ def _write_site(
     latest = newest(contents.records)
     tables = build_tables(contents.records, rows)
     plans = [plan_board(board, [table for table in tables if table.board is board], latest) for board in BOARDS]
-    implemented = [row for kind in (rows.neurons, rows.methods, rows.topologies, rows.tasks) for row in kind.values()]
+    implemented = [
+        row for kind in (rows.neurons, rows.methods, rows.topologies, rows.peers, rows.tasks) for row in kind.values()
+    ]
     sitemap = Sitemap(
         implementations={(row.kind, row.name): implementation_page(row.kind, row.name) for row in implemented},
         tables={key: address for plan in plans for key, address in plan.addresses().items()},
@@ -106,7 +108,11 @@ def _implementations(
     implemented: Iterable[Row], latest: Sequence[Any], tables: Sequence[Any], rows: Rows, sitemap: Sitemap
 ) -> list[ImplementationView]:
     known = dossiers(latest, tables, combinations_of(latest, rows))
-    return [view_implementation(row, known.get((row.kind, row.name), Dossier()), rows, sitemap) for row in implemented]
+    kinds = {"peer": "neuron"}  # whose axis they share
+    return [
+        view_implementation(row, known.get((kinds.get(row.kind, row.kind), row.name), Dossier()), rows, sitemap)
+        for row in implemented
+    ]
 
 
 class _Pages:

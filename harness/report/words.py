@@ -15,7 +15,13 @@ from harness.cards import Rows, TaskCard
 from harness.cell import NOT_APPLICABLE, Cell
 from harness.record import Machine, Provenance
 from harness.report.units import pretty
-from reference_impls.card import Citation, NeuronCapabilities, TopologyCapabilities, TrainingCapabilities
+from reference_impls.card import (
+    Citation,
+    NeuronCapabilities,
+    PeerCapabilities,
+    TopologyCapabilities,
+    TrainingCapabilities,
+)
 
 __all__ = [
     "AXIS_TITLES",
@@ -84,6 +90,8 @@ def facts_of(capabilities: Any) -> tuple[Fact, ...]:
         return _neuron(capabilities)
     if isinstance(capabilities, TrainingCapabilities):
         return _training(capabilities)
+    if isinstance(capabilities, PeerCapabilities):
+        return _peer(capabilities)
     if isinstance(capabilities, TopologyCapabilities):
         return (
             Fact("structure", f"{capabilities.structure} network"),
@@ -113,6 +121,27 @@ def _training(able: TrainingCapabilities) -> tuple[Fact, ...]:
         Fact("needs a neuron with", needs or "no particular property"),
         Fact("memory over time", able.memory_in_T),
         Fact("backward pass", "spikes" if able.spiking_backward else "real numbers"),
+    )
+
+
+def _peer(able: PeerCapabilities) -> tuple[Fact, ...]:
+    pinned = joined(f"{name} {version}" for name, version in able.requires.items())
+    timing = {"same_step": "in the same step", "next_step": "one step later"}
+    reference = "our lif" if able.reference is not None else "the library's step, restated"
+    return (
+        Fact("library", f"{able.library} ({pinned or 'this project'}), on {able.framework}"),
+        Fact("decay", f"{able.decay:g} a step"),
+        Fact("input", "as it is" if able.input_gain == "one" else "decayed"),
+        Fact("fires", "at the threshold" if able.fire_rule == "ge" else "above the threshold"),
+        Fact("input shows in spikes", timing[able.spike_timing]),
+        Fact("reset", f"{able.reset}, {timing[able.reset_timing]}, gradient {'cut' if able.detach_reset else 'kept'}"),
+        Fact("surrogate", f"{able.surrogate['name']} {shown(able.surrogate.get('params', {}))}".rstrip()),
+        Fact("compared with", reference),
+        Fact(
+            "parity means",
+            f"at most {able.spike_mismatch_max:g} of the spikes differ, gradient cosine at least "
+            f"{able.gradient_cosine_min:g}",
+        ),
     )
 
 

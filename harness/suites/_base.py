@@ -23,7 +23,7 @@ __all__ = ["Answer", "DivergedError", "Figure", "Suite", "to_metrics"]
 
 
 class DivergedError(Exception):
-    """A run whose loss or output stopped being finite; the message says where."""
+    """A run whose loss or output stopped being finite, or left what it must equal; the message says where."""
 
     def __init__(self, message: str, answer: Answer | None = None) -> None:
         super().__init__(message)
@@ -76,7 +76,7 @@ class Suite(ABC):
         Raises
         ------
         DivergedError
-            If a loss or an output stopped being finite.
+            If a loss or an output stopped being finite, or left what it must equal.
         """
 
 

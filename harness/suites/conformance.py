@@ -8,8 +8,10 @@ from harness.cell import NOT_APPLICABLE
 from harness.conformance import Outcome, run_checks
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
+from harness.conformance.peers import PEER_CHECKS, PeerSubject
 from harness.suites._base import Answer, Figure, Suite
 from harness.workload import Workload
+from reference_impls.api import build_peer
 
 CARD = {
     "name": "conformance",
@@ -17,8 +19,9 @@ CARD = {
     "version": 1,
     "title": "Conformance",
     "summary": (
-        "Runs the contract of a neuron or a training method clause by clause: shapes, finite, deterministic, isolated "
-        "state, batch-invariant, causal, gradients checked, equal to the authors' vectors, backends equal to eager."
+        "Runs the contract of a neuron, a training method or a peer clause by clause: shapes, finite, deterministic, "
+        "isolated state, batch-invariant, causal, gradients checked, equal to the authors' vectors, backends equal to "
+        "eager, libraries equal to their own convention."
     ),
     "exclusive": False,
     "timeout_seconds": 600.0,
@@ -34,7 +37,7 @@ class Conformance(Suite):
     """Run the clauses of a contract."""
 
     def run(self, workload: Workload) -> Answer:
-        """Check the neuron of the cell, or its training method if it has one."""
+        """Check the neuron of the cell (ours or a peer), or its training method if it has one."""
         outcomes = _neuron(workload) if workload.cell.method == NOT_APPLICABLE else _method(workload)
         passed = sum(outcome.passed for outcome in outcomes)
         figures = {
@@ -45,6 +48,10 @@ class Conformance(Suite):
 
 
 def _neuron(workload: Workload) -> list[Outcome]:
+    peer = workload.rows.peers.get(workload.cell.neuron)
+    if peer is not None:
+        build_peer(peer.name)  # a missing library is said once, and not by every check
+        return run_checks(PEER_CHECKS, PeerSubject(peer))
     row = workload.rows.neurons[workload.cell.neuron]
     return run_checks(NEURON_CHECKS, NeuronSubject(row, workload.cell.backend))
 

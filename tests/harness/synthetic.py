@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.boards import BOARDS
 from harness.cards import MetricCard, Row, Rows, SuiteCard, load_rows
-from harness.cell import Cell
+from harness.cell import NOT_APPLICABLE, Cell
 from harness.compatibility import why_unsupported
 from harness.provenance import command
 from harness.record import Machine, Metric, Provenance, Record, Series, Status
@@ -219,6 +219,9 @@ def _plain(factory: Factory) -> Iterator[Record]:
     for neuron in factory.rows.neurons:
         cell = Cell("conformance", neuron=neuron, dtype="float64")
         yield factory.conformance(cell, broken=2 if neuron == "klif" else 0)
+    for peer in factory.rows.peers:
+        yield factory.conformance(Cell("conformance", neuron=peer, backend=NOT_APPLICABLE))
+        yield factory.measured(Cell("libraries", neuron=peer, backend=NOT_APPLICABLE))
     for method in factory.rows.methods:
         for topology in ("mlp", "feedback"):
             cell = Cell("conformance", neuron="if", method=method, topology=topology, dtype="float64")

@@ -40,7 +40,7 @@ def test_quick_measures_every_implementation_with_three_seeds(tmp_path: Path) ->
         assert {cell.seed for cell in trained if cell.neuron == name} == {0, 1, 2}, name
     for name in ROWS.methods:
         assert {cell.seed for cell in trained if cell.method == name} == {0, 1, 2}, name
-    assert {cell.suite for cell in cells} == set(ROWS.suites)
+    assert {cell.suite for cell in cells} == set(ROWS.suites) - {"libraries"}
     assert {"digits", "digits-events", "digits-rows"} <= {cell.task for cell in cells}
 
 
@@ -158,7 +158,8 @@ def test_an_unknown_preset_suggests_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_has_cells(tmp_path: Path, name: str) -> None:
-    assert plan(tmp_path, preset=name, neuron=("lif", "psn"), data_present=lambda _name: True).todo
+    some = {"neuron": ("lif", "psn")} if name in ("standard", "full") else {}  # the rest of them is no faster
+    assert plan(tmp_path, preset=name, data_present=lambda _name: True, **some).todo
 
 
 def test_every_combination_is_possible_or_has_a_sentence() -> None:

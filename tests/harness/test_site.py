@@ -106,7 +106,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Site:
 def test_there_is_a_page_for_everything(built: Site) -> None:
     rows = built.rows
     wanted = {"index.html", "about.html", "implementations.html", *(f"board-{board.name}.html" for board in BOARDS)}
-    for kind in (rows.neurons, rows.methods, rows.topologies, rows.tasks):
+    for kind in (rows.neurons, rows.methods, rows.topologies, rows.peers, rows.tasks):
         wanted |= {implementation_page(row.kind, row.name) for row in kind.values()}
     assert wanted <= set(built.pages)
 

@@ -37,7 +37,7 @@ def answer(cell: Cell, scratch: Path | None = None) -> Answer:
     return found
 
 
-NETWORK_SUITES = [name for name in ROWS.suites if name != "conformance"]
+NETWORK_SUITES = [name for name in ROWS.suites if name not in ("conformance", "libraries")]
 COMBINATIONS = [
     ("lif", "bptt", "mlp", "digits"),
     ("psn", "bptt-tet", "conv", "digits"),

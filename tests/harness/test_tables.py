@@ -16,6 +16,7 @@ from harness.tables import Table, build_tables
 
 ROWS = load_rows()
 BASE = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
+PEERS = ("spikingjelly-lif", "snntorch-lif", "norse-lif")
 
 
 def error(value: float, **axes: object) -> Record:
@@ -97,6 +98,21 @@ def test_conformance_elsewhere_does_not_count_here() -> None:
 def test_a_method_passes_for_every_network_of_its_structure() -> None:
     assert neurons([*GATE, speed(1.0, topology="conv")]).rows[0].verified
     assert not neurons([*GATE, speed(1.0, topology="feedback")]).rows[0].verified
+
+
+def test_a_peer_is_verified_by_its_own_conformance_and_ranked_by_its_ratio() -> None:
+    def figures(neuron: str, ratio: float) -> Record:
+        cell = Cell("libraries", neuron=neuron, backend="-")
+        known = ROWS.suite("libraries").metrics["train_step_ratio"]
+        return record(cell, metrics={"train_step_ratio": Metric(value=ratio, unit="ratio", direction=known.direction)})
+
+    gate = [record(Cell("conformance", neuron=name, backend="-"), metrics=passed().metrics) for name in PEERS[:2]]
+    measured = [figures(name, ratio) for name, ratio in zip(PEERS, (1.0, 0.1, 0.01), strict=True)]
+    (table,) = build_tables([*gate, *measured], ROWS, find_board("libraries"))
+    ranks = {row.name: row.values["libraries.train_step_ratio"].rank for row in table.rows}
+    assert ranks == {PEERS[1]: 1, PEERS[0]: 2, PEERS[2]: None}
+    assert table.rows[0].title == ROWS.peers[PEERS[1]].title
+    assert table.group.label == "no task"
 
 
 def test_nothing_is_ranked_across_machines_budgets_or_tasks() -> None:

@@ -1,0 +1,75 @@
+"""SpikingJelly's LIFNode, multi-step, on its torch backend."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from reference_impls.peer import Layer, TorchPeer
+
+CARD = {
+    "name": "spikingjelly-lif",
+    "kind": "peer",
+    "version": 1,
+    "title": "SpikingJelly: LIFNode, multi-step",
+    "summary": (
+        "LIFNode in step mode m, input not decayed, soft detached reset, atan surrogate: the convention of this "
+        "project's own lif. The library chooses how to execute it; on a CPU that is torch."
+    ),
+    "equations": "h[t] = v[t-1] - v[t-1]/tau + x[t]; s[t] = h[t] >= 1; v[t] = h[t] - s[t]",
+    "citations": [
+        {
+            "authors": "W. Fang, Y. Chen, J. Ding, Z. Yu, T. Masquelier, D. Chen, L. Huang, H. Zhou, G. Li, Y. Tian",
+            "title": "SpikingJelly: an open-source machine learning infrastructure platform for spike-based "
+            "intelligence",
+            "venue": "Science Advances 9(40):eadi1480",
+            "year": 2023,
+            "arxiv": "2310.16620",
+            "code": "https://github.com/fangwei123456/spikingjelly (release 2.0.0)",
+        }
+    ],
+    "capabilities": {
+        "library": "SpikingJelly",
+        "framework": "torch",
+        "requires": {"spikingjelly": "2.0.0"},
+        "devices": ["cpu", "cuda"],
+        "dtypes": ["float32", "float64"],
+        "decay": 0.5,
+        "input_gain": "one",
+        "fire_rule": "ge",
+        "reset": "soft",
+        "reset_timing": "same_step",
+        "spike_timing": "same_step",
+        "detach_reset": True,
+        "surrogate": {"name": "atan", "params": {"alpha": 2.0}},
+        "reference": {"tau": 2.0, "reset_mode": "soft", "detach_reset": True, "surrogate": "atan"},
+    },
+    "divergences": [
+        "Not the library's defaults, which decay the input, reset hard, let gradient through the reset and use a "
+        "sigmoid: its authors' own recipes set what is set here."
+    ],
+}
+
+
+class SpikingJellyLIF(TorchPeer):
+    """``LIFNode(tau=2, decay_input=False, v_reset=None, detach_reset=True, ATan(2), step_mode="m")``."""
+
+    def layer(self, like: Tensor) -> Layer:
+        """Return the node, reset after every sequence."""
+        from spikingjelly.activation_based import neuron, surrogate
+
+        node = neuron.LIFNode(
+            tau=2.0,
+            decay_input=False,
+            v_threshold=1.0,
+            v_reset=None,
+            surrogate_function=surrogate.ATan(alpha=2.0),
+            detach_reset=True,
+            step_mode="m",
+        ).to(like.device, like.dtype)
+
+        def run(x: Tensor) -> Tensor:
+            spikes: Tensor = node(x)
+            node.reset()
+            return spikes
+
+        return run

@@ -1,0 +1,212 @@
+"""Other libraries' neurons: cards, plan and refusals always; their contract wherever the library is installed."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.cards import load_rows
+from harness.cell import NOT_APPLICABLE, Cell
+from harness.codehash import code_hash
+from harness.compatibility import why_unsupported
+from harness.conformance import Check
+from harness.conformance.peers import PEER_CHECKS, PeerSubject, random_input, reference_answer
+from harness.measure.clock import Protocol
+from harness.plan import Filters, Plan, make_plan
+from harness.presets import PRESETS, find_preset
+from harness.store import Store
+from harness.suites import libraries
+from harness.suites._base import DivergedError, to_metrics
+from harness.workload import Workload
+from reference_impls.api import UnknownNameError, UnsupportedError, build_peer, build_reference
+from reference_impls.neurons.lif import LIF
+from reference_impls.peer import Layer, TorchPeer
+from reference_impls.requirements import why_missing
+
+ROWS = load_rows()
+PINS = Path(__file__).parents[2] / "peers-constraints.txt"
+SLOW = {"spikeboard-lif-compiled"}
+CONTRACT = [
+    pytest.param(PeerSubject(row), check, id=f"{name}-{check.name}", marks=[pytest.mark.slow] * (name in SLOW))
+    for name, row in ROWS.peers.items()
+    for check in PEER_CHECKS
+]
+REFERENCES = [name for name in ROWS.peers if ROWS.peers[name].capabilities.reference is not None]
+
+
+def skip_without(row: str) -> None:
+    missing = why_missing(row, ROWS.peers[row].capabilities.requires)
+    if missing is not None:
+        pytest.skip(missing)
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("reference_impls.requirements.version", version)
+
+
+def plan(store: Path, **filters: tuple[str, ...]) -> Plan:
+    return make_plan(
+        ROWS,
+        Store(store),
+        "laptop",
+        preset=find_preset("libraries"),
+        budget=None,
+        filters=Filters(**filters),  # type: ignore[arg-type]
+        device="cpu",
+        cores=2,
+        data_present=lambda _: True,
+    )
+
+
+@pytest.mark.parametrize(("subject", "check"), CONTRACT)
+def test_contract(subject: PeerSubject, check: Check[PeerSubject]) -> None:
+    skip_without(subject.row.name)
+    check.run(subject)
+
+
+def test_every_library_has_a_card_that_is_valid() -> None:
+    assert ROWS.problems == ()
+    libraries_named = {row.capabilities.library for row in ROWS.peers.values()}
+    assert libraries_named == {"SpikingJelly", "snnTorch", "Norse", "Sinabs", "Spyx", "Spikeboard"}
+    assert not set(ROWS.peers) & set(ROWS.neurons), "a cell could not tell them apart"
+
+
+@pytest.mark.parametrize("name", ROWS.peers)
+def test_cards_and_the_session_pin_the_same_versions(name: str) -> None:
+    pinned = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", PINS.read_text(), re.MULTILINE))
+    required = ROWS.peers[name].capabilities.requires
+    assert required.items() <= pinned.items()
+
+
+def test_the_session_never_replaces_torch_or_what_is_pinned_already() -> None:
+    here = set(re.findall(r"^([\w.-]+)==", PINS.read_text(), re.MULTILINE))
+    everywhere = set(re.findall(r"^([\w.-]+)==", PINS.with_name("constraints.txt").read_text(), re.MULTILINE))
+    assert not here & everywhere
+    assert not any(name.startswith(("torch", "nvidia", "triton")) for name in here)
+
+
+@pytest.mark.parametrize("name", ROWS.peers)
+def test_references_are_built_without_the_library(name: str, nothing_installed: None) -> None:
+    x, upstream = random_input((9, 4, 32), torch.float64)
+    answered = reference_answer(build_reference(name), x, upstream)
+    assert set(answered.spikes.unique().tolist()) == {0.0, 1.0}
+    assert answered.gradient.any()
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_has_the_convention_that_the_card_states(name: str) -> None:
+    able, neuron = ROWS.peers[name].capabilities, build_reference(name)
+    assert isinstance(neuron, LIF)
+    assert neuron.decay == able.decay
+    assert neuron.input_gain == able.input_gain
+    assert (neuron.fire_rule, neuron.reset_mode, neuron.detach_reset) == (able.fire_rule, able.reset, able.detach_reset)
+    assert neuron.surrogate.describe() == able.surrogate
+    assert (able.reset_timing, able.spike_timing) == ("same_step", "same_step")
+
+
+def test_a_missing_library_is_refused_with_the_way_to_install_it(nothing_installed: None) -> None:
+    with pytest.raises(UnsupportedError, match=r"spikingjelly 2\.0\.0 \(not installed\).*nox -s peers.*--no-deps"):
+        build_peer("spikingjelly-lif")
+    assert build_peer("spikeboard-lif").prepare(*random_input((2, 1, 3), torch.float32)).answer()
+
+
+def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reference_impls.requirements.version", lambda _: "0.0.0.0.14")
+    with pytest.raises(UnsupportedError, match=r"norse 1\.1\.0 \(0\.0\.0\.0\.14 is installed\)"):
+        build_peer("norse-lif")
+
+
+def test_unknown_names_suggest_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="spikingjelly-lif"):
+        build_peer("spikingjely-lif")
+    with pytest.raises(UnknownNameError, match="backend"):
+        build_peer("spikeboard-lif", backends="eager")
+
+
+def test_the_plan_holds_every_peer_and_its_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pins = {name: version for row in ROWS.peers.values() for name, version in row.capabilities.requires.items()}
+    monkeypatch.setattr("reference_impls.requirements.version", lambda name: pins[name])
+    cells = [planned.cell for planned in plan(tmp_path).todo]
+    for suite in ("conformance", "libraries"):
+        assert {cell.neuron for cell in cells if cell.suite == suite} == set(ROWS.peers)
+    assert {cell.backend for cell in cells} == {NOT_APPLICABLE}
+    one = [planned.cell for planned in plan(tmp_path, neuron=("norse*",)).todo]
+    assert [(cell.suite, cell.neuron) for cell in one] == [("conformance", "norse-lif"), ("libraries", "norse-lif")]
+
+
+def test_a_missing_library_costs_nothing_and_is_tried_again_once_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_installed: None
+) -> None:
+    planned = plan(tmp_path)
+    assert {cell.neuron for cell in (one.cell for one in planned.todo)} == {
+        name for name, row in ROWS.peers.items() if not row.capabilities.requires
+    }
+    cell, absent, reason = next(one for one in planned.unsupported if one[0].neuron == "sinabs-lif")
+    assert "sinabs 3.1.3" in reason
+    monkeypatch.setattr("reference_impls.requirements.version", lambda _: "3.1.3")
+    assert code_hash(cell, ROWS) != absent
+
+
+def test_what_a_peer_cannot_do_is_said() -> None:
+    assert "float64" in str(why_unsupported(Cell("libraries", neuron="spyx-lif", dtype="float64"), ROWS))
+    assert "cuda" in str(why_unsupported(Cell("libraries", neuron="spyx-lif", device="cuda"), ROWS))
+    assert why_unsupported(Cell("libraries", neuron="spikeboard-lif"), ROWS) is None
+
+
+def test_no_other_preset_but_full_measures_peers() -> None:
+    for name, preset in PRESETS.items():
+        with_peers = any(selection.peers for selection in preset.selections)
+        assert with_peers == (name in ("libraries", "full")), name
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    shortest = Protocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=6, max_blocks=6)
+    for name, value in {"BASE": (16, 2, 64), "NEURONS": (64,), "BATCHES": (2,), "PROTOCOL": shortest}.items():
+        monkeypatch.setattr(libraries, name, value)
+
+
+def ask(row: str) -> libraries.Answer:
+    cell = Cell("libraries", neuron=row, backend=NOT_APPLICABLE)
+    suite = libraries.Libraries(ROWS.suite("libraries"))
+    workload = Workload(cell, ROWS)
+    suite.validate(workload)
+    return suite.run(workload)
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS.peers if name not in SLOW])
+def test_the_suite_answers(name: str, tiny: None) -> None:
+    pytest.importorskip("numba", reason="the suite times the fused backend too")
+    skip_without(name)
+    found = ask(name)
+    metrics = to_metrics(ROWS.suite("libraries"), found.figures)
+    without = {"saved_bytes"} if ROWS.peers[name].capabilities.framework != "torch" else set()
+    assert set(metrics) == set(ROWS.suite("libraries").metrics) - without
+    assert metrics["spike_mismatch_fraction"].value == 0
+    assert metrics["gradient_cosine"].value >= 0.999999
+    assert [at for at, _ in found.series["train_step_seconds_over_T"].points] == [4, 16, 64]
+
+
+class _Wrong(TorchPeer):
+    """Decays more slowly than its card says."""
+
+    def layer(self, like: Tensor) -> Layer:
+        return LIF(tau=3.0)
+
+
+def test_what_misses_its_own_convention_is_not_timed(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libraries, "build_peer", lambda _: _Wrong())
+    with pytest.raises(DivergedError, match="misses its own convention") as caught:
+        ask("spikeboard-lif")
+    assert caught.value.answer is not None
+    assert set(caught.value.answer.figures) == {"spike_mismatch_fraction", "gradient_cosine"}
+    assert caught.value.answer.figures["spike_mismatch_fraction"].value > 0

@@ -1,0 +1,99 @@
+"""Every library's LIF and ours, taking turns in one process: printed, never asserted.
+
+The allocator is pinned as for every record. The floor is a copy that moves 24 bytes a neuron-step, measured in the
+same rounds: what forward and backward must at least read and write (input twice, upstream, spikes, gradient, and one
+more pass over any of them).
+"""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+import torch
+
+from harness.conformance.peers import parity_of, random_input, reference_answer
+from harness.execute import allocator
+from harness.measure.clock import Protocol, Timing, measure
+from reference_impls.api import UnsupportedError, build_peer, build_reference
+from reference_impls.peer import PeerRun
+
+BATCH, NEURONS = 64, 1024
+BASELINE = "spikingjelly-lif"
+ROWS = (
+    BASELINE,
+    "snntorch-lif",
+    "norse-lif",
+    "sinabs-lif",
+    "spyx-lif",
+    "spikeboard-lif",
+    "spikeboard-lif-compiled",
+    "spikeboard-lif-fused",
+)
+PROTOCOL = Protocol(
+    warmup_calls=3,
+    warmup_seconds=0.3,
+    block_seconds=0.05,
+    min_blocks=12,
+    max_blocks=25,
+    relative_half_width=0.03,
+    budget_seconds=60.0,
+)
+FLOATS_COPIED = 3
+"""float32 values read, and as many written, for each neuron-step: 24 bytes."""
+
+
+@pytest.fixture(scope="module")
+def setting() -> str:
+    try:
+        build_peer(BASELINE)
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    return f"{allocator.pin()}; {torch.get_num_threads()} threads"
+
+
+def prepared(T: int) -> tuple[dict[str, PeerRun], list[str]]:
+    """Return what can be run here, each having shown that it keeps its convention, and what cannot and why."""
+    x, upstream = random_input((T, BATCH, NEURONS), torch.float32)
+    runs, missing = {}, []
+    for name in ROWS:
+        try:
+            run = build_peer(name).prepare(x, upstream)
+        except UnsupportedError as error:
+            missing.append(str(error))
+            continue
+        parity = parity_of(run.answer(), reference_answer(build_reference(name), x, upstream))
+        assert parity.spike_mismatch_fraction == 0, name
+        assert parity.gradient_cosine >= 0.999999, name
+        runs[name] = run
+    return runs, missing
+
+
+def ratio(of: Timing, to: Timing) -> float:
+    """Return the median over rounds: what disturbs a round disturbs both."""
+    return statistics.median(theirs / ours for ours, theirs in zip(of.samples, to.samples, strict=True))
+
+
+@pytest.mark.perf
+@pytest.mark.timeout(1200)  # torch.compile unrolls 64 steps
+@pytest.mark.parametrize("T", [4, 16, 64])
+def test_libraries_beside_ours(T: int, setting: str, capsys: pytest.CaptureFixture[str]) -> None:
+    runs, missing = prepared(T)
+    steps = T * BATCH * NEURONS
+    source = torch.rand(FLOATS_COPIED * steps)
+    target = torch.empty_like(source)
+    functions = {"copy": lambda: target.copy_(source), **{name: run.train for name, run in runs.items()}}
+    timings = measure(functions, "cpu", PROTOCOL)
+    copy, baseline = timings.pop("copy"), timings[BASELINE]
+    lines = [
+        f"LIF forward + backward, float32, T = {T}, N = {BATCH * NEURONS:,}; {setting}",
+        f"{'':26}{'M neuron-steps/s':>18}{'vs SpikingJelly':>17}{'of the floor':>14}{'spread':>9}",
+    ]
+    lines += [
+        f"{name:26}{steps / timing.median_seconds / 1e6:18,.0f}{ratio(timing, baseline):16.2f}x"
+        f"{ratio(timing, copy):14.1%}{timing.half_width:9.1%}"
+        for name, timing in {"24 bytes, copied": copy, **timings}.items()
+    ]
+    with capsys.disabled():
+        print("\n" + "\n".join([*lines, *(f"left out: {sentence}" for sentence in missing)]))
+    assert all(seconds > 0 for timing in timings.values() for seconds in timing.samples), "no time passed"
