@@ -90,12 +90,13 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "quick",
-            "Every row's contract and accuracy, 3 seeds each, and the cost of one row of every file, on embedded data.",
+            "Every row's contract; accuracy, with 3 seeds, and cost of every method and of one neuron of every file.",
             "quick",
             (
                 *_conformance(ANY, ANY, ("lif",)),
                 # Neurons under BPTT, methods under IF: the two axes of the leaderboard.
-                Selection(("accuracy",), ("digits",), ANY, ("bptt",), ("mlp",), seeds=3),
+                Selection(("accuracy",), ("digits",), BASES, ("bptt",), ("mlp",), seeds=3),
+                Selection(("accuracy",), ("digits",), ("?psu",), ("bptt",), ("mlp",), seeds=3),
                 Selection(("accuracy",), ("digits",), ("if",), ANY, ("mlp", "feedback"), seeds=3),
                 Selection(("accuracy",), ("digits-events", "digits-rows"), _ONE_OF_EACH, ("bptt",), ("mlp",), seeds=3),
                 Selection(("accuracy",), ("digits",), ("lif",), ("bptt",), ("conv",), seeds=3),

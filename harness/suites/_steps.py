@@ -28,7 +28,7 @@ _FAST = Protocol(
     min_blocks=9,
     max_blocks=30,
     relative_half_width=0.03,
-    budget_seconds=2.5,
+    budget_seconds=1.5,
 )
 _PROTOCOLS = {"smoke": replace(_FAST, min_blocks=6, max_blocks=6, warmup_seconds=0.02), "quick": _FAST}
 

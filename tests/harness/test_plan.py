@@ -36,8 +36,9 @@ def plan(store: Path, preset: str | None = "quick", **options: Any) -> Plan:
 def test_quick_measures_every_implementation_with_three_seeds(tmp_path: Path) -> None:
     cells = [planned.cell for planned in plan(tmp_path).todo]
     trained = [cell for cell in cells if cell.suite == "accuracy"]
-    for name in ROWS.neurons:
+    for name in {row.card.name for row in ROWS.neurons.values()} | {"ipsu", "ppsu", "rpsu"}:
         assert {cell.seed for cell in trained if cell.neuron == name} == {0, 1, 2}, name
+    assert {cell.neuron for cell in cells if cell.suite == "conformance"} == set(ROWS.neurons)
     for name in ROWS.methods:
         assert {cell.seed for cell in trained if cell.method == name} == {0, 1, 2}, name
     assert {cell.suite for cell in cells} == set(ROWS.suites) - {"libraries"}
