@@ -59,7 +59,7 @@ def _conformance(neurons: tuple[str, ...], methods: tuple[str, ...], faster: tup
     )
 
 
-_ONE_OF_EACH = ("if", "lif", "klif", "psn", "psu", "mpe-psn")
+_ONE_OF_EACH = ("if", "lif", "psn", "psu")
 _COST = ("throughput", "memory")
 
 _LIBRARIES = (
@@ -90,7 +90,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "quick",
-            "Every row's contract; accuracy, with 3 seeds, and cost of every method and of one neuron of every file.",
+            "Contract, accuracy (3 seeds) and cost of every method and of a neuron of every file; minutes on two cores.",
             "quick",
             (
                 *_conformance(ANY, ANY, ("lif",)),

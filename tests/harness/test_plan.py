@@ -38,7 +38,7 @@ def test_quick_measures_every_implementation_with_three_seeds(tmp_path: Path) ->
     trained = [cell for cell in cells if cell.suite == "accuracy"]
     for name in {row.card.name for row in ROWS.neurons.values()} | {"ipsu", "ppsu", "rpsu"}:
         assert {cell.seed for cell in trained if cell.neuron == name} == {0, 1, 2}, name
-    assert {cell.neuron for cell in cells if cell.suite == "conformance"} == set(ROWS.neurons)
+    assert {cell.neuron for cell in trained} <= {cell.neuron for cell in cells if cell.suite == "conformance"}
     for name in ROWS.methods:
         assert {cell.seed for cell in trained if cell.method == name} == {0, 1, 2}, name
     assert {cell.suite for cell in cells} == set(ROWS.suites) - {"libraries"}
