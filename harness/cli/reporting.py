@@ -104,16 +104,17 @@ def publish(
     to: Annotated[Path | None, typer.Option(help="Store to copy to. [default: reports/data]")] = None,
     preset_budget: Annotated[str | None, typer.Option("--budget", help="Only records of this budget.")] = None,
 ) -> None:
-    """Copy one's own successful records to the store that is committed."""
+    """Copy the newest of one's own records of every cell to the store that is committed."""
     from harness.cell import NOT_APPLICABLE
     from harness.paths import PUBLISHED, RUNS
     from harness.store import Store
+    from harness.tables import newest
 
     contents = Store(source or RUNS).read()
     target = Store(to or PUBLISHED)
     wanted = [
         record
-        for record in contents.records
+        for record in newest(contents.records)
         if preset_budget is None or record.cell.budget in (preset_budget, NOT_APPLICABLE)
     ]
     for record in wanted:
