@@ -6,8 +6,6 @@ after ``--`` go to the command inside. Packages come through pip with ``constrai
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import nox
 
 nox.needs_version = ">=2024.10"
@@ -17,7 +15,6 @@ nox.options.sessions = ["lint", "tests"]
 
 CONSTRAINTS = "constraints.txt"
 PEERS = "peers-constraints.txt"
-SITE = Path("reports/site/index.html")
 
 
 def install(session: nox.Session, *extras: str) -> None:
@@ -47,7 +44,8 @@ def lint(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure what has not been measured (preset quick), print the tables, write the pages."""
     install(session)
-    session.run("spikeboard", "run", "--preset", "quick", *session.posargs)
+    # 1: some cells failed. Failures are results, and the pages show them.
+    session.run("spikeboard", "run", "--preset", "quick", *session.posargs, success_codes=[0, 1])
     session.run("spikeboard", "report")
 
 

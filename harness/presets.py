@@ -90,7 +90,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "quick",
-            "Contract, accuracy (3 seeds) and cost of every method and of one neuron of every file; minutes on a laptop.",
+            "Contract, accuracy (3 seeds) and cost of every method and one neuron of every file; minutes on a laptop.",
             "quick",
             (
                 *_conformance(ANY, ANY, ("lif",)),
