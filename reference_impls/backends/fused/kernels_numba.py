@@ -24,6 +24,9 @@ SCRATCH_BYTES = 256 * 1024
 """Of one thread: states of a block over all steps should stay in the second cache of a core."""
 SMALLEST_BLOCK, LARGEST_BLOCK = 128, 2048
 
+PAST_CACHE_BYTES = 1 << 20
+"""From this size on a result is written past the cache: it would not stay there until somebody reads it."""
+
 MOST_THREADS = numba.get_num_threads()
 """What Numba was started with."""
 
@@ -42,8 +45,9 @@ class NumbaKernels:
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Run the step over all of ``x[T, N]``; keeps nothing."""
         spikes, last = torch.empty_like(x), [torch.empty_like(state) for state in first]
-        _use_torch_threads()
-        self._forward(*_arrays(x, *first, *params, spikes, *last), _block(x, len(first)))
+        threads, block = _use_torch_threads(), _block(x, len(first))
+        scratch = _scratch((threads, 1, 1, block), x.dtype)
+        self._forward(*_arrays(x, *first, *params, spikes, *last, scratch), _past_cache(x), block)
         return spikes, last, []
 
     def backward(
@@ -56,12 +60,13 @@ class NumbaKernels:
         upstream_last: Sequence[Tensor],
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Run the step again, then its gradient back in time."""
-        dx, dstates = torch.empty_like(x), [upstream.clone() for upstream in upstream_last]
-        dparams = [torch.zeros_like(param) for param in params]
+        dx, dfirst = torch.empty_like(x), [torch.empty_like(state) for state in first]
+        dparams = [torch.empty_like(param) for param in params]
         threads, block = _use_torch_threads(), _block(x, len(first))
-        scratch = _scratch((threads, x.shape[0], max(1, len(first)), block), x.dtype)
-        self._backward(*_arrays(x, *first, *params, upstream, *dstates, dx, *dparams, scratch), block)
-        return dx, dstates, dparams
+        scratch = _scratch((threads, x.shape[0] + 1, max(1, len(first)), block), x.dtype)
+        tensors = [x, *first, *params, upstream, *upstream_last, dx, *dfirst, *dparams, scratch]
+        self._backward(*_arrays(*tensors), _past_cache(x), block)
+        return dx, dfirst, dparams
 
 
 def _loaded(source: str) -> ModuleType:
@@ -88,6 +93,10 @@ def _block(x: Tensor, states: int) -> int:
     """Return how many neurons are taken at a time: a power of two whose states over time fit into the cache."""
     fitting = SCRATCH_BYTES // (x.element_size() * max(1, states) * x.shape[0])
     return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, 1 << max(0, fitting.bit_length() - 1)))
+
+
+def _past_cache(result: Tensor) -> bool:
+    return result.numel() * result.element_size() >= PAST_CACHE_BYTES
 
 
 def _scratch(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

@@ -6,7 +6,7 @@ Must not know how kernels are printed or compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import torch
@@ -24,7 +24,10 @@ KernelFactory = Callable[[Traced, torch.dtype], Kernels]
 
 
 def attach_fused(neuron: Neuron, make_kernels: KernelFactory, device: str, dtypes: tuple[torch.dtype, ...]) -> None:
-    """Replace the loop over T of `neuron` by kernels; they are made at the first call with each dtype.
+    """Replace the loop over T of `neuron` by kernels.
+
+    They are made at once for float32, so that an impossible neuron is refused when it is built, and for another dtype
+    at the first call with it.
 
     Parameters
     ----------
@@ -42,9 +45,8 @@ def attach_fused(neuron: Neuron, make_kernels: KernelFactory, device: str, dtype
         raise UnsupportedError(
             f"{type(neuron).__name__} is a parallel neuron: the fused backends replace a loop over T, and it has none"
         )
-    known: dict[torch.dtype, Kernels] = {}
-    # At once, so that an impossible neuron is refused when it is built and not in the middle of a run.
-    make_kernels(trace_step(neuron, torch.float32), torch.float32)
+    kernels = _KernelsOf(neuron, make_kernels)
+    kernels.get(torch.float32)
 
     def sequence(x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         if x.device.type != device or x.dtype not in dtypes:
@@ -53,16 +55,41 @@ def attach_fused(neuron: Neuron, make_kernels: KernelFactory, device: str, dtype
                 f"the backend {neuron.backend!r} takes {names} on {device}; this input is "
                 f"{str(x.dtype).removeprefix('torch.')} on {x.device.type}"
             )
-        if x.dtype not in known:
-            # Half precision is a way of storing: arithmetic is float32's.
-            known[x.dtype] = make_kernels(trace_step(neuron, torch.promote_types(x.dtype, torch.float32)), x.dtype)
         first = neuron.init_state(x[0]) if state is None else state
         params = [_spread(param, x) for param in neuron.step_params().values()]
         given = [_spread(part, x) for part in first]
-        spikes, *last = _Multistep.apply(known[x.dtype], len(given), x, *given, *params)
+        spikes, *last = _Multistep.apply(kernels.get(x.dtype), len(given), x, *given, *params)
         return spikes, type(first)(*last)
 
     setattr(neuron, neuron.entry_point, sequence)
+
+
+class _KernelsOf:
+    """The kernels of one neuron, made when they are first wanted.
+
+    A trace takes the neuron's plain attributes (a threshold, a reset mode) as constants; when a training method has
+    changed one, its kernels are other kernels.
+    """
+
+    def __init__(self, neuron: SequentialNeuron, make: KernelFactory) -> None:
+        self._neuron, self._make = neuron, make
+        self._made: dict[tuple[Any, ...], Kernels] = {}
+
+    def get(self, dtype: torch.dtype) -> Kernels:
+        """Return the kernels for input of `dtype` and the neuron as it now is."""
+        key = dtype, *_constants(self._neuron)
+        if key not in self._made:
+            # Half precision is a way of storing: arithmetic is float32's.
+            traced = trace_step(self._neuron, torch.promote_types(dtype, torch.float32))
+            self._made[key] = self._make(traced, dtype)
+        return self._made[key]
+
+
+def _constants(neuron: SequentialNeuron) -> Iterator[tuple[str, Any]]:
+    """Return what a trace of `neuron` cannot tell from a literal: every attribute that is neither tensor nor module."""
+    for name, value in vars(neuron).items():
+        if name not in ("training", neuron.entry_point) and isinstance(value, Hashable):
+            yield name, value
 
 
 def _spread(tensor: Tensor, x: Tensor) -> Tensor:
@@ -80,12 +107,14 @@ class _Multistep(torch.autograd.Function):
         keep = any(ctx.needs_input_grad)
         spikes, last, kept = kernels.forward(rows, flat[:states], flat[states:], keep)
         ctx.kernels, ctx.states = kernels, states
+        # A gradient that nobody sent is zero; torch would fill a sequence with zeros for it.
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, *given, *kept)
         return spikes.view(x.shape), *(state.view(x.shape[1:]) for state in last)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor, *upstream_last: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, upstream: Tensor | None, *upstream_last: Tensor | None) -> tuple[Any, ...]:
         x, *saved = ctx.saved_tensors
         count = len(ctx.needs_input_grad) - 3
         flat = [tensor.contiguous().reshape(-1) for tensor in saved[:count]]
@@ -94,8 +123,11 @@ class _Multistep(torch.autograd.Function):
             flat[: ctx.states],
             flat[ctx.states :],
             saved[count:],
-            _rows(upstream),
-            [part.contiguous().reshape(-1) for part in upstream_last],
+            _rows(torch.zeros_like(x) if upstream is None else upstream),
+            [
+                torch.zeros_like(state) if part is None else part.contiguous().reshape(-1)
+                for part, state in zip(upstream_last, flat, strict=False)
+            ],
         )
         return None, None, dx.view(x.shape), *(gradient.view(x.shape[1:]) for gradient in (*dstates, *dparams))
 

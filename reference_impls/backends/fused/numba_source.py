@@ -2,7 +2,8 @@
 
 A block is small enough that its state over all time steps stays in the cache of a core. The backward kernel keeps
 nothing of the forward pass: it runs the step once more over its block, writes the states into a scratch buffer of its
-thread, and then walks back in time. Reading a membrane from memory would cost more than computing it again.
+thread, and then walks back in time. Reading a membrane from memory would cost more than computing it again. Rows of a
+large result go past the cache (``streaming``).
 
 The loops over the neurons of a block are plain, so that LLVM vectorises them. No fast math: every operation rounds as
 torch's does, so spikes are the same. Must not know torch.
@@ -10,12 +11,18 @@ torch's does, so spikes are the same. Must not know torch.
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 
 from reference_impls.backends.fused.printing import Language
 from reference_impls.backends.fused.program import Traced
 
 __all__ = ["numba_source"]
+
+_STREAMING = hashlib.sha256(Path(__file__).with_name("streaming.py").read_bytes()).hexdigest()[:16]
+"""In the text, because Numba does not see that a function which its cached kernel has taken in has changed."""
 
 _OPERATIONS = {
     "add": "{0} + {1}",
@@ -59,10 +66,10 @@ _OPERATIONS = {
 def numba_source(traced: Traced, dtype: str) -> str:
     """Return the text of a module with ``forward`` and ``backward`` in ``float32`` or ``float64``.
 
-    ``forward(xs[T, N], first[N].., param[N].., spikes[T, N], last[N].., block)`` writes spikes and the last state.
-    ``backward(xs, first.., param.., dspikes[T, N], dlast[N].., dxs[T, N], dparam[N].., scratch, block)`` writes the
-    gradient of the input, turns that of the last state in ``dlast`` into that of the first, and adds that of the
-    parameters, for each neuron, to ``dparam``; ``scratch[threads, T, states, block]`` is its to use.
+    ``forward(xs[T, N], first[N].., param[N].., spikes[T, N], last[N].., scratch, past_cache, block)`` writes spikes and
+    the last state. ``backward(xs, first.., param.., dspikes[T, N], dlast[N].., dxs[T, N], dfirst[N].., dparam[N]..,
+    scratch, past_cache, block)`` writes the gradients of input, first state and, for each neuron, parameters.
+    ``scratch[threads, T + 1, states, block]`` is theirs to use (forward: at least ``[threads, 1, 1, block]``).
     """
     scalar = np.dtype(dtype).type
     language = Language(
@@ -73,13 +80,13 @@ def numba_source(traced: Traced, dtype: str) -> str:
     )
     states = [str(i) for i in range(len(traced.states))]
     params = [str(i) for i in range(len(traced.params))]
-    used = _HEADER.format(dtype=dtype, exp=_EXP32 if dtype == "float32" else _EXP64)
+    used = _HEADER.format(dtype=dtype, streaming=_STREAMING, exp=_EXP32 if dtype == "float32" else _EXP64)
     return used + _forward(traced, language, states, params) + _backward(traced, language, states, params)
 
 
 def _forward(traced: Traced, language: Language, states: list[str], params: list[str]) -> str:
     arguments = ["xs", *(f"first{i}" for i in states), *(f"param{i}" for i in params), "spikes"]
-    arguments += [f"last{i}" for i in states]
+    arguments += [*(f"last{i}" for i in states), "scratch"]
     load = ["x = x_[i]", *(f"v{i} = v{i}_[i]" for i in states), *(f"p{i} = p{i}_[i]" for i in params)]
     store = language.results(traced.forward, {"s": "s_[i]", **{f"n{i}": f"v{i}_[i]" for i in states}})
     return _joined(
@@ -88,18 +95,21 @@ def _forward(traced: Traced, language: Language, states: list[str], params: list
             *(f"        v{i}_ = last{i}[start:stop]" for i in states),
             *(f"        p{i}_ = param{i}[start:stop]" for i in params),
             *(f"        v{i}_[:] = first{i}[start:stop]" for i in states),
+            "        row = scratch[get_thread_id(), 0, 0, : stop - start]",
             "        for t in range(steps):",
             "            x_ = xs[t, start:stop]",
-            "            s_ = spikes[t, start:stop]",
+            "            s_ = row if past_cache else spikes[t, start:stop]",
             "            for i in range(stop - start):",
             *_indented(16, [*load, *language.body(traced.forward), *store]),
+            *_streamed("spikes"),
         ]
     )
 
 
 def _backward(traced: Traced, language: Language, states: list[str], params: list[str]) -> str:
     arguments = ["xs", *(f"first{i}" for i in states), *(f"param{i}" for i in params)]
-    arguments += ["dspikes", *(f"dlast{i}" for i in states), "dxs", *(f"dparam{i}" for i in params), "scratch"]
+    arguments += ["dspikes", *(f"dlast{i}" for i in states), "dxs", *(f"dfirst{i}" for i in states)]
+    arguments += [*(f"dparam{i}" for i in params), "scratch"]
     rows = ["x_ = xs[t, start:stop]", *(f"v{i}_ = kept[t, {i}, : stop - start]" for i in states)]
     load = ["x = x_[i]", *(f"v{i} = v{i}_[i]" for i in states), *(f"p{i} = p{i}_[i]" for i in params)]
     again = language.results(traced.forward, {f"n{i}": f"n{i}_[i]" for i in states})
@@ -111,19 +121,34 @@ def _backward(traced: Traced, language: Language, states: list[str], params: lis
             *_START.format(name="backward", arguments=", ".join(arguments)).splitlines(),
             "        kept = scratch[get_thread_id()]",
             *(f"        kept[0, {i}, : stop - start] = first{i}[start:stop]" for i in states),
-            *(f"        dn{i}_ = dlast{i}[start:stop]" for i in states),
+            *(f"        dn{i}_ = dfirst{i}[start:stop]" for i in states),
+            *(f"        dn{i}_[:] = dlast{i}[start:stop]" for i in states),
             *(f"        p{i}_ = param{i}[start:stop]" for i in params),
             *(f"        dp{i}_ = dparam{i}[start:stop]" for i in params),
+            *(f"        dp{i}_[:] = F(0.0)" for i in params),
+            "        row = kept[steps, 0, : stop - start]",
             "        for t in range(steps - 1):",
             *_indented(12, [*rows, *(f"n{i}_ = kept[t + 1, {i}, : stop - start]" for i in states)]),
             "            for i in range(stop - start):",
             *_indented(16, [*load, *language.body(traced.forward), *again]),
             "        for t in range(steps - 1, -1, -1):",
-            *_indented(12, [*rows, "ds_ = dspikes[t, start:stop]", "dx_ = dxs[t, start:stop]"]),
+            *_indented(12, [*rows, "ds_ = dspikes[t, start:stop]"]),
+            "            dx_ = row if past_cache else dxs[t, start:stop]",
             "            for i in range(stop - start):",
             *_indented(16, [*load, *upstream, *language.body(traced.backward), *store]),
+            *_streamed("dxs"),
         ]
     )
+
+
+def _streamed(target: str) -> list[str]:
+    """Write the row of a step out, and when the block is done let the others see it."""
+    return [
+        "            if past_cache:",
+        f"                stream({target}[t, start:stop], row)",
+        "        if past_cache:",
+        "            fence()",
+    ]
 
 
 def _indented(width: int, lines: list[str]) -> list[str]:
@@ -136,17 +161,19 @@ def _joined(lines: list[str]) -> str:
 
 _START = """
 @njit(parallel=True, nogil=True, cache=True, error_model="numpy")
-def {name}({arguments}, block):
+def {name}({arguments}, past_cache, block):
     steps, neurons = xs.shape
     for number in prange((neurons + block - 1) // block):
         start = number * block
         stop = min(start + block, neurons)
 """.strip("\n")
-_HEADER = '''"""Made by Spikeboard from a neuron's step; do not edit."""
+_HEADER = '''"""Made by Spikeboard from a neuron's step; do not edit. Streaming {streaming}."""
 import math
 
 import numpy as np
 from numba import get_thread_id, njit, prange
+
+from reference_impls.backends.fused.streaming import fence, stream
 
 F = np.{dtype}
 
