@@ -13,7 +13,7 @@ from typing import Literal
 from harness.errors import UserError
 from reference_impls.names import unknown_message
 
-__all__ = ["BOARDS", "COMPARED", "Board", "Column", "find_board"]
+__all__ = ["BOARDS", "COMPARED", "WITHOUT_BACKEND", "Board", "Column", "find_board"]
 
 Axis = Literal["neuron", "method", "backend", "task"]
 
@@ -55,6 +55,7 @@ _STEP = Column("throughput", "train_step_seconds")
 _INFERENCE = Column("throughput", "inference_step_seconds")
 _SPEED = Column("throughput", "train_neuron_steps_per_second")
 _RATIO = Column("throughput", "train_step_ratio")
+_ROOF = Column("throughput", "copy_bandwidth_fraction")
 _PEAK = Column("memory", "peak_bytes")
 _SAVED = Column("memory", "saved_bytes")
 _SLOPE = Column("memory", "saved_bytes_per_time_step")
@@ -81,7 +82,7 @@ BOARDS: tuple[Board, ...] = (
         title="Neuron models",
         question="Which neuron model, under the same training, network and budget?",
         axis="neuron",
-        columns=(_ERROR, _STEP, _INFERENCE, _RATIO, _PEAK, _SAVED, _SPIKES, _ENERGY),
+        columns=(_ERROR, _STEP, _INFERENCE, _RATIO, _ROOF, _PEAK, _SAVED, _SPIKES, _ENERGY),
         rank_by=_ERROR.key,
         fixed={"method": ("bptt",), "backend": ("eager",)},
     ),
@@ -100,7 +101,7 @@ BOARDS: tuple[Board, ...] = (
         title="Backends",
         question="How fast is the same neuron under each way of executing it?",
         axis="backend",
-        columns=(_STEP, _INFERENCE, _SPEED, _RATIO, _PEAK, _SAVED),
+        columns=(_STEP, _INFERENCE, _SPEED, _RATIO, _ROOF, _PEAK, _SAVED),
         rank_by=_STEP.key,
         fixed={"method": ("bptt",)},
     ),
@@ -126,6 +127,10 @@ BOARDS: tuple[Board, ...] = (
 COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype", "budget")
 """Axes of a cell that must be equal within a table, but for the board's own. Seeds are repetitions; threads belong to
 the suite (timing takes all cores) and are shown with the figure."""
+
+
+WITHOUT_BACKEND = ("accuracy", "spikes")
+"""Suites whose figures no backend moves (conformance shows it): they count whichever has run them."""
 
 
 def find_board(name: str) -> Board:

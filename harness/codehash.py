@@ -23,6 +23,12 @@ __all__ = ["code_hash"]
 PACKAGES = ("reference_impls", "harness")
 RULED_BY = ("torch", "numpy")
 """Packages whose version decides results; a new one starts a new record."""
+COMPILERS = {
+    "fused-numba": ("numba",),
+    "fused-cupy": ("cupy-cuda12x", "cupy-cuda13x"),
+    "fused": ("numba", "cupy-cuda12x", "cupy-cuda13x"),
+}
+"""Packages that turn a backend's text into machine code; "absent" is a version too."""
 PROSE = {"title", "summary", "equations", "citations", "reported", "divergences", "notes"}
 """Keys of a card that are text for readers."""
 PLUMBING = {
@@ -62,7 +68,7 @@ def code_hash(cell: Cell, rows: Rows, root: Path | None = None) -> str:
     for name in RULED_BY:
         digest.update(f"{name} {_version(name)}\n".encode())
     peer = rows.peers.get(cell.neuron)
-    for name in peer.capabilities.requires if peer else ():
+    for name in (*COMPILERS.get(cell.backend, ()), *(peer.capabilities.requires if peer else ())):
         digest.update(f"{name} {installed_version(name)}\n".encode())  # installing it makes a new record
     modules = [row.module for row in used if row is not None]
     if cell.backend != NOT_APPLICABLE:

@@ -30,6 +30,7 @@ def why_unsupported(cell: Cell, rows: Rows) -> str | None:
         neuron and topology and _neuron_topology(neuron, topology),
         neuron and method and _neuron_method(neuron, method),
         neuron and _backend(cell, neuron, topology),
+        method and _method_backend(cell, method),
     )
     return next((reason for reason in reasons if reason), None)
 
@@ -98,3 +99,13 @@ def _backend(cell: Cell, neuron: Row, topology: Row | None) -> str | None:
     if topology is not None and topology.capabilities.structure == "feedback":
         return f"{cell.backend} fuses all steps of a layer; {topology.name} needs its layers step by step."
     return None
+
+
+def _method_backend(cell: Cell, method: Row) -> str | None:
+    trains: TrainingCapabilities = method.capabilities
+    if trains.keeps_neuron or cell.backend in ("eager", NOT_APPLICABLE):
+        return None
+    return (
+        f"{method.name} changes attributes of the neuron at every update (a threshold, say), which {cell.backend} "
+        "takes as constants: it would compile again each time."
+    )

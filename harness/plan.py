@@ -11,14 +11,14 @@ import itertools
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.cards import Row, Rows, match
 from harness.cell import NOT_APPLICABLE, Cell
 from harness.codehash import code_hash
 from harness.compatibility import why_unsupported
 from harness.errors import UserError
-from harness.presets import ALL_CELLS, BASES, Preset, Selection
+from harness.presets import ALL_CELLS, BASES, FASTEST, Preset, Selection
 from harness.record import Record
 from harness.store import Store
 from reference_impls import backends
@@ -92,11 +92,9 @@ def make_plan(
     Parameters
     ----------
     rows : what exists.
-    store : what is done.
-    machine : name of this machine.
+    store : what is done, under the name of this `machine`.
     preset : where the cells come from; None: every combination there is (then name a budget).
     budget : training budget; None: the preset's.
-    filters : patterns per axis.
     device : ``cpu`` or ``cuda``.
     cores : threads of suites that have the machine to themselves.
     data_present : whether a data set is there.
@@ -140,7 +138,7 @@ def _axes(selection: Selection, rows: Rows, budget: str) -> _Axes:
         "neuron": _select_rows(selection.peers or selection.neurons, rows.peers if selection.peers else rows.neurons),
         "method": _select_rows(selection.methods, rows.methods),
         "topology": _select(selection.topologies, rows.topologies),
-        "backend": _select(selection.backends, backends.names()),
+        "backend": [*FASTEST] if selection.backends == FASTEST else _select(selection.backends, backends.names()),
         "dtype": [selection.dtype],
     }
     return _Axes(names, selection.seeds)
@@ -162,6 +160,9 @@ def _narrow(products: Sequence[_Axes], rows: Rows, filters: Filters, preset: Pre
         if not patterns:
             continue
         allowed = {NOT_APPLICABLE, *match(axis, patterns, dict.fromkeys(names))}
+        for axes in products:
+            if axis == "backend" and axes.names[axis] == [*FASTEST]:
+                axes.names[axis] = [*names]  # who names a backend need not be given the fastest
         offered = {name for axes in products if all(axes.names.values()) for name in axes.names[axis]}
         for axes in products:
             axes.names[axis] = [name for name in axes.names[axis] if name in allowed]
@@ -173,20 +174,36 @@ def _narrow(products: Sequence[_Axes], rows: Rows, filters: Filters, preset: Pre
 def _expand(axes: _Axes, rows: Rows, budget: str, device: str, cores: int, seeds: Sequence[int]) -> Iterator[Cell]:
     """Yield the product of a selection."""
     for suite, task, neuron, method, topology, backend, dtype in itertools.product(*axes.names.values()):
+        cell = Cell(
+            suite=suite,
+            task=task,
+            neuron=neuron,
+            method=method,
+            topology=topology,
+            backend=backend,
+            device=device,
+            dtype=dtype,
+            budget=NOT_APPLICABLE if task == NOT_APPLICABLE else budget,
+            threads=cores if rows.suite(suite).exclusive else 1,
+        )
+        if backend in FASTEST:
+            cell = _with_fastest_backend(cell, rows)
         for seed in seeds or range(axes.seeds):
-            yield Cell(
-                suite=suite,
-                task=task,
-                neuron=neuron,
-                method=method,
-                topology=topology,
-                backend=backend,
-                device=device,
-                dtype=dtype,
-                budget=NOT_APPLICABLE if task == NOT_APPLICABLE else budget,
-                seed=seed,
-                threads=cores if rows.suite(suite).exclusive else 1,
-            )
+            yield replace(cell, seed=seed)
+
+
+def _with_fastest_backend(cell: Cell, rows: Rows) -> Cell:
+    """Return `cell` with the first backend that can run its neuron, the fastest first.
+
+    A method that updates at every step calls the step itself, which no backend replaces.
+    """
+    method = rows.methods.get(cell.method)
+    if method is None or method.capabilities.updates == "per_batch":
+        for name in ("fused-cupy", "fused-numba"):
+            faster = replace(cell, backend=name)
+            if why_unsupported(faster, rows) is None:
+                return faster
+    return replace(cell, backend="eager")
 
 
 def _select(patterns: Sequence[str], known: Iterable[str]) -> list[str]:

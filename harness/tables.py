@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.boards import BOARDS, COMPARED, Board, Column
+from harness.boards import BOARDS, COMPARED, WITHOUT_BACKEND, Board, Column
 from harness.cards import MetricCard, Rows
 from harness.cell import NOT_APPLICABLE
 from harness.record import Metric, Record
@@ -128,13 +128,22 @@ def grouped(records: Iterable[Record], board: Board, suites: Collection[str]) ->
     return groups
 
 
-def _fits(record: Record, board: Board) -> bool:
+def _axes(record: Record, board: Board) -> dict[str, str]:
+    """Return a record's axes as `board` sorts them: a figure that no backend moves stands under the board's own."""
     axes = record.axes()
+    fixed = board.fixed.get("backend")
+    if fixed and record.cell.suite in WITHOUT_BACKEND:
+        axes["backend"] = fixed[0]
+    return axes
+
+
+def _fits(record: Record, board: Board) -> bool:
+    axes = _axes(record, board)
     return axes[board.axis] != NOT_APPLICABLE and all(axes[axis] in values for axis, values in board.fixed.items())
 
 
 def _group(record: Record, board: Board) -> Group:
-    axes = record.axes()
+    axes = _axes(record, board)
     shared = {axis: axes[axis] for axis in COMPARED if axis != board.axis and axis not in board.varies}
     return Group(tuple(shared.items()), record.provenance.machine.name)
 
@@ -199,7 +208,7 @@ def _row(
     values: dict[str, Value] = {}
     failures: dict[str, Record] = {}
     for column in board.columns:
-        of_suite = sorted((r for r in records if r.cell.suite == column.suite), key=lambda r: r.cell.seed)
+        of_suite = _one_a_seed(record for record in records if record.cell.suite == column.suite)
         measured = [record for record in of_suite if record.status == "ok" and column.metric in record.metrics]
         if measured:
             values[column.key] = _value(column, measured, rows)
@@ -214,6 +223,14 @@ def _row(
         values=values,
         failures=failures,
     )
+
+
+def _one_a_seed(records: Iterable[Record]) -> list[Record]:
+    """Return the newest record of each seed: a suite without backend may have been run under several."""
+    by_seed: dict[int, Record] = {}
+    for record in sorted(records, key=lambda record: record.provenance.started_at):
+        by_seed[record.cell.seed] = record
+    return [by_seed[seed] for seed in sorted(by_seed)]
 
 
 def _value(column: Column, records: Sequence[Record], rows: Rows) -> Value:

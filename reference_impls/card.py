@@ -95,6 +95,8 @@ class TrainingCapabilities:
     spiking_backward: bool
     neuron: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For a neuron capability, the values that the method can work with."""
+    keeps_neuron: bool = True
+    """Whether the neurons' plain attributes stay as they are while it trains, so that compiled kernels hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ be forgotten. Tensors are time-first, ``[T, B, features...]``. Must not know of 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,7 +16,16 @@ from torch import Tensor, nn
 
 from reference_impls import backends
 
-__all__ = ["Neuron", "NeuronFactory", "NeuronOutput", "ParallelNeuron", "SequentialNeuron", "State", "detached"]
+__all__ = [
+    "Neuron",
+    "NeuronFactory",
+    "NeuronOutput",
+    "ParallelNeuron",
+    "SequentialNeuron",
+    "State",
+    "detached",
+    "plain_attributes",
+]
 
 State = Any
 """A NamedTuple of tensors, one per state variable, each of the shape of one step ``[B, ...]``."""
@@ -30,6 +39,15 @@ def detached(state: State) -> State:
         return None if state is None else state.detach()
     parts = map(detached, state)
     return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+
+
+def plain_attributes(neuron: Neuron) -> dict[str, Any]:
+    """Return what a trace of `neuron` takes as literals: every attribute that is neither a tensor nor a module."""
+    return {
+        name: value
+        for name, value in vars(neuron).items()
+        if name not in ("training", neuron.entry_point) and isinstance(value, Hashable)
+    }
 
 
 class NeuronOutput(NamedTuple):

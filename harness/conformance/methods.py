@@ -19,6 +19,7 @@ from harness.measure.memory import saved_bytes
 from reference_impls.api import Network, TrainingMethod, build_method, build_network, build_neuron
 from reference_impls.card import Card
 from reference_impls.discovery import resolve
+from reference_impls.neuron import plain_attributes
 
 __all__ = ["METHOD_CHECKS", "MethodSubject"]
 
@@ -156,6 +157,16 @@ def check_flat_memory(subject: MethodSubject) -> None:
     require(growth < FLAT, f"declared O(1) in T, but {kept[0]} bytes at T = 4 become {kept[1]} at T = 64")
 
 
+def check_keeps_neuron(subject: MethodSubject) -> None:
+    network = subject.network()
+    method, (x, target) = subject.method(network, learning_rate=0.05), batch()
+    before = [plain_attributes(neuron) for neuron in network.neurons()]
+    for _ in range(3):
+        method.update(x, target)
+    after = [plain_attributes(neuron) for neuron in network.neurons()]
+    require(before == after, "an update changed a plain attribute of a neuron; declare keeps_neuron false")
+
+
 def check_golden(subject: MethodSubject) -> None:
     differences = [difference for case in subject.golden_cases() for difference in case.differences()]
     require(not differences, "; ".join(map(str, differences[:3])))
@@ -173,6 +184,12 @@ METHOD_CHECKS: tuple[Check[MethodSubject], ...] = (
         "Bytes saved for the backward pass do not grow with T.",
         check_flat_memory,
         lambda subject: subject.row.capabilities.memory_in_T == "O(1)",
+    ),
+    Check(
+        "keeps-neuron",
+        "Updates leave a neuron's plain attributes as they are.",
+        check_keeps_neuron,
+        lambda subject: subject.row.capabilities.keeps_neuron,
     ),
     Check(
         "golden",

@@ -1,12 +1,18 @@
 """throughput: how long a training step and an inference take on one batch of the task's data.
 
 The cell takes turns, block by block in one process, with a named baseline (LIF, BPTT, eager, same network and batch),
-so that its speed is also known as a ratio that does not drift with the machine.
+so that its speed is also known as a ratio that does not drift with the machine. The neuron's layer alone, large enough
+to need memory, takes turns with a copy: how near it comes to what no kernel can pass.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import torch
+
 from harness.measure.clock import Timing, measure
+from harness.measure.roofline import FLOOR_FLOATS, copying, training_layer
 from harness.suites._base import Answer, Figure, Suite
 from harness.suites._steps import baseline, median_figure, protocol_for, ready, timing_figure
 from harness.workload import Workload
@@ -14,11 +20,12 @@ from harness.workload import Workload
 CARD = {
     "name": "throughput",
     "kind": "suite",
-    "version": 1,
+    "version": 2,
     "title": "Throughput",
     "summary": (
         "Times a training step and an inference on one batch of the task's data, alternating with LIF under BPTT on "
-        "the same network, batch and machine: median over blocks, with the 95 % interval of the median."
+        "the same network, batch and machine: median over blocks, with the 95 % interval of the median. Under BPTT "
+        "also a layer of 65,536 such neurons, forward and backward, alternating with a copy of what this must move."
     ),
     "exclusive": True,
     "timeout_seconds": 600.0,
@@ -54,8 +61,34 @@ CARD = {
             "unit": "ratio",
             "direction": "lower",
         },
+        "layer_neuron_steps_per_second": {
+            "title": "neuron-steps of a layer of 65,536, forward and backward",
+            "unit": "neuron-steps per second",
+            "direction": "higher",
+        },
+        "layer_bytes_per_neuron_step": {
+            "title": "bytes that a copy moves while the layer makes one neuron-step",
+            "unit": "bytes",
+            "direction": "lower",
+        },
+        "copy_bandwidth_fraction": {
+            "short": "of copy speed",
+            "title": "least bytes of a neuron-step (24 in float32) / bytes that a copy moves in its time",
+            "unit": "fraction",
+            "direction": "higher",
+        },
+        "copy_bytes_per_second": {
+            "title": "bandwidth of the copy, read and written bytes",
+            "unit": "bytes per second",
+            "direction": "higher",
+        },
     },
 }
+
+LAYER = (64, 1024)
+"""Samples and neurons of the layer that is compared with a copy."""
+LAYER_SHARE = 0.4
+"""Of the time for the steps, what the layer gets beside it."""
 
 
 class Throughput(Suite):
@@ -88,7 +121,29 @@ class Throughput(Suite):
             "baseline": "lif, bptt, eager",
             "baseline_train_step_seconds": timings["baseline"].median_seconds,
         }
+        if workload.cell.method == "bptt":  # a layer by itself knows no other way back
+            figures |= _roofline(workload, step.x.shape[0])
         return Answer(figures, details=details)
+
+
+def _roofline(workload: Workload, T: int) -> dict[str, Figure]:
+    """Return what a large layer of the neuron makes of the memory's bandwidth, over `T` steps."""
+    x = torch.rand(T, *LAYER, device=workload.device, dtype=workload.dtype)
+    layer = training_layer(workload.neuron(T), x)
+    layer()  # what is compiled at a first call must not use up the budget
+    protocol = protocol_for(workload.cell.budget)
+    protocol = replace(protocol, budget_seconds=LAYER_SHARE * protocol.budget_seconds)
+    timings = measure(
+        {"layer": layer, "copy": copying(x.numel(), workload.dtype, workload.device)}, workload.device, protocol
+    )
+    pairs = list(zip(timings["layer"].samples, timings["copy"].samples, strict=True))
+    floor = FLOOR_FLOATS * x.element_size()
+    return {
+        "layer_neuron_steps_per_second": _rate(timings["layer"], x.numel()),
+        "layer_bytes_per_neuron_step": median_figure([floor * layer / copy for layer, copy in pairs]),
+        "copy_bandwidth_fraction": median_figure([copy / layer for layer, copy in pairs]),
+        "copy_bytes_per_second": _rate(timings["copy"], floor * x.numel()),
+    }
 
 
 def _rate(timing: Timing, work: int) -> Figure:

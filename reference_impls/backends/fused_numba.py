@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from reference_impls.backends import UnsupportedError
-from reference_impls.backends.fused.multistep import attach_fused
+from reference_impls.backends.fused.multistep import Maker, attach_fused
 from reference_impls.backends.fused.numba_source import numba_source
 
 if TYPE_CHECKING:
@@ -16,14 +16,19 @@ if TYPE_CHECKING:
     from reference_impls.backends.fused.program import Traced
     from reference_impls.neuron import Neuron
 
-__all__ = ["attach"]
+__all__ = ["attach", "maker"]
 
 
 def attach(neuron: Neuron) -> None:
     """Run `neuron` in fused kernels; refuse one that has no step, or a machine without Numba."""
+    attach_fused(neuron, {"cpu": maker()})
+
+
+def maker() -> Maker:
+    """Return how a CPU gets its kernels; refuse a machine without Numba."""
     if find_spec("numba") is None:
         raise UnsupportedError("the backend 'fused-numba' needs Numba: pip install numba")
-    attach_fused(neuron, _kernels, "cpu", (torch.float32, torch.float64))
+    return Maker(_kernels, (torch.float32, torch.float64))
 
 
 def _kernels(traced: Traced, dtype: torch.dtype) -> Kernels:

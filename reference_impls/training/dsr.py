@@ -56,6 +56,7 @@ CARD = {
     ],
     "capabilities": {
         "updates": "per_batch",
+        "keeps_neuron": False,
         "structures": ["chain"],
         "neuron": {"parallel": ["sequential"], "membrane": ["linear", "linear-decayed-input"], "reset": ["soft"]},
         "memory_in_T": "O(T)",

@@ -195,3 +195,22 @@ def test_every_combination_is_possible_or_has_a_sentence() -> None:
 )
 def test_the_sentence_says_why(cell: Cell, sentence: str) -> None:
     assert sentence in (why_unsupported(cell, ROWS) or "")
+
+
+def test_accuracy_to_convergence_takes_the_fastest_backend_that_can_run_it(tmp_path: Path) -> None:
+    chosen = plan(tmp_path, "standard", neuron=("lif", "psn"), method=("bptt", "ottt-o", "dsr"), suite=("accuracy",))
+    found = {(p.cell.neuron, p.cell.method): p.cell.backend for p in chosen.todo if p.cell.topology == "mlp"}
+    assert found == {
+        ("lif", "bptt"): "fused-numba",
+        ("lif", "ottt-o"): "eager",  # takes step after step by itself
+        ("lif", "dsr"): "eager",  # learns the threshold, which a kernel has as a constant
+        ("psn", "bptt"): "eager",  # has no loop over T
+    }
+    gated = plan(tmp_path, "standard", neuron=("lif",), method=("bptt",), topology=("mlp",))
+    gate = {p.cell.backend for p in gated.todo if p.cell.suite == "conformance" and p.cell.method == NOT_APPLICABLE}
+    assert "fused-numba" in gate
+
+
+def test_a_backend_that_is_named_is_taken_instead_of_the_fastest(tmp_path: Path) -> None:
+    chosen = plan(tmp_path, "standard", neuron=("lif",), method=("bptt",), suite=("accuracy",), backend=("eager",))
+    assert {planned.cell.backend for planned in chosen.todo} == {"eager"}

@@ -139,3 +139,24 @@ def test_methods_on_the_networks_they_need_share_a_table() -> None:
 def test_an_unknown_board_suggests_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'neurons'"):
         find_board("neuron")
+
+
+def test_a_figure_that_no_backend_moves_counts_whichever_has_run_it() -> None:
+    fast = passed(neuron="lif", backend="fused-numba")
+    both = [error(0.02, seed=0), error(0.03, seed=1, backend="fused-numba")]
+    (row,) = neurons([*GATE, fast, *both, speed(0.01), speed(0.001, backend="fused-numba")]).rows
+    assert row.verified
+    assert row.values["accuracy.error_fraction"].estimate.n == 2
+    assert row.values["throughput.train_step_seconds"].estimate.value == pytest.approx(0.01)
+    (unproven,) = neurons([*GATE, *both]).rows
+    assert not unproven.verified, "one seed was run by a backend that has not shown that it equals eager"
+
+
+def test_a_seed_that_two_backends_have_run_counts_once() -> None:
+    again = error(0.04, seed=0, backend="fused-numba")
+    later = again.model_copy(
+        update={"provenance": again.provenance.model_copy(update={"started_at": "2026-04-01T12:00:00+00:00"})}
+    )
+    (row,) = neurons([*GATE, error(0.02, seed=0), later]).rows
+    estimate = row.values["accuracy.error_fraction"].estimate
+    assert (estimate.n, estimate.value) == (359, 0.04)

@@ -1,6 +1,6 @@
 """The fused backend of the device: a sequential neuron's step, traced once and printed as one kernel over time.
 
-CuPy's where torch sees a GPU, Numba's elsewhere. ``program`` traces a step and its gradient, ``printing`` and the
+CuPy's for input on a GPU, Numba's for input on a CPU. ``program`` traces a step and its gradient, ``printing`` and the
 ``*_source`` modules print them, ``kernels_*`` compile and call what was printed, ``multistep`` makes it differentiable.
 A neuron's author writes ``step`` and nothing else.
 """
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from reference_impls import backends
-
 if TYPE_CHECKING:
     from reference_impls.neuron import Neuron
 
@@ -20,5 +18,12 @@ __all__ = ["attach"]
 
 
 def attach(neuron: Neuron) -> None:
-    """Run `neuron` in the fused kernels of this machine's device."""
-    backends.get("fused-cupy" if torch.cuda.is_available() else "fused-numba").attach(neuron)
+    """Run `neuron` in the fused kernels of the device that its input is on."""
+    # Here, because these modules come back to this package; named, so that a record's code hash covers them.
+    from reference_impls.backends import fused_cupy, fused_numba
+    from reference_impls.backends.fused.multistep import attach_fused
+
+    makers = {"cpu": fused_numba.maker()}
+    if torch.cuda.is_available():
+        makers["cuda"] = fused_cupy.maker()
+    attach_fused(neuron, makers)

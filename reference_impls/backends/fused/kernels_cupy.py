@@ -12,6 +12,8 @@ import cupy
 import torch
 from torch import Tensor
 
+from reference_impls.backends.fused.kernels_cuda import CudaKernels
+
 __all__ = ["OPTIONS", "CupyKernels"]
 
 OPTIONS = ("--std=c++17", "--fmad=false")
@@ -19,37 +21,12 @@ OPTIONS = ("--std=c++17", "--fmad=false")
 THREADS_PER_BLOCK = 128
 
 
-class CupyKernels:
-    """The two kernels of a step, from CUDA C; see :class:`~..kernels.Kernels`."""
+class CupyKernels(CudaKernels):
+    """The two kernels of a step, compiled by NVRTC."""
 
     def __init__(self, source: str) -> None:
         self._module = cupy.RawModule(code=source, options=OPTIONS)
         self._functions: dict[tuple[int, str], Any] = {}
-
-    def forward(
-        self, x: Tensor, first: Sequence[Tensor], params: Sequence[Tensor], keep: bool
-    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Run the step over all of ``x[T, N]``."""
-        spikes, last = torch.empty_like(x), [torch.empty_like(state) for state in first]
-        kept = [torch.empty_like(x) for _ in first] if keep else []
-        places: list[Tensor | None] = [*kept] if keep else [None for _ in first]
-        self._launch("forward", x, [x, *first, *params, spikes, *last, *places])
-        return spikes, last, kept
-
-    def backward(
-        self,
-        x: Tensor,
-        first: Sequence[Tensor],
-        params: Sequence[Tensor],
-        kept: Sequence[Tensor],
-        upstream: Tensor,
-        upstream_last: Sequence[Tensor],
-    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Walk back in time over the states that the forward pass has kept."""
-        dx, dfirst = torch.empty_like(x), [torch.empty_like(state) for state in first]
-        dparams = [torch.empty_like(param) for param in params]
-        self._launch("backward", x, [x, *kept, *params, upstream, *upstream_last, dx, *dfirst, *dparams])
-        return dx, dfirst, dparams
 
     def _launch(self, name: str, x: Tensor, tensors: Sequence[Tensor | None]) -> None:
         steps, neurons = x.shape

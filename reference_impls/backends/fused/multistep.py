@@ -6,8 +6,8 @@ Must not know how kernels are printed or compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,25 +16,32 @@ from torch.autograd.function import once_differentiable
 from reference_impls.backends import UnsupportedError
 from reference_impls.backends.fused.kernels import Kernels
 from reference_impls.backends.fused.program import Traced, trace_step
-from reference_impls.neuron import Neuron, SequentialNeuron, State
+from reference_impls.neuron import Neuron, SequentialNeuron, State, plain_attributes
 
-__all__ = ["KernelFactory", "attach_fused"]
+__all__ = ["KernelFactory", "Maker", "attach_fused"]
 
 KernelFactory = Callable[[Traced, torch.dtype], Kernels]
 
 
-def attach_fused(neuron: Neuron, make_kernels: KernelFactory, device: str, dtypes: tuple[torch.dtype, ...]) -> None:
-    """Replace the loop over T of `neuron` by kernels.
+class Maker(NamedTuple):
+    """How one kind of device gets its kernels."""
 
-    They are made at once for float32, so that an impossible neuron is refused when it is built, and for another dtype
-    at the first call with it.
+    make: KernelFactory
+    """Prints and compiles."""
+    dtypes: tuple[torch.dtype, ...]
+    """Of the input, that the kernels know."""
+
+
+def attach_fused(neuron: Neuron, makers: Mapping[str, Maker]) -> None:
+    """Replace the loop over T of `neuron` by the kernels of the device that its input is on.
+
+    They are printed at once for float32, so that an impossible neuron is refused when it is built, and for another
+    dtype at the first call with it.
 
     Parameters
     ----------
     neuron : must be sequential.
-    make_kernels : prints and compiles.
-    device : type of the device that the kernels run on.
-    dtypes : of the input, that they know.
+    makers : for each type of device.
 
     Raises
     ------
@@ -45,23 +52,33 @@ def attach_fused(neuron: Neuron, make_kernels: KernelFactory, device: str, dtype
         raise UnsupportedError(
             f"{type(neuron).__name__} is a parallel neuron: the fused backends replace a loop over T, and it has none"
         )
-    kernels = _KernelsOf(neuron, make_kernels)
-    kernels.get(torch.float32)
+    kernels = {device: _KernelsOf(neuron, maker.make) for device, maker in makers.items()}
+    for one in kernels.values():
+        one.get(torch.float32)
 
     def sequence(x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        if x.device.type != device or x.dtype not in dtypes:
-            names = ", ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
+        maker = makers.get(x.device.type)
+        if maker is None or x.dtype not in maker.dtypes:
             raise UnsupportedError(
-                f"the backend {neuron.backend!r} takes {names} on {device}; this input is "
-                f"{str(x.dtype).removeprefix('torch.')} on {x.device.type}"
+                f"the backend {neuron.backend!r} takes {' or '.join(_taken(makers))}; this input is "
+                f"{_short(x.dtype)} on {x.device.type}"
             )
         first = neuron.init_state(x[0]) if state is None else state
         params = [_spread(param, x) for param in neuron.step_params().values()]
         given = [_spread(part, x) for part in first]
-        spikes, *last = _Multistep.apply(kernels.get(x.dtype), len(given), x, *given, *params)
+        spikes, *last = _Multistep.apply(kernels[x.device.type].get(x.dtype), len(given), x, *given, *params)
         return spikes, type(first)(*last)
 
     setattr(neuron, neuron.entry_point, sequence)
+
+
+def _taken(makers: Mapping[str, Maker]) -> Iterator[str]:
+    for device, maker in makers.items():
+        yield f"{', '.join(map(_short, maker.dtypes))} on {device}"
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 class _KernelsOf:
@@ -77,19 +94,12 @@ class _KernelsOf:
 
     def get(self, dtype: torch.dtype) -> Kernels:
         """Return the kernels for input of `dtype` and the neuron as it now is."""
-        key = dtype, *_constants(self._neuron)
+        key = dtype, *plain_attributes(self._neuron).items()
         if key not in self._made:
             # Half precision is a way of storing: arithmetic is float32's.
             traced = trace_step(self._neuron, torch.promote_types(dtype, torch.float32))
             self._made[key] = self._make(traced, dtype)
         return self._made[key]
-
-
-def _constants(neuron: SequentialNeuron) -> Iterator[tuple[str, Any]]:
-    """Return what a trace of `neuron` cannot tell from a literal: every attribute that is neither tensor nor module."""
-    for name, value in vars(neuron).items():
-        if name not in ("training", neuron.entry_point) and isinstance(value, Hashable):
-            yield name, value
 
 
 def _spread(tensor: Tensor, x: Tensor) -> Tensor:
