@@ -1,4 +1,4 @@
-"""SpikingJelly's LIFNode, multi-step, on its torch backend."""
+"""SpikingJelly's LIFNode, multi-step, executed as the library chooses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ CARD = {
     "title": "SpikingJelly: LIFNode, multi-step",
     "summary": (
         "LIFNode in step mode m, input not decayed, soft detached reset, atan surrogate: the convention of this "
-        "project's own lif. The library chooses how to execute it; on a CPU that is torch."
+        "project's own lif. Since 2.0 the library itself chooses how to execute it: torch operators on a "
+        "CPU, its native CUDA or its Triton kernel on a GPU (there is no backend to name any more)."
     ),
     "equations": "h[t] = v[t-1] - v[t-1]/tau + x[t]; s[t] = h[t] >= 1; v[t] = h[t] - s[t]",
     "citations": [
