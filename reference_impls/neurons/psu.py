@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from reference_impls.api import ParallelNeuron
 from reference_impls.names import check_name
-from reference_impls.neurons._parallel import check_steps, initial, mix_over_time
+from reference_impls.neurons._parallel import check_steps, initial, mix_over_time, mix_past
 from reference_impls.neurons._scan import decaying_sum, powers, toeplitz
 from reference_impls.surrogate import heaviside, straight_through
 
@@ -158,7 +158,7 @@ class PSU(ParallelNeuron):
         assert self.T is not None
         check_steps(self.kind, self.T, x)
         bias = self.bias.view(-1, *[1] * (x.dim() - 1))
-        return mix_over_time(torch.tril(self.weight), x) + bias
+        return mix_past(self.weight, x) + bias
 
     def _integrate(self, x: Tensor) -> Tensor:
         """``A X``: leaky integration, ``d^(t-i+1)`` on the inputs up to and including step t."""
