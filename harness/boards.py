@@ -48,6 +48,8 @@ class Board:
     """Values that other axes must have; those not named here are groups of their own."""
     varies: tuple[str, ...] = ()
     """Axes that may differ between the rows of a table, and are then stated in the row."""
+    curves: tuple[str, ...] = ()
+    """Figures over T or N that are drawn with a line for each row, in this order; empty: all that records have."""
 
 
 _ERROR = Column("accuracy", "error_fraction", needs_verification=False)
@@ -76,6 +78,17 @@ _LIBRARY_METRICS = (
     "gradient_cosine",
 )
 
+_LAYER_METRICS = (
+    "speedup_over_fused_t16",
+    "speedup_over_fused_t256",
+    "speedup_over_fused_t2048",
+    "speedup_t16",
+    "speedup_t256",
+    "speedup_t2048",
+    "network_speedup",
+    "layer_seconds",
+)
+
 BOARDS: tuple[Board, ...] = (
     Board(
         name="neurons",
@@ -95,6 +108,17 @@ BOARDS: tuple[Board, ...] = (
         rank_by=_ERROR.key,
         fixed={"backend": ("eager",)},
         varies=("topology",),
+        curves=("saved_bytes", "train_step_seconds", "live_bytes"),
+    ),
+    Board(
+        name="layers",
+        title="Parallel and sequential",
+        question="Where does a neuron that computes all steps at once beat one that goes step by step?",
+        axis="neuron",
+        columns=tuple(Column("layers", metric) for metric in _LAYER_METRICS),
+        rank_by="layers.speedup_over_fused_t256",
+        fixed={"backend": ("eager",)},
+        curves=("speedup_over_fused_LIF", "speedup_over_eager_LIF", "forward_and_backward_seconds"),
     ),
     Board(
         name="backends",

@@ -41,6 +41,7 @@ class Workload:
     rows : where its names are looked up.
     data_root : folder of data sets; None: the default places.
     scratch : folder that survives the cell, for what later cells may use again (trained weights).
+    vectors : folder of golden vectors that the contract is checked with; None: those that travel with the project.
     progress : told how far the work has come.
     """
 
@@ -48,6 +49,7 @@ class Workload:
     rows: Rows
     data_root: Path | None = None
     scratch: Path | None = None
+    vectors: Path | None = None
     progress: Progress = field(default=_silent, compare=False)
 
     @property

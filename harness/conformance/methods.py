@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,11 +15,11 @@ from torch import Tensor
 from harness.cards import Row, Rows
 from harness.conformance import Check
 from harness.conformance.neurons import require
-from harness.golden import Case, load
+from harness.conformance.vectors import cases_about, check_cases
+from harness.golden import VECTORS, Case
 from harness.measure.memory import saved_bytes
 from reference_impls.api import Network, TrainingMethod, build_method, build_network, build_neuron
 from reference_impls.card import Card
-from reference_impls.discovery import resolve
 from reference_impls.neuron import plain_attributes
 
 __all__ = ["METHOD_CHECKS", "MethodSubject"]
@@ -38,6 +39,8 @@ class MethodSubject:
     neuron: str
     topology: str
     rows: Rows
+    vectors: Path = VECTORS
+    """Folder of golden vectors."""
 
     def network(self, T: int = STEPS) -> Network:
         """Build the network, seeded."""
@@ -61,13 +64,7 @@ class MethodSubject:
         """Return the vectors of the authors' code that this row's file answers for (variants leave them to it)."""
         if self.row.name != self.row.card.name:
             return []
-        return [
-            case
-            for case in load()
-            if case.kind == "training"
-            and case.implementation is not None
-            and resolve("training", case.slug)[0].name == self.row.card.name
-        ]
+        return cases_about("training", self.row.card.name, self.vectors)
 
 
 def batch(T: int = STEPS) -> tuple[Tensor, Tensor]:
@@ -168,8 +165,7 @@ def check_keeps_neuron(subject: MethodSubject) -> None:
 
 
 def check_golden(subject: MethodSubject) -> None:
-    differences = [difference for case in subject.golden_cases() for difference in case.differences()]
-    require(not differences, "; ".join(map(str, differences[:3])))
+    check_cases(subject.golden_cases())
 
 
 METHOD_CHECKS: tuple[Check[MethodSubject], ...] = (

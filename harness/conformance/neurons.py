@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,9 +16,9 @@ from torch.autograd.gradcheck import GradcheckError, gradcheck
 
 from harness.cards import Row
 from harness.conformance import Check, CheckFailedError
-from harness.golden import Case, float64_default, load
+from harness.conformance.vectors import cases_about, check_cases
+from harness.golden import VECTORS, Case, float64_default
 from reference_impls.api import Neuron, SequentialNeuron, build_neuron
-from reference_impls.discovery import resolve
 from reference_impls.surrogate import smooth_spikes
 
 __all__ = ["NEURON_CHECKS", "NeuronSubject"]
@@ -34,6 +35,8 @@ class NeuronSubject:
 
     row: Row
     backend: str = "eager"
+    vectors: Path = VECTORS
+    """Folder of golden vectors."""
 
     def build(self, T: int = STEPS, backend: str | None = None, seed: int = SEED, **params: object) -> Neuron:
         """Build the neuron for `T` steps in float64; `seed` draws its initial parameters."""
@@ -50,13 +53,7 @@ class NeuronSubject:
 
     def golden_cases(self) -> list[Case]:
         """Return the vectors of the authors' code that this row's file answers for."""
-        return [
-            case
-            for case in load()
-            if case.kind == "neurons"
-            and case.implementation not in (None, "surrogates")
-            and resolve("neuron", case.slug)[0].name == self.source_name
-        ]
+        return cases_about("neurons", self.source_name, self.vectors)
 
 
 def current(*shape: int, seed: int = SEED, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -219,8 +216,7 @@ def _backward(subject: NeuronSubject, neuron: Neuron, x: Tensor, upstream: Tenso
 
 
 def check_golden(subject: NeuronSubject) -> None:
-    differences = [difference for case in subject.golden_cases() for difference in case.differences(subject.backend)]
-    require(not differences, "; ".join(map(str, differences[:3])))
+    check_cases(subject.golden_cases(), subject.backend)
 
 
 def _eager(subject: NeuronSubject) -> bool:

@@ -6,7 +6,7 @@ Where the output is no terminal, only the lines of ended cells are printed. A li
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -42,9 +42,16 @@ class Display(Listener):
     ----------
     jobs : all that will run; their expected durations weigh the time left.
     console : where to draw; None: standard output.
+    worth_a_line : whether a cell that ended gets a line of its own; None: all of them.
     """
 
-    def __init__(self, jobs: Sequence[Job], console: Console | None = None) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        console: Console | None = None,
+        worth_a_line: Callable[[Record], bool] | None = None,
+    ) -> None:
+        self._worth_a_line = worth_a_line or (lambda _record: True)
         self._console = console or Console(highlight=False)
         self._total = len(jobs)
         self._done = 0
@@ -95,7 +102,8 @@ class Display(Listener):
         if job in self._lines:
             self._progress.remove_task(self._lines.pop(job))
         self._update_overall()
-        self._console.print(self._line(job, record), soft_wrap=True)
+        if self._worth_a_line(record):
+            self._console.print(self._line(job, record), soft_wrap=True)
 
     def _line(self, job: Job, record: Record) -> Text:
         width = len(str(self._total))

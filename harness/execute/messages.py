@@ -35,6 +35,8 @@ class Request:
     """The rows that the plan was made from, so that worker and plan cannot disagree."""
     data_root: Path | None = None
     scratch: Path | None = None
+    vectors: Path | None = None
+    """Golden vectors in place of those of the project."""
     memory_bytes: int | None = None
 
 

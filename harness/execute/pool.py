@@ -43,6 +43,8 @@ class LocalPool:
     scratch : folder that outlives the cells, for what later ones may use again.
     slots : CPU threads that shared jobs may use together; None: one for each physical core.
     rows : what the jobs' names stand for; None: all cards that are found. A suite can be tried by adding its row.
+    vectors : golden vectors for the contract, in place of those that travel with the project.
+    preload : modules that the cells need beside the usual ones and that take long to import.
     """
 
     def __init__(
@@ -52,15 +54,19 @@ class LocalPool:
         scratch: Path | None = None,
         slots: int | None = None,
         rows: Rows | None = None,
+        vectors: Path | None = None,
+        preload: Sequence[str] = (),
     ) -> None:
         self.store = store
         self.recorder = Recorder(rows or load_rows())
         self._data_root = data_root
         self._scratch = scratch
+        self._vectors = vectors
+        self._preload = preload
         self._slots = slots or this_machine().physical_cores
 
     def __enter__(self) -> Self:
-        forkserver.start()
+        forkserver.start(*self._preload)
         return self
 
     def __exit__(
@@ -86,7 +92,7 @@ class LocalPool:
 
     def start(self, job: Job) -> CellProcess:
         """Start the process of `job`."""
-        request = Request(job.cell, self.recorder.rows, self._data_root, self._scratch, job.memory_bytes)
+        request = Request(job.cell, self.recorder.rows, self._data_root, self._scratch, self._vectors, job.memory_bytes)
         return CellProcess(job, request)
 
     def has_room(self, job: Job, running: Sequence[Job]) -> bool:

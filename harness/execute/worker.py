@@ -73,7 +73,7 @@ def _run(request: Request, send: Send) -> Outcome:
     _prepare(cell)
     card = request.rows.suite(cell.suite)
     suite = load_class(request.rows.suites[cell.suite].module, Suite)(card)
-    workload = Workload(cell, request.rows, request.data_root, request.scratch, _throttled(send))
+    workload = Workload(cell, request.rows, request.data_root, request.scratch, request.vectors, _throttled(send))
     suite.validate(workload)
     try:
         answer, diverged = suite.run(workload), None

@@ -8,6 +8,7 @@ call this; nothing here knows pytest or records.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 from collections.abc import Iterator, Mapping
@@ -22,11 +23,13 @@ from torch import Tensor
 from reference_impls.discovery import resolve
 from reference_impls.names import UnknownNameError
 
-__all__ = ["VECTORS", "Case", "Comparison", "Difference", "float64_default", "load"]
+__all__ = ["SURROGATES", "VECTORS", "Case", "Comparison", "Difference", "float64_default", "load"]
 
 VECTORS = Path(__file__).parent / "vectors"
 """The copies that travel with the project."""
 
+SURROGATES = "surrogates"
+"""Slug of the vectors that are about no row but about what all neurons build on."""
 EXACT = 0.0
 CLOSE = 1e-10
 
@@ -66,7 +69,7 @@ class Case:
     @property
     def implementation(self) -> str | None:
         """Return the row that the file is about, or None if nothing here implements it."""
-        if self.slug == "surrogates":
+        if self.slug == SURROGATES:
             return self.slug
         try:
             resolve("neuron" if self.kind == "neurons" else "training", self.slug)
@@ -94,7 +97,12 @@ def load(directory: Path = VECTORS) -> list[Case]:
     ValueError
         If the directory holds no golden file, or one that cannot be read.
     """
-    cases = [case for path in sorted(directory.rglob("*.json")) for case in _read(path)]
+    return list(_load(directory))
+
+
+@functools.lru_cache(maxsize=4)
+def _load(directory: Path) -> tuple[Case, ...]:
+    cases = tuple(case for path in sorted(directory.rglob("*.json")) for case in _read(path))
     if not cases:
         raise ValueError(f"{directory}: no golden files (*.json) here; give a folder of neurons/ and training/ vectors")
     return cases

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from harness.golden import EXACT, Comparison
+from harness.golden import EXACT, SURROGATES, Comparison
 from harness.golden.circuit import Circuit
 from harness.golden.spike_times import compare_spike_times
 from harness.golden.vocabulary import STATES, SYNAPSES, renamed, surrogate, translated
@@ -44,7 +44,7 @@ SUMMED_TWICE = {("psu", "weight"), ("psu", "bias")}
 
 def compare(case: Case, backend: str) -> Iterator[Comparison]:
     """Yield spikes, states, gradients and auxiliary losses beside the authors'."""
-    if case.slug == "surrogates":
+    if case.slug == SURROGATES:
         yield from _compare_surrogate(case.data)
         return
     data = case.data

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from harness.boards import Board
 from harness.cards import Rows
 from harness.record import Record
-from harness.report.curves import STEPS, SeriesPlot, cost_curves
+from harness.report.curves import COMPARED_OVER, SeriesPlot, cost_curves
 from harness.report.formats import to_text
 from harness.report.links import Sitemap, board_page, group_id
 from harness.report.table_view import TableView, row_labels, tried, view_table
@@ -102,7 +102,7 @@ def plan_board(board: Board, tables: Iterable[Table], records: Sequence[Record])
     tables : the board's tables.
     records : the newest record of every cell; those with figures over the number of time steps are drawn.
     """
-    with_curves = [record for record in records if any(series.x == STEPS for series in record.series.values())]
+    with_curves = [record for record in records if any(series.x in COMPARED_OVER for series in record.series.values())]
     curves = grouped(with_curves, board, {record.cell.suite for record in with_curves})
     ordered = sorted(tables, key=lambda table: (len(tried(table)) < 2, -sum(len(row.values) for row in table.rows)))
     planned, number, rows = [], 1, 0
@@ -144,7 +144,7 @@ def _section(planned: Planned, sitemap: Sitemap, titles: Mapping[str, str]) -> S
     ]
     if planned.folded:
         return Section(view_table(table, sitemap), (), "")
-    curves = cost_curves(named, titles, f"{group_id(table.group)}--over-time-steps")
+    curves = cost_curves(named, titles, f"{group_id(table.group)}--over-time-steps", table.board.curves)
     return Section(view_table(table, sitemap), tuple(curves), to_text([table], "latex"))
 
 

@@ -15,12 +15,12 @@ from harness.report.plots import LOG_FROM
 from harness.report.units import Scale, scale_for
 from harness.report.words import count, joined
 
-__all__ = ["Line", "SeriesPlot", "cost_curves", "series_plots"]
+__all__ = ["COMPARED_OVER", "Line", "SeriesPlot", "cost_curves", "series_plots"]
 
 MOST_POINTS = 200
 """A line with more points than this is thinned out: no screen shows them."""
-STEPS = "T"
-"""The axis of series that tell what a cost does as the sequence grows."""
+COMPARED_OVER = {"T": "time steps", "N": "neurons"}
+"""Axes of series that tell what a cost does as the work grows; boards compare rows over them."""
 Points = tuple[tuple[float, float], ...]
 
 
@@ -74,30 +74,35 @@ def series_plots(records: Sequence[Record], titles: Mapping[str, str], prefix: s
     return plots
 
 
-def cost_curves(named: Iterable[tuple[str, Record]], titles: Mapping[str, str], prefix: str) -> list[SeriesPlot]:
-    """Draw every figure that was measured over the number of time steps, a line for each row (seeds averaged).
+def cost_curves(
+    named: Iterable[tuple[str, Record]], titles: Mapping[str, str], prefix: str, wanted: Sequence[str] = ()
+) -> list[SeriesPlot]:
+    """Draw figures that were measured over the number of time steps or neurons, a line for each row (seeds averaged).
 
     Parameters
     ----------
     named : (name of the row, record).
     titles : what a metric is called.
     prefix : what the plots' ids begin with.
+    wanted : names of the figures, in the order in which they are drawn; empty: all, by name.
     """
-    found: dict[str, dict[str, list[Series]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[str, str], dict[str, list[Series]]] = defaultdict(lambda: defaultdict(list))
     for name, record in named:
         for series in record.series.values():
-            if series.x == STEPS:
-                found[series.y][name].append(series)
+            if series.x in COMPARED_OVER and (not wanted or series.y in wanted):
+                found[(series.y, series.x)][name].append(series)
     plots = []
-    for y, by_row in sorted(found.items()):
+    for y, x in sorted(found, key=lambda key: (wanted.index(key[0]) if wanted else 0, key[0], -ord(key[1][0]))):
+        by_row = found[(y, x)]
         points = {name: _mean([series.points for series in several]) for name, several in sorted(by_row.items())}
         scale = _scale(next(iter(by_row.values()))[0].y_unit, points.values())
         lines = tuple(Line(name, _thinned(_scaled(line, scale))) for name, line in points.items() if line)
         if len(lines) > 1:
             what = titles.get(y) or _words(y)
-            title = f"{what} against the number of time steps"
+            title = f"{what} against the number of {COMPARED_OVER[x]}"
             unit = f" [{scale.label}]" if scale.label else ""
-            plots.append(_plot(f"{prefix}--{y}", title, f"{title}, a line for each row.", STEPS, what + unit, lines))
+            key = f"{prefix}--{y}" if x == "T" else f"{prefix}--{y}--{x}"
+            plots.append(_plot(key, title, f"{title}, a line for each row.", x, what + unit, lines))
     return plots
 
 
@@ -111,7 +116,7 @@ def _plot(key: str, title: str, caption: str, x: str, y_title: str, lines: tuple
         caption=caption[:1].upper() + caption[1:],
         x_title=_axis_words(x),
         y_title=y_title,
-        x_log=x == STEPS and _wants_log(xs),
+        x_log=x in COMPARED_OVER and _wants_log(xs),
         y_log=_wants_log(ys),
         lines=lines,
     )
@@ -144,7 +149,7 @@ def _mean(several: Sequence[Points]) -> Points:
 
 
 def _axis_words(x: str) -> str:
-    return "time steps" if x == STEPS else _words(x)
+    return COMPARED_OVER.get(x) or _words(x)
 
 
 def _words(name: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import NamedTuple
 
 from harness.cell import NOT_APPLICABLE
 from harness.conformance import Outcome, run_checks
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
 from harness.conformance.peers import PEER_CHECKS, PeerSubject
+from harness.conformance.vectors import SURROGATE_CHECKS, SurrogateSubject
+from harness.golden import SURROGATES, VECTORS
 from harness.suites._base import Answer, Figure, Suite
 from harness.workload import Workload
 from reference_impls.api import build_peer
@@ -38,24 +41,39 @@ class Conformance(Suite):
 
     def run(self, workload: Workload) -> Answer:
         """Check the neuron of the cell (ours or a peer), or its training method if it has one."""
-        outcomes = _neuron(workload) if workload.cell.method == NOT_APPLICABLE else _method(workload)
+        judged = _neuron(workload) if workload.cell.method == NOT_APPLICABLE else _method(workload)
+        outcomes = judged.outcomes
         passed = sum(outcome.passed for outcome in outcomes)
         figures = {
             "failed_checks": Figure(float(len(outcomes) - passed)),
             "passed_checks": Figure(float(passed)),
         }
-        return Answer(figures, details={"checks": [asdict(outcome) for outcome in outcomes]})
+        details = {"checks": [asdict(outcome) for outcome in outcomes], "golden_cases": judged.golden_cases}
+        return Answer(figures, details=details)
 
 
-def _neuron(workload: Workload) -> list[Outcome]:
-    peer = workload.rows.peers.get(workload.cell.neuron)
+class _Judged(NamedTuple):
+    outcomes: list[Outcome]
+    golden_cases: int
+    """Cases of the authors' code that were compared."""
+
+
+def _neuron(workload: Workload) -> _Judged:
+    cell, vectors = workload.cell, workload.vectors or VECTORS
+    if cell.neuron == SURROGATES:
+        surrogates = SurrogateSubject(vectors)
+        return _Judged(run_checks(SURROGATE_CHECKS, surrogates), len(surrogates.golden_cases()))
+    peer = workload.rows.peers.get(cell.neuron)
     if peer is not None:
         build_peer(peer.name)  # a missing library is said once, and not by every check
-        return run_checks(PEER_CHECKS, PeerSubject(peer))
-    row = workload.rows.neurons[workload.cell.neuron]
-    return run_checks(NEURON_CHECKS, NeuronSubject(row, workload.cell.backend))
+        return _Judged(run_checks(PEER_CHECKS, PeerSubject(peer)), 0)
+    subject = NeuronSubject(workload.rows.neurons[cell.neuron], cell.backend, vectors)
+    compared = len(subject.golden_cases()) if cell.backend == "eager" else 0
+    return _Judged(run_checks(NEURON_CHECKS, subject), compared)
 
 
-def _method(workload: Workload) -> list[Outcome]:
+def _method(workload: Workload) -> _Judged:
     cell, rows = workload.cell, workload.rows
-    return run_checks(METHOD_CHECKS, MethodSubject(rows.methods[cell.method], cell.neuron, cell.topology, rows))
+    row = rows.methods[cell.method]
+    subject = MethodSubject(row, cell.neuron, cell.topology, rows, workload.vectors or VECTORS)
+    return _Judged(run_checks(METHOD_CHECKS, subject), len(subject.golden_cases()))

@@ -1,7 +1,7 @@
 """A linear synapse and a linear membrane behind one another, for all steps at once, and ParaLIF's ways to fire.
 
-What SPSN and ParaLIF share: without reset both stages are causal convolutions, so the sequence is one product of
-spectra or one product with a triangular matrix. Must not know cards.
+What SPSN and ParaLIF share: without reset both stages are linear, so that the steps need not wait for each other.
+Must not know cards.
 """
 
 from __future__ import annotations
@@ -15,22 +15,12 @@ from reference_impls.api import ParallelNeuron
 from reference_impls.names import check_name
 from reference_impls.neurons._membrane import resolve_decay
 from reference_impls.neurons._parallel import mix_over_time
+from reference_impls.neurons._scan import cascade_response, cascaded, convolved, toeplitz
 from reference_impls.surrogate import heaviside, straight_through
 
-__all__ = [
-    "LONGEST_MATRIX",
-    "CascadeNeuron",
-    "bernoulli",
-    "convolved",
-    "decaying_sum",
-    "fast_length",
-    "gumbel_softmax",
-    "toeplitz",
-]
+__all__ = ["CascadeNeuron", "bernoulli", "gumbel_softmax"]
 
-FORMS = ("auto", "fft", "matmul", "scan")
-LONGEST_MATRIX = 1024
-"""With more steps than this ``auto`` takes the FFT."""
+FORMS = ("scan", "fft", "matmul")
 
 
 class CascadeNeuron(ParallelNeuron):
@@ -41,8 +31,8 @@ class CascadeNeuron(ParallelNeuron):
     tau, decay, decay_rule : time constant of the membrane in time steps, or its factor beta.
     tau_syn, current_decay : the same of the synaptic current, alpha; `tau_syn` None: no synapse, alpha = 0.
     learn_tau : learn both factors, one pair a layer (stored as logits, `raw_decay` and `raw_current_decay`).
-    parallel : ``fft``: O(N T log T). ``matmul``: triangular T x T product, O(N T^2). ``scan``: both recurrences by
-        doubling, O(N T log T). ``auto``: matmul for short sequences, else fft. All give the same up to rounding.
+    parallel : ``scan``: both recurrences in blocks, O(N T). ``fft``: product of spectra, O(N T log T). ``matmul``:
+        triangular T x T product, O(N T^2). All give the same up to rounding; the scan is fastest for every T.
     """
 
     def __init__(
@@ -76,64 +66,10 @@ class CascadeNeuron(ParallelNeuron):
     def membrane(self, x: Tensor) -> Tensor:
         """Return the membrane ``[T, B, ...]``."""
         alpha, beta = self.decays()
-        form = self.parallel
-        if form == "auto":
-            form = "matmul" if x.shape[0] <= LONGEST_MATRIX else "fft"
-        if form == "scan":
-            return (1 - beta) * decaying_sum(beta, decaying_sum(alpha, x))
-        kernel = self.kernel(x.shape[0], x)
-        if form == "fft":
-            return convolved(kernel, x)
-        return mix_over_time(toeplitz(kernel), x)
-
-    def kernel(self, steps: int, like: Tensor) -> Tensor:
-        """Return the response to a unit input at step 0, ``[T]``: both exponentials, convolved and cut to T.
-
-        Cut here, before the sequence is convolved, there are only two sequences of length T left to convolve; the
-        spectra of three would need 3T - 2 points.
-        """
-        alpha, beta = self.decays()
-        n = torch.arange(steps, device=like.device, dtype=like.dtype)
-        synapse, membrane = alpha**n, (1 - beta) * beta**n
-        return membrane if isinstance(alpha, float) and alpha == 0 else convolved(synapse, membrane)
-
-
-def toeplitz(kernel: Tensor) -> Tensor:
-    """Return the matrix that convolves causally with ``kernel[T]`` (its first entry on the present step)."""
-    t = torch.arange(kernel.shape[0], device=kernel.device)
-    return torch.tril(kernel[(t[:, None] - t[None, :]).clamp(min=0)])
-
-
-def convolved(kernel: Tensor, x: Tensor) -> Tensor:
-    """Causal convolution over the first axis, as long as `x`, without wrap-around; half precision in float32."""
-    steps = x.shape[0]
-    points = fast_length(2 * steps - 1)
-    wide = torch.promote_types(x.dtype, torch.float32)
-    spectrum = torch.fft.rfft(kernel.to(wide), n=points).view(-1, *[1] * (x.dim() - 1))
-    product = torch.fft.rfft(x.to(wide), n=points, dim=0) * spectrum
-    return torch.fft.irfft(product, n=points, dim=0)[:steps].to(x.dtype)
-
-
-def fast_length(least: int) -> int:
-    """Return the smallest product of powers of 2, 3 and 5 that is at least `least`: the FFT's good lengths."""
-    best = 1 << max(least - 1, 0).bit_length()
-    five = 1
-    while five < best:
-        three = five
-        while three < best:
-            best = min(best, three << max(-(-least // three) - 1, 0).bit_length())
-            three *= 3
-        five *= 5
-    return best
-
-
-def decaying_sum(decay: Any, x: Tensor) -> Tensor:
-    """``sum_{i<=t} decay^(t-i) x[i]`` for every t, by doubling."""
-    reach = 1
-    while reach < x.shape[0]:
-        x = torch.cat([x[:reach], x[reach:] + decay**reach * x[:-reach]])
-        reach *= 2
-    return x
+        if self.parallel == "scan":
+            return cascaded(alpha, beta, x)
+        response = cascade_response(alpha, beta, x.shape[0], x)
+        return convolved(response, x) if self.parallel == "fft" else mix_over_time(toeplitz(response), x)
 
 
 def bernoulli(probability: Tensor, noise: Tensor | None) -> Tensor:

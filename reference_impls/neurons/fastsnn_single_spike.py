@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from reference_impls.api import ParallelNeuron
 from reference_impls.names import check_name
 from reference_impls.neurons._adaptive import Units, learned, within
-from reference_impls.neurons._cascade import LONGEST_MATRIX, convolved, decaying_sum, toeplitz
 from reference_impls.neurons._parallel import check_steps, mix_over_time
+from reference_impls.neurons._scan import decaying_sum, toeplitz
 from reference_impls.surrogate import FIRE_RULES, make_surrogate, straight_through
 
 CARD = {
@@ -152,8 +152,8 @@ CARD = {
     "divergences": [
         "fastsnn: the released kernels are trainable parameters, so an optimiser over all parameters changes them; "
         "whether the published runs did so is not known. This row fixes them, fastsnn-trained-kernels does not.",
-        "Released as full-length convolutions, O(T^2 N); here the sums are cumulative sums, O(T N), and the membrane "
-        "is a triangular product for short sequences, an FFT for long ones, a scan for a decay per neuron.",
+        "Released as full-length convolutions, O(T^2 N); here membrane and sums are recurrences that run in blocks of "
+        "steps, O(T N), or by doubling for a decay per neuron.",
         "The released model has a bias that begins at 0.5; the linear maps here are the topology's.",
         "block: an initial membrane can be added to the first input in the code; there is none here.",
     ],
@@ -224,17 +224,13 @@ class SingleSpike(ParallelNeuron):
 
     def membrane(self, x: Tensor) -> Tensor:
         """Return the membrane without reset ``[T, B, ...]``."""
-        steps = x.shape[0]
         if self.learn_kernels:
             assert self.T is not None
             check_steps("fastsnn with learned kernels", self.T, x)
             return mix_over_time(toeplitz(self.beta_kernel.flip(0)), x)
         decay = within(self.decay, 0.0, 1.0) if self.learn_decay else self.decay
-        if decay.dim():
-            return decaying_sum(decay, x)
-        kernel = decay ** torch.arange(steps, device=x.device, dtype=x.dtype)
-        return mix_over_time(toeplitz(kernel), x) if steps <= LONGEST_MATRIX else convolved(kernel, x)
+        return decaying_sum(decay, x)
 
     def _summed(self, r: Tensor) -> Tensor:
         """Cumulative sum over time (a convolution with the learned kernel, where there is one)."""
-        return mix_over_time(toeplitz(self.sum_kernel.flip(0)), r) if self.learn_kernels else r.cumsum(0)
+        return mix_over_time(toeplitz(self.sum_kernel.flip(0)), r) if self.learn_kernels else decaying_sum(1.0, r)

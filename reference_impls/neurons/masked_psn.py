@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reference_impls.api import ParallelNeuron
-from reference_impls.neurons._parallel import check_steps, initial, mix_over_time
+from reference_impls.neurons._parallel import band_blocks, check_steps, initial, mix_band, mix_over_time
 from reference_impls.surrogate import make_surrogate
 
 CARD = {
@@ -135,10 +136,34 @@ class MaskedPSN(ParallelNeuron):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x[T, B, ...]`` to spikes of the same shape; T must be the one it was built for."""
         check_steps("masked-psn", self.T, x)
-        above = torch.addmm(self.bias, self.effective_weight(), x.flatten(1))
-        return self.surrogate(above).view(x.shape)
+        block = self._block()
+        if block is None:
+            above = torch.addmm(self.bias, self.effective_weight(), x.flatten(1)).view(x.shape)
+        else:
+            above = mix_band(self._bands(block), x) + self.bias.view(-1, *[1] * (x.dim() - 1))
+        return self.surrogate(above)
 
     def membrane(self, x: Tensor) -> Tensor:
         """Return the masked ``W X`` ``[T, B, ...]``, which fires where it reaches the threshold ``-bias``."""
         check_steps("masked-psn", self.T, x)
-        return mix_over_time(self.effective_weight(), x)
+        block = self._block()
+        return mix_over_time(self.effective_weight(), x) if block is None else mix_band(self._bands(block), x)
+
+    def _block(self) -> int | None:
+        """Return the steps of a block, or None where the whole matrix is better, or a weak mask needs it.
+
+        Compiled code, which cannot look at the strength, multiplies the matrix.
+        """
+        block = band_blocks(self.order, self.T)
+        is_band = block is not None and not torch.compiler.is_compiling() and bool(self.mask_strength >= 1)
+        return block if is_band else None
+
+    def _bands(self, block: int) -> Tensor:
+        """Return the masked matrix cut along its diagonal, ``[M, L, 2 L]``: present block and the one before."""
+        count = -(-self.T // block)
+        missing = count * block - self.T
+        cut = functional.pad(self.weight, (block, missing, 0, missing)).view(count, block, count + 1, block)
+        pairs = torch.cat([cut.diagonal(0, 0, 2), cut.diagonal(1, 0, 2)], 1)  # [L, 2 L, M]
+        lag = torch.arange(block, device=cut.device)[:, None] + block - torch.arange(2 * block, device=cut.device)
+        inside = (lag >= 0) & (lag < self.order)
+        return pairs.permute(2, 0, 1) * inside

@@ -37,7 +37,7 @@ CARD = {
         }
     ],
     "capabilities": {
-        "parallel": "fft",
+        "parallel": "scan",
         "causal": True,
         "stochastic": False,
         "needs_T": False,
@@ -179,7 +179,7 @@ class ParaLIF(CascadeNeuron):
         fire_rule: str = "gt",
         learn_tau: bool = False,
         learn_threshold: bool = False,
-        parallel: str = "auto",
+        parallel: str = "scan",
         surrogate: str | Mapping[str, Any] = "fast_sigmoid",
     ) -> None:
         super().__init__(tau, decay, tau_syn, current_decay, decay_rule, learn_tau, parallel)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from reference_impls.api import ParallelNeuron
 from reference_impls.names import check_name
-from reference_impls.neurons._parallel import check_steps, initial, mix_over_time
+from reference_impls.neurons._parallel import check_steps, initial, mix_over_time, mix_past
+from reference_impls.neurons._scan import decaying_sum, powers, toeplitz
 from reference_impls.surrogate import heaviside, straight_through
 
 CARD = {
@@ -87,7 +88,7 @@ CARD = {
 }
 
 KINDS = ("psu", "ppsu", "ipsu", "rpsu")
-FORMS = ("matmul", "scan")
+FORMS = ("scan", "matmul")
 
 
 class PSU(ParallelNeuron):
@@ -102,8 +103,8 @@ class PSU(ParallelNeuron):
     surrogate_alpha : initial sharpness of the atan surrogate, learned, one a layer.
     weight, bias : initial ``[T, T]`` (its lower triangle is used) and ``[T]`` of the learned kinds;
         None: Kaiming normal (fan-out) and 0.
-    parallel : ``matmul``: T x T products, O(T^2 N), as released. ``scan``: the fixed matrices are first-order
-        recurrences and run in O(T log T N) by doubling; the same result up to rounding, for long T.
+    parallel : ``scan``: the fixed matrices are first-order recurrences and run in blocks of steps, O(T N).
+        ``matmul``: T x T products, O(T^2 N), as released; the same result up to rounding.
 
     Golden vectors from the authors' four classes.
     """
@@ -117,7 +118,7 @@ class PSU(ParallelNeuron):
         surrogate_alpha: float = 2.0,
         weight: object = None,
         bias: object = None,
-        parallel: str = "matmul",
+        parallel: str = "scan",
     ) -> None:
         super().__init__()
         self.kind = check_name("kind of psu", kind, KINDS)
@@ -157,7 +158,7 @@ class PSU(ParallelNeuron):
         assert self.T is not None
         check_steps(self.kind, self.T, x)
         bias = self.bias.view(-1, *[1] * (x.dim() - 1))
-        return mix_over_time(torch.tril(self.weight), x) + bias
+        return mix_past(self.weight, x) + bias
 
     def _integrate(self, x: Tensor) -> Tensor:
         """``A X``: leaky integration, ``d^(t-i+1)`` on the inputs up to and including step t."""
@@ -170,15 +171,9 @@ class PSU(ParallelNeuron):
 
     def _decaying_sum(self, x: Tensor) -> Tensor:
         """``sum_{i<=t} d^(t-i) x[i]`` for every t."""
-        steps = x.shape[0]
-        if self.parallel == "matmul":
-            t = torch.arange(steps, device=x.device, dtype=x.dtype)
-            return mix_over_time(torch.tril(self.decay ** (t[:, None] - t[None, :]).clamp(min=0)), x)
-        reach = 1
-        while reach < steps:
-            x = torch.cat([x[:reach], x[reach:] + self.decay**reach * x[:-reach]])
-            reach *= 2
-        return x
+        if self.parallel == "scan":
+            return decaying_sum(self.decay, x)
+        return mix_over_time(toeplitz(powers(self.decay, x.shape[0], x)), x)
 
     def _fire(self, h: Tensor) -> Tensor:
         """Strict threshold; the atan surrogate is differentiated with respect to its alpha as well."""

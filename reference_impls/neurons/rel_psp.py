@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from reference_impls.api import ParallelNeuron
+from reference_impls.neurons._scan import decaying_sum
 from reference_impls.surrogate import straight_through
 
 CARD = {
@@ -99,23 +100,23 @@ class ReLPSP(ParallelNeuron):
         """Map ``x[T, B, ...]``, the weight arriving at each step, to spikes of the same shape."""
         steps = x.shape[0]
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
-        times = torch.arange(steps, device=x.device, dtype=wide.dtype).view(-1, *[1] * (x.dim() - 1))
-        slope = wide.cumsum(0)
-        after = slope.cumsum(0)  # membrane at the end of the interval that each step begins
+        slope = decaying_sum(1.0, wide)
+        after = decaying_sum(1.0, slope)  # membrane at the end of the interval that each step begins
         reached = after.detach() >= self.v_threshold
         # The first interval that ends at the threshold or above holds the crossing, with its slope above 0.
-        first = reached & (reached.cumsum(0) == 1)
-        rise = torch.where(first, slope, torch.ones_like(slope))
-        crossing = times + (self.v_threshold - (after - slope)) / rise
-        when = torch.where(first, crossing, torch.zeros_like(crossing)).sum(0)
-        fired = first.any(0) & (when.detach() <= min(self.t_max, steps - 1))
-        hard = torch.cat([torch.zeros_like(first[:1]), first[:-1]]) & fired
+        first = reached.to(torch.uint8).argmax(0, keepdim=True)
+        crosses = reached.gather(0, first)
+        rise = torch.where(crosses, slope.gather(0, first), torch.ones_like(slope[:1]))
+        when = first + 1 + (self.v_threshold - after.gather(0, first)) / rise
+        fired = crosses & (when.detach() <= min(self.t_max, steps - 1))
+        times = torch.arange(steps, device=x.device, dtype=wide.dtype).view(-1, *[1] * (x.dim() - 1))
+        hard = (times == first + 1) & fired
         shared = torch.relu(1 - (times - when).abs()) * fired
         return straight_through(hard.to(wide.dtype), shared).to(x.dtype)
 
     def membrane(self, x: Tensor) -> Tensor:
         """Return V at every step ``[T, B, ...]``; an input counts from the step after it on."""
-        after = x.cumsum(0).cumsum(0)
+        after = decaying_sum(1.0, decaying_sum(1.0, x))
         return torch.cat([torch.zeros_like(after[:1]), after[:-1]])
 
     def spike_times(self, times: Tensor, weight: Tensor) -> Tensor:

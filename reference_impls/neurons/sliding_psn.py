@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from reference_impls.api import ParallelNeuron
 from reference_impls.names import check_name
-from reference_impls.neurons._parallel import initial, mix_over_time
+from reference_impls.neurons._parallel import band_blocks, initial, mix_band, mix_over_time
 from reference_impls.surrogate import make_surrogate
 
 CARD = {
@@ -77,8 +76,6 @@ CARD = {
 }
 
 FORMS = ("conv", "matmul")
-SHORTEST_BLOCK = 64
-"""Below it a product with the band is too small to be worth a kernel launch of its own."""
 
 
 class SlidingPSN(ParallelNeuron):
@@ -126,13 +123,10 @@ class SlidingPSN(ParallelNeuron):
     def membrane(self, x: Tensor) -> Tensor:
         """Return the convolution ``[T, B, ...]``, which fires where it reaches the threshold ``-bias``."""
         steps, past = x.shape[0], self.order - 1
-        block = max(self.order, SHORTEST_BLOCK)
-        if self.parallel == "matmul" or steps <= 2 * block:
+        block = band_blocks(self.order, steps) if self.parallel == "conv" else None
+        if block is None:
             return mix_over_time(self._band(steps, -past, steps), x)
-        blocks = -(-steps // block)
-        padded = functional.pad(x.flatten(1), (0, 0, past, blocks * block - steps))
-        windows = padded.unfold(0, block + past, block).transpose(1, 2)  # [blocks, block + past, N]
-        return (self._band(block, 0, block + past) @ windows).flatten(0, 1)[:steps].view(x.shape)
+        return mix_band(self._band(block, block - past, 2 * block), x)
 
     def _band(self, rows: int, first: int, columns: int) -> Tensor:
         """Return the matrix with ``w_i`` where ``column - row = first + i``, ``[rows, columns]``."""

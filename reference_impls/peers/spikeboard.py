@@ -6,7 +6,7 @@ from torch import Tensor
 
 from reference_impls.backends import compiled, eager, fused_cupy, fused_numba
 from reference_impls.neurons.lif import LIF
-from reference_impls.peer import Layer, TorchPeer
+from reference_impls.peer import TorchPeer
 
 CARD = {
     "name": "spikeboard-lif",
@@ -58,7 +58,7 @@ class SpikeboardLIF(TorchPeer):
     def __init__(self, backend: str = "eager") -> None:
         self.backend = backend
 
-    def layer(self, like: Tensor) -> Layer:
+    def layer(self, like: Tensor) -> LIF:
         """Return the neuron; backends are named as modules, so that a record's code hash covers them."""
         fused = fused_cupy if like.is_cuda else fused_numba
         neuron = LIF()

@@ -1,0 +1,167 @@
+"""``spikeboard check``: golden vectors, contract and backends of every entry (or of some), as one table."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.cards import Rows
+    from harness.checking import CheckRow, Verdict
+    from harness.execute.job import Summary
+    from harness.plan import Plan
+    from harness.record import Record
+    from harness.store import Store
+
+__all__ = ["register"]
+
+FILE_WIDTH = 120
+"""Columns of a table that goes into a file."""
+FIELDS = {"passed": "green", "failed": "bold red", "missing": "yellow", "unsupported": "dim"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to `app`."""
+    app.command("check")(check)
+
+
+def check(
+    entry: Annotated[
+        list[str] | None, typer.Argument(metavar="[ENTRY]...", help="Neurons, methods and peers (patterns).")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Check every entry there is.")] = False,
+    backend: Annotated[
+        list[str] | None, typer.Option(help="Only these backends (patterns); eager is contract and golden vectors.")
+    ] = None,
+    vectors: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Golden vectors to run. [default: those of the project]")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    slots: Annotated[int | None, typer.Option(help="Entries side by side. [default: physical cores]")] = None,
+) -> None:
+    """Say whether every entry keeps its contract and equals its authors' numbers, under every backend.
+
+    Nothing is stored. Exit code 1 if anything fails, 130 after Ctrl-C.
+    """
+    from harness.cards import load_rows
+    from harness.checking import check_rows, plan_check, unanswered
+    from harness.errors import UserError
+    from harness.machine import this_machine
+    from harness.store import Store
+    from reference_impls.names import check_name
+
+    if bool(entry) == everything:
+        raise UserError("say what to check", "spikeboard check lif ottt-a, or spikeboard check --all")
+    check_name("device", device, ("cpu", "cuda"))
+    if device == "cuda" and this_machine().gpu is None:
+        raise UserError("no CUDA device on this machine", "leave out --device cuda")
+    strangers = unanswered(vectors) if vectors is not None else {}
+    rows, console = load_rows(), _console()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        plan = plan_check(rows, entry or (), backend or (), store, device)
+        summary = _run(plan, rows, store, vectors, slots, console)
+        found = check_rows(plan, store.read().records, rows)
+    _print(console, found, plan)
+    _explain(found)
+    for slug, files in strangers.items():
+        typer.secho(f"not run: nothing here implements {slug!r} ({', '.join(map(str, files))})", fg="yellow")
+    _conclude(found, summary)
+
+
+def _console() -> Console:
+    """Return the standard output; where it is no terminal, wide enough for the table."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=max(console.width, FILE_WIDTH))
+
+
+def _run(plan: Plan, rows: Rows, store: Store, vectors: Path | None, slots: int | None, console: Console) -> Summary:
+    from harness.execute import forkserver
+    from harness.execute.display import Display
+    from harness.execute.job import Job
+    from harness.execute.pool import LocalPool
+    from harness.machine import this_machine
+
+    suite = rows.suite("conformance")
+    memory_bytes = int(0.8 * this_machine().memory_bytes)
+    jobs = [
+        Job(one.cell, one.code_hash, False, suite.timeout_seconds, memory_bytes, one.estimated_seconds)
+        for one in plan.todo
+    ]
+
+    def failed(record: Record) -> bool:
+        broken = record.metrics.get("failed_checks")
+        return record.status not in ("ok", "unsupported") or (broken is not None and broken.value > 0)
+
+    worth_a_line = failed if console.is_terminal else None
+    preload = (forkserver.COMPILER,) if any(job.cell.backend == "compiled" for job in jobs) else ()
+    with (
+        LocalPool(store, slots=slots, rows=rows, vectors=vectors, preload=preload) as pool,
+        Display(jobs, console, worth_a_line) as display,
+    ):
+        return pool.run(jobs, display)
+
+
+def _print(console: Console, found: Sequence[CheckRow], plan: Plan) -> None:
+    from rich.table import Table
+
+    from harness.checking import COLUMNS
+
+    cells = [planned.cell for planned in plan.todo] + [cell for cell, _, _ in plan.unsupported]
+    backends = sorted({column for row in found for column in row.verdicts} & {cell.backend for cell in cells})
+    table = Table(box=None, pad_edge=False)
+    for heading in ("entry", "kind", *COLUMNS, *backends):
+        table.add_column(heading, no_wrap=True)
+    for row in found:
+        fields = [_field(row.verdicts.get(column), column) for column in (*COLUMNS, *backends)]
+        table.add_row(row.name, f"[dim]{row.kind}[/]", *fields)
+    console.print(table)
+
+
+def _field(verdict: Verdict | None, column: str) -> str:
+    if verdict is None:
+        return "[dim]–[/]"
+    unit = {"golden": "case", "contract": "clause"}.get(column)
+    words = {"passed": "ok", "failed": "FAILED", "missing": "not run", "unsupported": "unsupported"}[verdict.state]
+    if verdict.state == "passed" and unit:
+        words += f" ({verdict.count} {unit}{'s' if verdict.count != 1 else ''})"
+    return f"[{FIELDS[verdict.state]}]{words}[/]"
+
+
+def _explain(found: Iterable[CheckRow]) -> None:
+    """Give the reasons: one line for all entries that cannot be run for the same one, one for each failure."""
+    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in found:
+        for column, verdict in row.verdicts.items():
+            if verdict.state == "unsupported":
+                for problem in verdict.problems:
+                    alike[(column, problem.replace(row.name, "this one"))].append(row.name)
+    if alike:
+        typer.echo("\nunsupported")
+    for (column, problem), names in alike.items():
+        who = names[0] if len(names) == 1 else f"{len(names)} entries ({', '.join(names)})"
+        typer.secho(f"  {column}, {who}: {problem}", dim=True)
+    for row in found:
+        for column, verdict in row.verdicts.items():
+            if verdict.state in ("failed", "missing"):
+                typer.secho(f"{row.name}, {column}: {'; '.join(verdict.problems)}", fg="red")
+
+
+def _conclude(found: Sequence[CheckRow], summary: Summary) -> None:
+    failed = [row.name for row in found if row.failed]
+    if summary.interrupted:
+        typer.secho(f"interrupted; {summary.not_started} checks were not started.", fg="yellow")
+        raise typer.Exit(130)
+    if failed:
+        typer.secho(f"{len(failed)} of {len(found)} entries fail: spikeboard check {' '.join(failed)}", fg="red")
+        raise typer.Exit(1)
+    typer.secho(f"{len(found)} entries pass.", fg="green")
