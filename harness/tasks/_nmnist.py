@@ -17,9 +17,9 @@ __all__ = ["load_frames"]
 
 
 def load_frames(
-    data: EventSet, root: Path, bins: int
+    data: EventSet, root: Path, bins: int, framing: str
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_]]:
-    """Read every recording of `data`.
+    """Read every recording of `data`; `framing` is one of `_frames.FRAMINGS`.
 
     Returns
     -------
@@ -37,12 +37,12 @@ def load_frames(
         frames = np.empty((len(recordings), bins, 2, *SENSOR), dtype=np.uint8)
         for slot, recording in zip(frames, recordings, strict=True):
             events = nmnist.read_events(recording.path)
-            slot[:] = np.minimum(_frames.frames_by_time(events, bins, *SENSOR), 1)
+            slot[:] = np.minimum(_frames.frames(framing, events, bins, *SENSOR), 1)
         return frames
 
     labels = np.array([item.label for item in recordings], dtype=np.int64)
     in_test = np.array([item.part == "test" for item in recordings])
-    decided_by = [bins, f"tonic {version('tonic')}", *(_signature(item) for item in recordings)]
+    decided_by = [bins, framing, f"tonic {version('tonic')}", *(_signature(item) for item in recordings)]
     frames = remembered(data.name, decided_by, (nmnist.__file__, _frames.__file__, __file__), make)
     return frames, labels, in_test
 

@@ -22,7 +22,7 @@ ROWS = load_rows()
 
 
 def task(name: str) -> Task:
-    built: Task = load_class(ROWS.tasks[name].module, Task)(ROWS.task(name))
+    built: Task = load_class(ROWS.tasks[name].module, Task)(ROWS.task(name), **ROWS.tasks[name].params)
     return built
 
 
@@ -130,13 +130,20 @@ def test_whole_nmnist_task_keeps_the_official_parts(nmnist_root: Path, monkeypat
 def test_frames_are_remembered_until_a_file_changes(
     nmnist_root: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, _, _ = _nmnist.load_frames(NMNIST_1100, nmnist_root, 3)
+    first, _, _ = _nmnist.load_frames(NMNIST_1100, nmnist_root, 3, "by-time")
     monkeypatch.setattr(nmnist, "read_events", lambda path: pytest.fail(f"read {path} again"))
-    again, labels, in_test = _nmnist.load_frames(NMNIST_1100, nmnist_root, 3)
+    again, labels, in_test = _nmnist.load_frames(NMNIST_1100, nmnist_root, 3, "by-time")
     np.testing.assert_array_equal(first, again)
     assert (labels[0], in_test.sum()) == (5, 100)
     with pytest.raises(pytest.fail.Exception, match="again"):
-        _nmnist.load_frames(NMNIST_1100, nmnist_root, 4)
+        _nmnist.load_frames(NMNIST_1100, nmnist_root, 4, "by-time")
+
+
+def test_framing_is_part_of_what_is_remembered(nmnist_root: Path) -> None:
+    by_time, by_number = (task(name).load(nmnist_root, 0) for name in ("nmnist-1100", "nmnist-1100-by-number"))
+    assert by_time.digest == by_number.digest
+    assert not torch.equal(by_time.train.inputs, by_number.train.inputs)
+    assert set(by_number.train.inputs.unique().tolist()) == {0, 1}
 
 
 def test_broken_or_unwritable_cache_costs_only_time(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
