@@ -6,11 +6,12 @@ from pathlib import Path
 
 from torch import Tensor
 
+from harness.data import nmnist
 from harness.data._base import data_root as resolve_root
-from harness.data.nmnist import NMNIST
+from harness.data.nmnist import NMNIST, SENSOR
 from harness.tasks._base import Split, Task
 from harness.tasks._encoding import steps_first
-from harness.tasks._nmnist import load_frames
+from harness.tasks._recordings import load_frames
 from harness.tasks._split import official, split_of
 
 CARD = {
@@ -68,7 +69,12 @@ class NMNISTFrames(Task):
 
     def load(self, data_root: Path | None, seed: int) -> Split:  # noqa: ARG002
         """Read the recordings; the split is fixed. Inputs are ``[N, T, 2, 34, 34]``, 0 or 1."""
-        frames, labels, in_test = load_frames(NMNIST, resolve_root(data_root), self.card.T, self.params["framing"])
+        recordings = NMNIST.recordings(resolve_root(data_root))
+        shape = (self.card.T, *SENSOR)
+        framing = self.params["framing"]
+        frames, labels, in_test = load_frames(
+            self.card.name, recordings, nmnist.read_events, framing, shape, (nmnist.__file__,)
+        )
         return split_of(frames, labels, official(labels, in_test))
 
     def encode(self, inputs: Tensor) -> Tensor:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from torch import Tensor
 
+from harness.data import nmnist
 from harness.data._base import data_root as resolve_root
-from harness.data.nmnist import NMNIST_1100
+from harness.data.nmnist import NMNIST_1100, SENSOR
 from harness.tasks._base import Split, Task
 from harness.tasks._encoding import steps_first
-from harness.tasks._nmnist import load_frames
+from harness.tasks._recordings import load_frames
 from harness.tasks._split import cross_validated, split_of
 
 CARD = {
@@ -74,7 +75,12 @@ class NMNISTFolds(Task):
 
     def load(self, data_root: Path | None, seed: int) -> Split:
         """Read the recordings; `seed` chooses the fold. Inputs are ``[N, T, 2, 34, 34]``, 0 or 1."""
-        frames, labels, _ = load_frames(NMNIST_1100, resolve_root(data_root), self.card.T, self.params["framing"])
+        recordings = NMNIST_1100.recordings(resolve_root(data_root))
+        shape = (self.card.T, *SENSOR)
+        framing = self.params["framing"]
+        frames, labels, _ = load_frames(
+            self.card.name, recordings, nmnist.read_events, framing, shape, (nmnist.__file__,)
+        )
         return split_of(frames, labels, cross_validated(labels, FOLDS, seed % FOLDS))
 
     def encode(self, inputs: Tensor) -> Tensor:
