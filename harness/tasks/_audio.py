@@ -93,8 +93,9 @@ def hair_cells(recordings: Sequence[NDArray[np.int16]], stop_s: float) -> list[E
     events = []
     for number, samples in enumerate(recordings):
         # The filters ring on in the padding after a recording; nobody hears that.
-        index, band = np.nonzero(fired[: len(samples), number])
-        events.append(Events(index * 1_000_000 // RATE_HZ, band, np.zeros_like(band), np.ones_like(band)))
+        sample, channel = np.nonzero(fired[: len(samples), number])
+        t = sample * 1_000_000 // RATE_HZ
+        events.append(Events(t, channel, np.zeros_like(channel), np.ones_like(channel)))
     return events
 
 

@@ -59,7 +59,8 @@ class Cifar100(Task):
     def load(self, data_root: Path | None, seed: int) -> Split:  # noqa: ARG002
         """Read the pickles; the split is fixed. Inputs are ``[N, 3, 32, 32]``, 0..255."""
         parts = read_cifar(CIFAR100, resolve_root(data_root))
-        images, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
+        images = np.concatenate([part.images for part in parts])
+        labels = np.concatenate([part.labels for part in parts])
         return split_of(images, labels, official(labels, np.arange(len(labels)) >= len(parts[0].labels)))
 
     def encode(self, inputs: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ class SpokenRates(Task):
     def load(self, data_root: Path | None, seed: int) -> Split:
         """Read the recordings; `seed` chooses the speaker if one is left out. Inputs are ``[N, T, 32]``, counts."""
         speaker = seed % len(SPEAKERS) if self.params["leave_out_speakers"] else None
-        shape = (self.card.T, *self.card.sample_shape)
+        shape = (self.card.T, self.card.sample_shape[0])
         return load_spoken(self.card.name, resolve_root(data_root), shape, _hear, __file__, speaker)
 
     def encode(self, inputs: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ def write_wave(path: Path, samples: NDArray[np.integer], rate: int = 8_000) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, rate, 0, "NONE", ""))
-        file.writeframes(samples.astype("<i2").tobytes())
+        file.writeframes(np.rint(samples).astype("<i2").tobytes())
 
 
 def write_fsdd(root: Path, takes: int) -> None:
@@ -129,7 +129,7 @@ def write_fsdd(root: Path, takes: int) -> None:
     for digit in range(10):
         for voice, speaker in enumerate(SPEAKERS):
             for take in range(takes):
-                t = np.arange(random.randint(1_500, 5_000)) / 8_000
+                t = np.arange(random.randint(400, 1_500)) / 8_000
                 phase = 2 * np.pi * (200 + 150 * digit + 20 * voice + 400 * t) * t
                 loud = 8_000 * np.sin(phase) * np.hanning(len(t)) + random.randint(-50, 51, len(t))
                 write_wave(root / "fsdd" / "recordings" / f"{digit}_{speaker}_{take}.wav", loud)
