@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
 
 from harness.data.events import Events
 
@@ -72,6 +71,11 @@ def hair_cells(recordings: Sequence[NDArray[np.int16]], stop_s: float) -> list[E
     v <- exp(-1 / (8000 Hz tau)) v + gain r ** compression; at v >= 1 the cell fires and v loses 1. All events are ON;
     x is the band, t the time of the sample.
     """
+    from scipy.signal import (
+        butter,
+        sosfilt,
+    )  # imported here: it takes long, and whoever forks a cell imports this module
+
     last = round(stop_s * RATE_HZ)
     waves = np.zeros((len(recordings), min(max(map(len, recordings)), last)))
     for wave, samples in zip(waves, recordings, strict=True):

@@ -49,9 +49,9 @@ CARD = {
     },
     "networks": {"mlp": {"hidden": [128, 128]}, "feedback": {"hidden": [128]}},
     "budgets": {
-        "smoke": {"epochs": 1, "batch_size": 64, "train_limit": 256, "test_limit": 128},
-        "quick": {"epochs": 5, "batch_size": 64, "learning_rate": 2e-3},
-        "standard": {"epochs": 30, "batch_size": 64, "learning_rate": 2e-3},
+        "smoke": {"epochs": 1, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 256, "test_limit": 128},
+        "quick": {"epochs": 2, "batch_size": 64, "learning_rate": 5e-3},
+        "standard": {"epochs": 20, "batch_size": 64, "learning_rate": 5e-3},
     },
     "citations": [
         {
