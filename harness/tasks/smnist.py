@@ -43,7 +43,7 @@ CARD = {
     "networks": {"mlp": {"hidden": [128, 128]}, "feedback": {"hidden": [128]}},
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 32, "train_limit": 32, "test_limit": 32},
-        "quick": {"epochs": 1, "batch_size": 64, "learning_rate": 2e-3, "train_limit": 640, "test_limit": 500},
+        "quick": {"epochs": 1, "batch_size": 32, "learning_rate": 2e-3, "train_limit": 320, "test_limit": 250},
         "standard": {"epochs": 20, "batch_size": 128, "learning_rate": 2e-3},
     },
     "citations": [
