@@ -47,6 +47,12 @@ def nmnist_root(data_root: Path) -> Path:
     return _holding("nmnist-1100", data_root)
 
 
+@pytest.fixture(scope="session")
+def fsdd_root(data_root: Path) -> Path:
+    """Folder of data sets that holds the spoken digits."""
+    return _holding("fsdd", data_root)
+
+
 def _holding(name: str, root: Path) -> Path:
     try:
         data_set(name).require(root)

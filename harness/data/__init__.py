@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.data._base import DataFile, DataSet, Presence, Progress, Verdict, data_root
+from harness.data.cifar import CIFAR10, CIFAR100
+from harness.data.cifar10dvs import CIFAR10DVS
 from harness.data.digits import DIGITS
+from harness.data.dvsgesture import DVSGESTURE
+from harness.data.fashion_mnist import FASHION_MNIST
+from harness.data.fsdd import FSDD
+from harness.data.generated import GENERATED
+from harness.data.heidelberg import SHD, SSC
 from harness.data.mnist import MNIST
 from harness.data.nmnist import NMNIST, NMNIST_1100
 from reference_impls.names import check_name
@@ -29,7 +36,22 @@ __all__ = [
     "verify",
 ]
 
-DATA_SETS: Mapping[str, DataSet] = {known.name: known for known in (DIGITS, MNIST, NMNIST, NMNIST_1100)}
+_ALL: tuple[DataSet, ...] = (
+    DIGITS,
+    GENERATED,
+    MNIST,
+    FASHION_MNIST,
+    CIFAR10,
+    CIFAR100,
+    NMNIST,
+    NMNIST_1100,
+    CIFAR10DVS,
+    DVSGESTURE,
+    FSDD,
+    SHD,
+    SSC,
+)
+DATA_SETS: Mapping[str, DataSet] = {known.name: known for known in _ALL}
 
 
 def data_set(name: str) -> DataSet:

@@ -37,7 +37,7 @@ def data_root(explicit: Path | None = None) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file of a data set; digest and size are those of the decompressed content."""
+    """A file of a data set; digest and size are those of the decompressed content (an empty digest: not known)."""
 
     name: str
     sha256: str

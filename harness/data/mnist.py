@@ -1,4 +1,4 @@
-"""MNIST: 70,000 grey images of handwritten digits, as idx files or from OpenML.
+"""MNIST: 70,000 grey images of handwritten digits, as idx files or from OpenML; and what its relatives share with it.
 
 The digests are those of the decompressed files, because archives of the same content differ from mirror to mirror.
 """
@@ -19,10 +19,8 @@ from harness.data._base import DataFile, DataSet, Presence, Progress, Verdict, s
 from harness.data.idx import content, idx_shape, read_idx, write_idx
 from harness.errors import UserError
 
-__all__ = ["MNIST", "LabelledImages", "Mnist", "read_mnist"]
+__all__ = ["MNIST", "IdxImages", "LabelledImages", "Mnist", "read_images", "read_mnist"]
 
-FOLDERS = ("mnist/MNIST/raw", "MNIST/raw", "mnist")
-"""Where the files may lie below the data root; the first is where `Mnist.fetch` puts them."""
 TRAIN_COUNT = 60_000
 PARTS = ("train", "t10k")
 
@@ -47,15 +45,20 @@ def _from_openml(scratch: Path) -> tuple[NDArray[np.number], NDArray[np.object_]
 
 
 @dataclass(frozen=True)
-class Mnist(DataSet):
-    """MNIST as four idx files."""
+class IdxImages(DataSet):
+    """Two official parts of 28 x 28 images as four idx files; `files` lists them.
 
-    download: OpenML = _from_openml
+    Parameters
+    ----------
+    folders : where the files may lie below the data root; the first is where `fetch` puts them.
+    """
+
+    folders: tuple[str, ...] = ()
 
     def find(self, root: Path) -> Presence:
-        """Look for the four files, gzipped or not, in torchvision's layout or directly in ``mnist/``."""
+        """Look for the four files, gzipped or not, in each of the folders."""
         lacking = {
-            root / folder: [f.name for f in self.files if not _stored(root / folder, f.name)] for folder in FOLDERS
+            root / folder: [f.name for f in self.files if not _stored(root / folder, f.name)] for folder in self.folders
         }
         where = min(lacking, key=lambda folder: len(lacking[folder]))
         if lacking[where]:
@@ -66,6 +69,29 @@ class Mnist(DataSet):
         """Compare the digest of each decompressed file."""
         folder = self.require(root)
         return tuple(self._verdict(folder, file) for file in self.files)
+
+    def _verdict(self, folder: Path, file: DataFile) -> Verdict:
+        path = _stored(folder, file.name)
+        assert path is not None
+        try:
+            data = content(path)
+        except UserError as error:
+            return Verdict(str(path), False, str(error.args[0]))
+        if len(data) != file.size_bytes:
+            return Verdict(str(path), False, f"{file.name} has {len(data):,} bytes, expected {file.size_bytes:,}")
+        if not file.sha256:
+            return Verdict(str(path), True, "size as expected; a digest is published of its archive only")
+        found = hashlib.sha256(data).hexdigest()
+        if found != file.sha256:
+            return Verdict(str(path), False, f"{file.name}: SHA-256 is {found[:12]}..., expected {file.sha256[:12]}...")
+        return Verdict(str(path), True, "SHA-256 as expected")
+
+
+@dataclass(frozen=True)
+class Mnist(IdxImages):
+    """MNIST, which OpenML has."""
+
+    download: OpenML = _from_openml
 
     def _download(self, root: Path, progress: Progress) -> None:
         """Write what OpenML has as idx files, check their digests, and only then put them in place."""
@@ -80,25 +106,11 @@ class Mnist(DataSet):
             for verdict in (self._verdict(folder, file) for file in self.files):
                 if not verdict.intact:
                     raise ValueError(f"OpenML sent something else: {verdict.finding}")
-            target = root / FOLDERS[0]
+            target = root / self.folders[0]
             target.mkdir(parents=True, exist_ok=True)
             for file in self.files:
                 os.replace(folder / file.name, target / file.name)
         progress(1.0, f"MNIST is in {target}")
-
-    def _verdict(self, folder: Path, file: DataFile) -> Verdict:
-        path = _stored(folder, file.name)
-        assert path is not None
-        try:
-            data = content(path)
-        except UserError as error:
-            return Verdict(str(path), False, str(error.args[0]))
-        if len(data) != file.size_bytes:
-            return Verdict(str(path), False, f"{file.name} has {len(data):,} bytes, expected {file.size_bytes:,}")
-        found = hashlib.sha256(data).hexdigest()
-        if found != file.sha256:
-            return Verdict(str(path), False, f"{file.name}: SHA-256 is {found[:12]}..., expected {file.sha256[:12]}...")
-        return Verdict(str(path), True, "SHA-256 as expected")
 
 
 MNIST = Mnist(
@@ -108,6 +120,7 @@ MNIST = Mnist(
     source="LeCun, Bottou, Bengio, Haffner, Proc. IEEE 86(11), 1998; https://www.openml.org/d/554",
     how_to_get="spikeboard data fetch mnist",
     layout="mnist/MNIST/raw/ or MNIST/raw/ with the four idx files (gzipped or not)",
+    folders=("mnist/MNIST/raw", "MNIST/raw", "mnist"),
     files=(
         DataFile(
             "train-images-idx3-ubyte",
@@ -138,31 +151,36 @@ MNIST = Mnist(
 
 
 def read_mnist(root: Path) -> tuple[LabelledImages, LabelledImages]:
+    """Return the official training and test part of MNIST; errors as in `read_images`."""
+    return read_images(MNIST, root)
+
+
+def read_images(data: IdxImages, root: Path) -> tuple[LabelledImages, LabelledImages]:
     """Return the official training and test part.
 
     Raises
     ------
     UserError
-        If the set is missing, or a file is corrupt (digests are left to `Mnist.verify`).
+        If the set is missing, or a file is corrupt (digests are left to `IdxImages.verify`).
     """
-    folder = MNIST.require(root)
-    train, test = (_read_part(folder, part) for part in PARTS)
+    folder = data.require(root)
+    train, test = (_read_part(folder, part, data.name) for part in PARTS)
     return train, test
 
 
-def _read_part(folder: Path, part: str) -> LabelledImages:
+def _read_part(folder: Path, part: str, name: str) -> LabelledImages:
     paths = [_stored(folder, f"{part}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1")]
     images, labels = (read_idx(path) for path in paths if path)
     if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
         raise UserError(
             f"{paths[0]}: images of shape {images.shape} do not go with labels of shape {labels.shape} ({paths[1]})",
-            "remove both files and fetch the set again: spikeboard data fetch mnist",
+            f"remove both files and fetch the set again: spikeboard data fetch {name}",
         )
     return LabelledImages(images, labels.astype(np.int64))
 
 
 def _counts(folder: Path) -> dict[str, int]:
-    """Return the number of images of each part, nothing if a header is broken (`Mnist.verify` says which)."""
+    """Return the number of images of each part, nothing if a header is broken (`IdxImages.verify` says which)."""
     images = (_stored(folder, f"{part}-images-idx3-ubyte") for part in PARTS)
     try:
         train, test = (idx_shape(path)[0] for path in images if path)

@@ -12,15 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from harness.data._base import DataSet, Presence, Progress, Verdict, staging
-from harness.data.events import Events
+from harness.data.events import Events, Recording
 from harness.errors import UserError
 
-__all__ = ["NMNIST", "NMNIST_1100", "SENSOR", "EventSet", "Recording", "read_events"]
+__all__ = ["NMNIST", "NMNIST_1100", "SENSOR", "EventSet", "read_events"]
 
 SENSOR = (34, 34)
 """Height and width, pixels."""
@@ -36,17 +35,6 @@ FIRST_1100_SHA256 = "1c12e942ad32026622316c0ee2ddc9a1813837831fe290824f8b3be7a2f
 
 Download = Callable[[Path, Progress], None]
 """Puts ``NMNIST/`` with ``Train/`` and ``Test/`` into a folder."""
-
-
-class Recording(NamedTuple):
-    """One file."""
-
-    path: Path
-    part: str
-    """``train`` or ``test``."""
-    number: int
-    """1-based index of the digit inside its part of MNIST."""
-    label: int
 
 
 @dataclass(frozen=True)
@@ -82,7 +70,7 @@ class EventSet(DataSet):
         return Presence(self.name, False, missing=lacking)
 
     def recordings(self, root: Path) -> tuple[Recording, ...]:
-        """List the set's files, training part first, in MNIST's order.
+        """List the set's files, training part first, in MNIST's order: the number is the digit's, from 1.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Frames of 0 and 1 that take long to make, remembered on disk, eight to a byte.
+"""Frames that take long to make, remembered on disk: compressed, or eight to a byte if they hold 0 and 1 only.
 
 A cell is its own process, so without this every cell of a task would make them again. The folder, ``frames`` beside
 the default data root, may be deleted at any time.
@@ -25,7 +25,7 @@ __all__ = ["remembered"]
 def remembered(
     name: str, decided_by: Iterable[object], code: Iterable[str], make: Callable[[], NDArray[np.uint8]]
 ) -> NDArray[np.uint8]:
-    """Return an array of 0 and 1 that was stored, or make and store it.
+    """Return an array that was stored, or make and store it.
 
     A broken file is made anew; a disk that cannot be written costs time, never the run.
 
@@ -42,6 +42,9 @@ def remembered(
     path = cache_home() / "frames" / f"{name}-{digest.hexdigest()[:16]}.npz"
     try:
         with np.load(path) as stored:
+            if "counts" in stored:
+                counts: NDArray[np.uint8] = stored["counts"]
+                return counts
             shape = tuple(stored["shape"])
             return np.unpackbits(stored["packed"], count=math.prod(shape)).reshape(shape)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
@@ -53,5 +56,8 @@ def remembered(
 
 def _store(path: Path, frames: NDArray[np.uint8]) -> None:
     with staging(path.parent) as folder:
-        np.savez(folder / path.name, packed=np.packbits(frames), shape=np.array(frames.shape))
+        if frames.max(initial=0) > 1:
+            np.savez_compressed(folder / path.name, counts=frames)
+        else:
+            np.savez(folder / path.name, packed=np.packbits(frames), shape=np.array(frames.shape))
         os.replace(folder / path.name, path)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from torch import Tensor
 
+from harness.data import nmnist
 from harness.data._base import data_root as resolve_root
-from harness.data.nmnist import NMNIST
+from harness.data.nmnist import NMNIST, SENSOR
 from harness.tasks._base import Split, Task
 from harness.tasks._encoding import steps_first
-from harness.tasks._nmnist import load_frames
+from harness.tasks._recordings import load_frames
 from harness.tasks._split import official, split_of
 
 CARD = {
@@ -26,9 +27,17 @@ CARD = {
     "input_kind": "events",
     "encoding": (
         "10 frames of equal duration from a recording's first event to its last; 1 where a pixel reported at least "
-        "one event, so the first layer only accumulates"
+        "one event, so the first layer only accumulates; the variant by-number cuts at every tenth of the events"
     ),
     "split": "official test part (10,000); validation a fixed stratified tenth of the official training part (6,000)",
+    "defaults": {"framing": "by-time"},
+    "variants": {
+        "nmnist-by-number": {
+            "title": "N-MNIST, frames of equal number",
+            "summary": "The same recordings in 10 frames that hold as many events as each other, give or take one.",
+            "params": {"framing": "by-number"},
+        }
+    },
     "networks": {
         "mlp": {"hidden": [400]},
         "conv": {"channels": [16, 32], "kernel_size": 3, "pool": 2},
@@ -60,7 +69,12 @@ class NMNISTFrames(Task):
 
     def load(self, data_root: Path | None, seed: int) -> Split:  # noqa: ARG002
         """Read the recordings; the split is fixed. Inputs are ``[N, T, 2, 34, 34]``, 0 or 1."""
-        frames, labels, in_test = load_frames(NMNIST, resolve_root(data_root), self.card.T)
+        recordings = NMNIST.recordings(resolve_root(data_root))
+        shape = (self.card.T, *SENSOR)
+        framing = self.params["framing"]
+        frames, labels, in_test = load_frames(
+            self.card.name, recordings, nmnist.read_events, framing, shape, (nmnist.__file__,)
+        )
         return split_of(frames, labels, official(labels, in_test))
 
     def encode(self, inputs: Tensor) -> Tensor:

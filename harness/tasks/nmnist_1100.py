@@ -6,11 +6,12 @@ from pathlib import Path
 
 from torch import Tensor
 
+from harness.data import nmnist
 from harness.data._base import data_root as resolve_root
-from harness.data.nmnist import NMNIST_1100
+from harness.data.nmnist import NMNIST_1100, SENSOR
 from harness.tasks._base import Split, Task
 from harness.tasks._encoding import steps_first
-from harness.tasks._nmnist import load_frames
+from harness.tasks._recordings import load_frames
 from harness.tasks._split import cross_validated, split_of
 
 CARD = {
@@ -29,12 +30,20 @@ CARD = {
     "input_kind": "events",
     "encoding": (
         "10 frames of equal duration from a recording's first event to its last; 1 where a pixel reported at least "
-        "one event, so the first layer only accumulates"
+        "one event, so the first layer only accumulates; the variant by-number cuts at every tenth of the events"
     ),
     "split": (
         "5 fixed stratified folds over all 1,100; seed s tests on fold s mod 5 (220), validates on a tenth of the "
         "rest (88) and trains on 792: five seeds cover every recording"
     ),
+    "defaults": {"framing": "by-time"},
+    "variants": {
+        "nmnist-1100-by-number": {
+            "title": "N-MNIST, first 1,100, frames of equal number",
+            "summary": "The same recordings in 10 frames that hold as many events as each other, give or take one.",
+            "params": {"framing": "by-number"},
+        }
+    },
     "networks": {
         "mlp": {"hidden": [128]},
         "conv": {"channels": [16, 32], "kernel_size": 3, "pool": 2},
@@ -66,7 +75,12 @@ class NMNISTFolds(Task):
 
     def load(self, data_root: Path | None, seed: int) -> Split:
         """Read the recordings; `seed` chooses the fold. Inputs are ``[N, T, 2, 34, 34]``, 0 or 1."""
-        frames, labels, _ = load_frames(NMNIST_1100, resolve_root(data_root), self.card.T)
+        recordings = NMNIST_1100.recordings(resolve_root(data_root))
+        shape = (self.card.T, *SENSOR)
+        framing = self.params["framing"]
+        frames, labels, _ = load_frames(
+            self.card.name, recordings, nmnist.read_events, framing, shape, (nmnist.__file__,)
+        )
         return split_of(frames, labels, cross_validated(labels, FOLDS, seed % FOLDS))
 
     def encode(self, inputs: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.data.idx import idx_shape, read_idx, write_idx
-from harness.data.mnist import FOLDERS, MNIST, read_mnist
+from harness.data.mnist import MNIST, read_mnist
 from harness.errors import UserError
 
 TRAIN, TEST = 12, 5
@@ -39,7 +39,7 @@ def test_idx_header_is_big_endian(tmp_path: Path) -> None:
     assert idx_shape(tmp_path / "a") == (2, 3)
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", MNIST.folders)
 @pytest.mark.parametrize("zipped", [False, True])
 def test_reads_every_layout(folder: str, zipped: bool, tmp_path: Path) -> None:
     write_tiny(tmp_path / folder, zipped)

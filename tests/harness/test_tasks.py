@@ -35,7 +35,11 @@ def raw_batch(row: Row, size: int = 3) -> torch.Tensor:
 
 
 def test_tasks_of_the_project_are_found() -> None:
-    assert set(ROWS.tasks) >= {"digits", "digits-rows", "digits-events", "mnist", "nmnist", "nmnist-1100"}
+    assert set(ROWS.tasks) >= {
+        *("digits", "digits-rows", "digits-events", "delayed-xor", "adding"),
+        *("mnist", "fashion-mnist", "cifar10", "cifar100", "smnist", "psmnist", "smnist-rows"),
+        *("nmnist", "nmnist-1100", "cifar10dvs", "dvsgesture", "fsdd", "fsdd-rate", "shd", "ssc"),
+    }
     assert not [problem for problem in ROWS.problems if "/tasks/" in str(problem)]
 
 
@@ -88,10 +92,11 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("name", "epochs", "least"), [("digits", 5, 0.8), ("digits-rows", 8, 0.4), ("digits-events", 5, 0.6)]
+    ("name", "epochs", "least"),
+    [("digits", 5, 0.8), ("digits-rows", 8, 0.4), ("digits-events", 5, 0.6), ("delayed-xor-0", 8, 0.6)],
 )
 @pytest.mark.usefixtures("one_thread")
-def test_embedded_tasks_can_be_learned(name: str, epochs: int, least: float) -> None:
+def test_tasks_without_files_can_be_learned(name: str, epochs: int, least: float) -> None:
     torch.manual_seed(0)
     cell = Cell("accuracy", task=name, neuron="lif", method="bptt", topology="mlp", budget="quick")
     workload = Workload(cell, ROWS, Path("no data needed"))

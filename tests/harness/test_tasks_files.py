@@ -11,10 +11,11 @@ import torch
 
 from harness.cards import load_rows
 from harness.data import idx, nmnist
+from harness.data.events import Events
 from harness.data.mnist import read_mnist
 from harness.data.nmnist import NMNIST_1100
 from harness.errors import UserError
-from harness.tasks import _cache, _nmnist
+from harness.tasks import _cache, _recordings
 from harness.tasks._base import Split, Task
 from reference_impls.discovery import load_class
 
@@ -22,7 +23,7 @@ ROWS = load_rows()
 
 
 def task(name: str) -> Task:
-    built: Task = load_class(ROWS.tasks[name].module, Task)(ROWS.task(name))
+    built: Task = load_class(ROWS.tasks[name].module, Task)(ROWS.task(name), **ROWS.tasks[name].params)
     return built
 
 
@@ -127,20 +128,32 @@ def test_whole_nmnist_task_keeps_the_official_parts(nmnist_root: Path, monkeypat
     assert torch.bincount(split.test.labels).tolist() == list(NMNIST_1100.per_label["test"])
 
 
-def test_frames_are_remembered_until_a_file_changes(
-    nmnist_root: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, _, _ = _nmnist.load_frames(NMNIST_1100, nmnist_root, 3)
-    monkeypatch.setattr(nmnist, "read_events", lambda path: pytest.fail(f"read {path} again"))
-    again, labels, in_test = _nmnist.load_frames(NMNIST_1100, nmnist_root, 3)
-    np.testing.assert_array_equal(first, again)
-    assert (labels[0], in_test.sum()) == (5, 100)
+def test_frames_are_remembered_until_something_that_decides_them_changes(nmnist_root: Path) -> None:
+    recordings = NMNIST_1100.recordings(nmnist_root)[:20]
+
+    def load(read: Callable[[Path], Events], T: int = 3) -> np.ndarray:
+        return _recordings.load_frames("a", recordings, read, "by-time", (T, 34, 34), (nmnist.__file__,))[0]
+
+    def forbidden(path: Path) -> Events:
+        pytest.fail(f"read {path} again")
+
+    first = load(nmnist.read_events)
+    np.testing.assert_array_equal(load(forbidden), first)
     with pytest.raises(pytest.fail.Exception, match="again"):
-        _nmnist.load_frames(NMNIST_1100, nmnist_root, 4)
+        load(forbidden, T=4)
 
 
-def test_broken_or_unwritable_cache_costs_only_time(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = np.random.RandomState(0).randint(0, 2, (5, 3, 7)).astype(np.uint8)
+def test_framing_is_part_of_what_is_remembered(nmnist_root: Path) -> None:
+    by_time, by_number = (task(name).load(nmnist_root, 0) for name in ("nmnist-1100", "nmnist-1100-by-number"))
+    assert by_time.digest == by_number.digest
+    assert not torch.equal(by_time.train.inputs, by_number.train.inputs)
+    assert set(by_number.train.inputs.unique().tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize("most", [1, 255])
+def test_broken_or_unwritable_cache_costs_only_time(most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    frames = np.random.RandomState(0).randint(0, most + 1, (5, 3, 7)).astype(np.uint8)
 
     def remembered(make: Callable[[], np.ndarray] = lambda: frames, T: int = 3) -> None:
         np.testing.assert_array_equal(_cache.remembered("a", [T], [__file__], make), frames)
@@ -149,11 +162,11 @@ def test_broken_or_unwritable_cache_costs_only_time(own_cache: Path, monkeypatch
     remembered(make=lambda: pytest.fail("made again"))
     with pytest.raises(pytest.fail.Exception, match="made again"):
         remembered(make=lambda: pytest.fail("made again"), T=4)
-    (stored,) = (own_cache / "spikeboard" / "frames").glob("a-*.npz")
+    (stored,) = (tmp_path / "spikeboard" / "frames").glob("a-*.npz")
     for content in (b"", b"no archive", stored.read_bytes()[:-40]):
         stored.write_bytes(content)
         remembered()
-    blocked = own_cache / "file"
+    blocked = tmp_path / "file"
     blocked.write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
     remembered()

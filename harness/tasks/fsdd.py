@@ -1,0 +1,86 @@
+"""fsdd: spoken digits as level crossings of a mel spectrogram."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.data._base import data_root as resolve_root
+from harness.data.events import Events
+from harness.data.fsdd import SPEAKERS
+from harness.tasks._audio import level_crossings
+from harness.tasks._base import Split, Task
+from harness.tasks._encoding import steps_first
+from harness.tasks._fsdd import load_spoken
+
+CARD = {
+    "name": "fsdd",
+    "kind": "task",
+    "version": 1,
+    "title": "Spoken digits, level crossings",
+    "summary": (
+        "Six people say the digits, in real time: a spike says that a frequency band became louder or softer. What is "
+        "said shows over half a second, so the score tells what a neuron keeps of the past."
+    ),
+    "data": "fsdd",
+    "T": 40,
+    "sample_shape": [64],
+    "classes": 10,
+    "input_kind": "events",
+    "encoding": (
+        "32 mel bands of 50-3,800 Hz, one ON or OFF event for each whole number that ln(energy) passes between "
+        "windows 10 ms apart; 40 frames of 20 ms, counts; 32 OFF channels, then 32 ON; what follows 800 ms is cut"
+    ),
+    "split": (
+        "official: takes 0-4 test (300); validation a fixed stratified tenth of the rest (270), train 2,430; the "
+        "variant speakers: seed s tests on speaker s mod 6 (500), validation 250, train 2,250"
+    ),
+    "defaults": {"leave_out_speakers": False},
+    "variants": {
+        "fsdd-speakers": {
+            "title": "Spoken digits, level crossings, unheard speakers",
+            "summary": "Tests on a speaker whom the network never heard, another one for each of six seeds.",
+            "params": {"leave_out_speakers": True},
+        }
+    },
+    "networks": {"mlp": {"hidden": [128, 128]}, "feedback": {"hidden": [128]}},
+    "budgets": {
+        "smoke": {"epochs": 1, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 256, "test_limit": 128},
+        "quick": {"epochs": 2, "batch_size": 64, "learning_rate": 5e-3},
+        "standard": {"epochs": 20, "batch_size": 64, "learning_rate": 5e-3},
+    },
+    "citations": [
+        {
+            "authors": "Z. Jackson and contributors",
+            "title": "Free Spoken Digit Dataset",
+            "venue": "GitHub, Jakobovski/free-spoken-digit-dataset",
+            "year": 2016,
+        }
+    ],
+    "notes": [
+        "The official split mixes speakers, so it mostly tests remembered voices; fsdd-speakers does not.",
+        "Speakers differ much in how hard they are: compare rows of fsdd-speakers over the same seeds only.",
+    ],
+}
+
+
+class SpokenDigits(Task):
+    """Counts of level crossings."""
+
+    def load(self, data_root: Path | None, seed: int) -> Split:
+        """Read the recordings; `seed` chooses the speaker if one is left out. Inputs are ``[N, T, 64]``, counts."""
+        speaker = seed % len(SPEAKERS) if self.params["leave_out_speakers"] else None
+        shape = (self.card.T, self.card.sample_shape[0])
+        return load_spoken(self.card.name, resolve_root(data_root), shape, _hear, __file__, speaker)
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Return frame t at step t, OFF channels before ON, ``[T, B, 64]``."""
+        return steps_first(inputs)
+
+
+def _hear(sounds: Sequence[NDArray[np.int16]]) -> Iterable[Events]:
+    return map(level_crossings, sounds)

@@ -1,0 +1,86 @@
+"""fsdd-rate: spoken digits as spikes of hair cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.data._base import data_root as resolve_root
+from harness.data.events import Events
+from harness.data.fsdd import SPEAKERS
+from harness.tasks._audio import hair_cells
+from harness.tasks._base import Split, Task
+from harness.tasks._encoding import steps_first
+from harness.tasks._fsdd import STOP_S, load_spoken
+
+CARD = {
+    "name": "fsdd-rate",
+    "kind": "task",
+    "version": 1,
+    "title": "Spoken digits, hair cells",
+    "summary": (
+        "The same recordings as spikes of one hair cell a band, which fires the faster the louder its band is: the "
+        "rate at a time tells the sound of that time."
+    ),
+    "data": "fsdd",
+    "T": 40,
+    "sample_shape": [32],
+    "classes": 10,
+    "input_kind": "events",
+    "encoding": (
+        "32 Butterworth bands, mel-spaced in 50-3,800 Hz; half-wave rectified, square root, x 0.3, into LIF cells "
+        "(tau 10 ms, soft reset, threshold 1) at 8 kHz; 40 frames of 20 ms, counts; what follows 800 ms is cut"
+    ),
+    "split": (
+        "official: takes 0-4 test (300); validation a fixed stratified tenth of the rest (270), train 2,430; the "
+        "variant speakers: seed s tests on speaker s mod 6 (500), validation 250, train 2,250"
+    ),
+    "defaults": {"leave_out_speakers": False},
+    "variants": {
+        "fsdd-rate-speakers": {
+            "title": "Spoken digits, hair cells, unheard speakers",
+            "summary": "Tests on a speaker whom the network never heard, another one for each of six seeds.",
+            "params": {"leave_out_speakers": True},
+        }
+    },
+    "networks": {"mlp": {"hidden": [128, 128]}, "feedback": {"hidden": [128]}},
+    "budgets": {
+        "smoke": {"epochs": 1, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 256, "test_limit": 128},
+        "quick": {"epochs": 2, "batch_size": 64, "learning_rate": 5e-3},
+        "standard": {"epochs": 20, "batch_size": 64, "learning_rate": 5e-3},
+    },
+    "citations": [
+        {
+            "authors": "Z. Jackson and contributors",
+            "title": "Free Spoken Digit Dataset",
+            "venue": "GitHub, Jakobovski/free-spoken-digit-dataset",
+            "year": 2016,
+        }
+    ],
+    "notes": [
+        "The official split mixes speakers, so it mostly tests remembered voices; fsdd-rate-speakers does not.",
+        "The spikes are made once, which takes half a minute, and kept beside the default data root.",
+    ],
+}
+
+
+class SpokenRates(Task):
+    """Counts of hair cells' spikes."""
+
+    def load(self, data_root: Path | None, seed: int) -> Split:
+        """Read the recordings; `seed` chooses the speaker if one is left out. Inputs are ``[N, T, 32]``, counts."""
+        speaker = seed % len(SPEAKERS) if self.params["leave_out_speakers"] else None
+        shape = (self.card.T, self.card.sample_shape[0])
+        return load_spoken(self.card.name, resolve_root(data_root), shape, _hear, __file__, speaker)
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Return frame t at step t, ``[T, B, 32]``."""
+        return steps_first(inputs)
+
+
+def _hear(sounds: Sequence[NDArray[np.int16]]) -> Iterable[Events]:
+    return hair_cells(sounds, STOP_S)

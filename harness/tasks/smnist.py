@@ -1,0 +1,81 @@
+"""smnist: MNIST pixel by pixel, 784 steps; in the variant psmnist the pixels come in a fixed shuffled order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from harness.data._base import data_root as resolve_root
+from harness.data.mnist import read_mnist
+from harness.tasks._base import Split, Task
+from harness.tasks._encoding import steps_first
+from harness.tasks._split import official, split_of
+
+CARD = {
+    "name": "smnist",
+    "kind": "task",
+    "version": 1,
+    "title": "Sequential MNIST",
+    "summary": (
+        "MNIST's images one pixel at each of 784 steps: the field's test of long memory, and the longest sequence "
+        "here. A GPU's work; smnist-rows is its small sibling."
+    ),
+    "data": "mnist",
+    "T": 784,
+    "sample_shape": [1],
+    "classes": 10,
+    "input_kind": "analog",
+    "encoding": (
+        "step t is pixel t in row order, / 255; psmnist: pixel RandomState(0).permutation(784)[t], the same order for "
+        "every image"
+    ),
+    "split": "that of mnist: official test part (10,000), validation 6,000, train 54,000",
+    "defaults": {"permutation_seed": None},
+    "variants": {
+        "psmnist": {
+            "title": "Permuted sequential MNIST",
+            "summary": "The 784 pixels in one fixed shuffled order, so that neighbours in time tell nothing.",
+            "params": {"permutation_seed": 0},
+        }
+    },
+    "networks": {"mlp": {"hidden": [128, 128]}, "feedback": {"hidden": [128]}},
+    "budgets": {
+        "smoke": {"epochs": 1, "batch_size": 32, "train_limit": 32, "test_limit": 32},
+        "quick": {"epochs": 1, "batch_size": 32, "learning_rate": 2e-3, "train_limit": 320, "test_limit": 250},
+        "standard": {"epochs": 20, "batch_size": 128, "learning_rate": 2e-3},
+    },
+    "citations": [
+        {
+            "authors": "Q. V. Le, N. Jaitly, G. E. Hinton",
+            "title": "A Simple Way to Initialize Recurrent Networks of Rectified Linear Units",
+            "venue": "arXiv",
+            "year": 2015,
+            "arxiv": "1504.00941",
+        }
+    ],
+    "notes": ["There is no standard permutation: figures on other ones differ by more than chance."],
+}
+
+LARGEST = 255
+
+
+class SequentialMNIST(Task):
+    """One pixel per step."""
+
+    def load(self, data_root: Path | None, seed: int) -> Split:  # noqa: ARG002
+        """Read the idx files; order and split are fixed. Inputs are ``[N, 784, 1]``, 0..255."""
+        parts = read_mnist(resolve_root(data_root))
+        pixels = np.concatenate([part.images for part in parts]).reshape(-1, self.card.T)
+        labels = np.concatenate([part.labels for part in parts])
+        in_test = np.arange(len(labels)) >= len(parts[0].labels)
+        permutation_seed = self.params["permutation_seed"]
+        if permutation_seed is not None:
+            # RandomState's stream is frozen by NumPy for ever, and so is the order.
+            pixels = pixels[:, np.random.RandomState(permutation_seed).permutation(self.card.T)]
+        return split_of(pixels[:, :, None], labels, official(labels, in_test))
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Return pixel t of the order at step t, ``[784, B, 1]``."""
+        return steps_first(inputs) / LARGEST
