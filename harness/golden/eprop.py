@@ -86,15 +86,16 @@ def _method(network: Network, hyper: Mapping[str, Any], inputs: Mapping[str, Any
 def _walk(method: Any, x: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Tensor]:
     """Take one pass and return what was seen of it, ``[B, T, ...]``, and the loss."""
     walk = method.begin(x)
+    layer = walk.layer
     (neuron,) = method.network.neurons()
-    others = 1 - torch.eye(walk.lateral.in_features)
+    others = 1 - torch.eye(layer.lateral.in_features)
     rows: dict[str, list[Tensor]] = {}
     spikes: list[Tensor] = []
     total, rest = torch.zeros(()), None
     with neuron.observed_by(lambda fired: spikes.append(fired[0].clone())):
         for loss in walk.losses(target):
             total = total + loss
-            state, recurrent = walk.traces.state, slice(-walk.lateral.in_features, None)
+            state, recurrent = layer.traces.state, slice(-layer.lateral.in_features, None)
             above = state.v - neuron.v_threshold - neuron.step_params()["adapt_gain"] * state.b
             blocked = torch.zeros_like(above) if rest is None else rest
             found = {
@@ -104,8 +105,8 @@ def _walk(method: Any, x: Tensor, target: Tensor) -> tuple[dict[str, Tensor], Te
                 "read-out": walk.y,
                 "psi": neuron.surrogate.derivative(above) * (blocked <= 0),
                 "learning signal": walk.signal,
-                "eligibility, recurrent": _traces(walk.traces.synapses.eligibility, state.v)[:, recurrent] * others,
-                "filtered eligibility, recurrent": _traces(walk.traces.synapses.filtered, state.v)[:, recurrent]
+                "eligibility, recurrent": _traces(layer.traces.synapses.eligibility, state.v)[:, recurrent] * others,
+                "filtered eligibility, recurrent": _traces(layer.traces.synapses.filtered, state.v)[:, recurrent]
                 * others,
             }
             for name, value in found.items():

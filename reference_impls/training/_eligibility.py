@@ -14,7 +14,7 @@ from torch import Tensor
 
 from reference_impls.api import Neuron, SequentialNeuron, State
 
-__all__ = ["LayerTraces", "Slopes", "require_one_step", "step_with_slopes"]
+__all__ = ["LayerTraces", "Traces", "product", "require_one_step"]
 
 
 class Slopes(NamedTuple):
@@ -53,13 +53,13 @@ def step_with_slopes(
     Parameters
     ----------
     neuron : its step must be elementwise, as the contract says.
-    current : ``[B, n]``.
+    current : ``[B, ...]``; n neurons.
     state : before the step.
 
     Returns
     -------
-    Spikes ``[B, n]``, the state after the step, and the slopes of the spikes and of every part of that state by input,
-    parts of the state before, and learnable parameters (in the order of ``step_params``). Nothing keeps a graph.
+    Spikes ``[B, ...]``, the state after the step, and the slopes of the spikes and of every part of that state by
+    input, parts of the state before, and learnable parameters (in the order of ``step_params``). No graph is kept.
     """
     with torch.enable_grad():
         # One entry per neuron and sample, so that a parameter shared by a layer has a diagonal, too.
@@ -88,7 +88,7 @@ def _collapsed(slope: Tensor) -> Tensor | None:
     """Return a slope that is the same everywhere as a scalar, or None if it is 0."""
     first = slope.flatten()[0]
     if not bool((slope == first).all()):
-        return slope
+        return slope.flatten(1)
     return first if bool(first) else None
 
 
@@ -96,7 +96,7 @@ Drive = tuple[Sequence[Tensor | None], Tensor]
 """Something that feeds a layer: the slopes of each output by it, and its activity ``[B, p, n]`` or ``[B, p, 1]``."""
 
 
-class _Traces:
+class Traces:
     """The derivative of the spikes by `p` weights of each neuron, and its products with learning signals.
 
     Parts of the state whose recursion is the same for all neurons (the membrane of a LIF) have one trace for all of
@@ -110,19 +110,21 @@ class _Traces:
         """e ``[B, p, n]`` of the last step, if it is `formed`."""
         self.filtered: Tensor | None = None
         """ebar ``[B, p, n]``, if there is a low-pass."""
-        self._parts: list[Tensor | None] = []
-        self._terms: list[tuple[Tensor, Tensor]] = []
+        self.parts: list[Tensor | None] = []
+        """Derivatives of each part of the state, ``[B, p, n]`` or ``[B, p, 1]``; None: zero."""
+        self.terms: list[tuple[Tensor, Tensor]] = []
+        """Slopes ``[B, n]`` or scalar, and parts ``[B, p, n]`` or ``[B, p, 1]``, whose products sum to e."""
 
     def advance(self, slopes: Sequence[Slopes], drives: Sequence[Drive]) -> None:
         """Take one step; `slopes` are those of the spikes and of every part of the state."""
-        before = self._parts or [None] * (len(slopes) - 1)
+        before = self.parts or [None] * (len(slopes) - 1)
         rows = []
         for index, row in enumerate(slopes):
             pairs = [(by[index], source) for by, source in drives] + list(zip(row.state, before, strict=True))
             rows.append([(slope, part) for slope, part in pairs if slope is not None and part is not None])
-        self._terms, self._parts = rows[0], [_summed(row) for row in rows[1:]]
+        self.terms, self.parts = rows[0], [_summed(row) for row in rows[1:]]
         if self.formed:
-            self.eligibility = _summed(self._terms)
+            self.eligibility = _summed(self.terms)
         if self.decay and self.eligibility is not None:
             fresh = (1 - self.decay) * self.eligibility
             self.filtered = fresh if self.filtered is None else self.decay * self.filtered + fresh
@@ -132,8 +134,8 @@ class _Traces:
     def times(self, signal: Tensor, filtered: bool) -> Tensor | None:
         """Return the sum over the batch of ``signal[B, n]`` times ebar (or e), ``[p, n]``; None: zero."""
         if filtered and self.decay:
-            return None if self.filtered is None else _product(signal, self.filtered)
-        products = [_product(signal * slope, part) for slope, part in self._terms]
+            return None if self.filtered is None else product(signal, self.filtered)
+        products = [product(signal * slope, part) for slope, part in self.terms]
         return sum(products[1:], products[0]) if products else None
 
 
@@ -142,7 +144,7 @@ def _summed(terms: Sequence[tuple[Tensor, Tensor]]) -> Tensor | None:
     return sum(products[1:], products[0]) if products else None
 
 
-def _product(post: Tensor, part: Tensor) -> Tensor:
+def product(post: Tensor, part: Tensor) -> Tensor:
     """Return ``sum_b post[b, n] part[b, p, n]``; a part that all neurons or all samples share has a 1 there."""
     if part.shape[2] == 1:
         return part.squeeze(2).expand(post.shape[0], -1).t() @ post
@@ -166,8 +168,8 @@ class LayerTraces:
         self.neuron = neuron
         self.learned = [name for name, value in neuron.step_params().items() if value.requires_grad]
         formed = self_weights is not None
-        self.synapses = _Traces(decay, formed)
-        self.params = [_Traces(decay, formed) for _ in self.learned]
+        self.synapses = Traces(decay, formed)
+        self.params = [Traces(decay, formed) for _ in self.learned]
         self.state: State | None = None
         self._self_weights = self_weights
 
@@ -177,11 +179,11 @@ class LayerTraces:
         Parameters
         ----------
         sources : ``[B, p]``, the activity of everything that has weights into the layer.
-        current : ``[B, n]``, what these make of it.
+        current : ``[B, ...]``, what these make of it.
 
         Returns
         -------
-        Spikes ``[B, n]``.
+        Spikes ``[B, ...]``.
         """
         before = self.neuron.init_state(current) if self.state is None else self.state
         spikes, self.state, slopes = step_with_slopes(self.neuron, current, before)

@@ -5,7 +5,7 @@ Must not know any neuron by name: the traces follow from the neuron's own step.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,9 @@ from reference_impls.api import (
 )
 from reference_impls.names import check_name
 from reference_impls.training._eligibility import require_one_step
-from reference_impls.training._eprop_pass import Pass, linear_map
+from reference_impls.training._eprop_pass import Pass
 from reference_impls.training._losses import one_hot
+from reference_impls.training._traced_layer import linear_map
 
 CARD = {
     "name": "eprop",
@@ -154,7 +155,9 @@ class EProp(TrainingMethod):
         (neuron,) = network.neurons()
         require_one_step(neuron, "e-prop")
         super().prepare(network, None)
-        weight = linear_map(cast("Any", network).readout).weight
+        chain: Any = network
+        linear_map(chain.layers()[0].synapse)
+        weight = linear_map(chain.readout).weight
         self.feedback_weight = None
         if self.feedback != "symmetric":
             drawn = torch.randn_like(weight) / weight.shape[1] ** 0.5
