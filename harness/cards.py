@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -192,7 +192,7 @@ def load_rows() -> Rows:
         neurons=rows["neuron"],
         methods=rows["training"],
         topologies=rows["topology"],
-        tasks=rows["task"],
+        tasks={name: _with_borrowed_sizes(row, rows["topology"]) for name, row in rows["task"].items()},
         suites=rows["suite"],
         problems=tuple(problems),
         peers=rows["peer"],
@@ -227,6 +227,17 @@ def _rows_of(kind: str, path: Path, module: str, literal: Mapping[str, Any]) -> 
         params = {**defaults, **variant.params}
         rows.append(Row(name, kind, variant.title, variant.summary or card.summary, card, params, merged, path, module))
     return rows
+
+
+def _with_borrowed_sizes(task: Row, topologies: Mapping[str, Row]) -> Row:
+    """Return the task with a network for every topology that is sized as one that the task names."""
+    card = task.card
+    assert isinstance(card, TaskCard)
+    networks = dict(card.networks)
+    for name, row in topologies.items():
+        if name not in networks and row.capabilities.sized_as in card.networks:
+            networks[name] = card.networks[row.capabilities.sized_as]
+    return replace(task, card=replace(card, networks=networks))
 
 
 def _capable(kind: str, path: Path, literal: Mapping[str, Any]) -> AnyCapabilities:

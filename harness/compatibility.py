@@ -15,6 +15,8 @@ __all__ = ["why_unsupported"]
 
 FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("cuda",)}
 """Devices of each backend that prints one kernel over time."""
+STEP_BY_STEP = ("feedback", "recurrent")
+"""Structures in which a layer's input at a step depends on spikes of the step before."""
 
 
 def why_unsupported(cell: Cell, rows: Rows) -> str | None:
@@ -27,6 +29,7 @@ def why_unsupported(cell: Cell, rows: Rows) -> str | None:
         peer and _peer(peer, cell),
         topology and cell.task != NOT_APPLICABLE and _task_network(cell.task, topology, rows),
         method and topology and _method_topology(method, topology),
+        method and topology and cell.task != NOT_APPLICABLE and _method_depth(method, topology, cell.task, rows),
         neuron and topology and _neuron_topology(neuron, topology),
         neuron and method and _neuron_method(neuron, method),
         neuron and _backend(cell, neuron, topology),
@@ -65,9 +68,21 @@ def _method_topology(method: Row, topology: Row) -> str | None:
     return f"{method.name} trains {' and '.join(trains.structures)} networks; {topology.name} is a {structure} network."
 
 
+def _method_depth(method: Row, topology: Row, task: str, rows: Rows) -> str | None:
+    most: int | None = method.capabilities.hidden_layers
+    sizes = {**topology.params, **rows.task(task).networks.get(topology.name, {})}
+    layers = len(sizes.get("channels") or sizes.get("hidden") or ())
+    if most is None or layers <= most:
+        return None
+    return (
+        f"{method.name} trains networks of at most {most} hidden layer{'s' if most > 1 else ''}; the {topology.name} "
+        f"network of {task} has {layers}."
+    )
+
+
 def _neuron_topology(neuron: Row, topology: Row) -> str | None:
     able: NeuronCapabilities = neuron.capabilities
-    if topology.capabilities.structure != "feedback" or able.parallel == "sequential":
+    if topology.capabilities.structure not in STEP_BY_STEP or able.parallel == "sequential":
         return None
     return (
         f"{topology.name} needs a neuron's spikes step by step; {neuron.name} computes the whole sequence at once "
@@ -80,9 +95,8 @@ def _neuron_method(neuron: Row, method: Row) -> str | None:
     for capability, values in wanted.neuron.items():
         has = getattr(neuron.capabilities, capability)
         if has not in values:
-            return (
-                f"{method.name} needs a neuron whose {capability} is {' or '.join(values)}; {neuron.name}'s is {has}."
-            )
+            wanted_values = " or ".join(map(str, values))
+            return f"{method.name} needs a neuron whose {capability} is {wanted_values}; {neuron.name}'s is {has}."
     return None
 
 
@@ -96,7 +110,7 @@ def _backend(cell: Cell, neuron: Row, topology: Row | None) -> str | None:
     able: NeuronCapabilities = neuron.capabilities
     if able.parallel != "sequential":
         return f"{cell.backend} replaces a loop over T; {neuron.name} has none ({able.parallel})."
-    if topology is not None and topology.capabilities.structure == "feedback":
+    if topology is not None and topology.capabilities.structure in STEP_BY_STEP:
         return f"{cell.backend} fuses all steps of a layer; {topology.name} needs its layers step by step."
     return None
 

@@ -90,22 +90,26 @@ class TrainingCapabilities:
 
     updates: Literal["per_batch", "per_step", "per_window"]
     structures: tuple[str, ...]
-    """Structures of network that it can train: ``chain``, ``feedback``."""
+    """Structures of network that it can train: ``chain``, ``feedback``, ``recurrent``."""
     memory_in_T: str
     spiking_backward: bool
-    neuron: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    neuron: Mapping[str, tuple[str | bool, ...]] = field(default_factory=dict)
     """For a neuron capability, the values that the method can work with."""
     keeps_neuron: bool = True
     """Whether the neurons' plain attributes stay as they are while it trains, so that compiled kernels hold."""
+    hidden_layers: int | None = None
+    """Most layers of neurons that a network may have (None: any number)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopologyCapabilities:
     """What a topology can be fed with."""
 
-    structure: Literal["chain", "feedback"]
+    structure: Literal["chain", "feedback", "recurrent"]
     sample_dims: tuple[int, ...]
     """Numbers of dimensions that one sample at one step may have."""
+    sized_as: str | None = None
+    """Topology whose parameters in a task's card are this one's too, where the task does not name this one."""
 
 
 @dataclass(frozen=True, slots=True)

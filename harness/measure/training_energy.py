@@ -23,9 +23,9 @@ class Connections:
 
     input_map: int
     out_of: tuple[int, ...]
-    """Leaving each layer for another one, feedback included, the read-out not."""
+    """Leaving each layer for another one or for itself, the read-out not."""
     into: tuple[int, ...]
-    """Entering each layer from another one, feedback included, the input map not."""
+    """Entering each layer from another one or from itself, the input map not."""
     readout: int
 
     @property
@@ -44,16 +44,25 @@ def connections(structure: str, synapses: Sequence[SynapseActivity]) -> Connecti
 
     Parameters
     ----------
-    structure : of the network: ``chain`` or ``feedback``.
+    structure : of the network: ``chain``, ``feedback`` or ``recurrent``.
     synapses : in the network's order: input map, maps from each layer to the next, for ``feedback`` the map from the
-        last layer to the first, read-out.
+        last layer to the first, read-out. For ``recurrent``, a layer's map to itself follows the map into it.
     """
-    if structure not in ("chain", "feedback"):
+    if structure not in ("chain", "feedback", "recurrent"):
         raise UserError(
             f"cannot tell which layers the synapses of a {structure!r} network join",
-            "use a chain or a feedback network",
+            "use a chain, a feedback or a recurrent network",
         )
     first, *inner, last = [synapse.connections for synapse in synapses]
+    if structure == "recurrent":
+        lateral, onwards = inner[::2], inner[1::2]
+        leaving, entering = (*onwards, 0), (0, *onwards)
+        return Connections(
+            first,
+            tuple(own + away for own, away in zip(lateral, leaving, strict=True)),
+            tuple(own + coming for own, coming in zip(lateral, entering, strict=True)),
+            last,
+        )
     if structure == "feedback":
         return Connections(first, tuple(inner), (inner[-1], *inner[:-1]), last)
     return Connections(first, (*inner, 0), (0, *inner), last)

@@ -114,7 +114,7 @@ def _neuron(able: NeuronCapabilities) -> tuple[Fact, ...]:
 
 
 def _training(able: TrainingCapabilities) -> tuple[Fact, ...]:
-    needs = "; ".join(f"{name}: {joined(values, 'or')}" for name, values in able.neuron.items())
+    needs = "; ".join(f"{name}: {joined(map(str, values), 'or')}" for name, values in able.neuron.items())
     return (
         Fact("updates", _UPDATES.get(able.updates, able.updates)),
         Fact("trains", f"{joined(able.structures)} networks"),
