@@ -90,7 +90,7 @@ class TrainingCapabilities:
 
     updates: Literal["per_batch", "per_step", "per_window"]
     structures: tuple[str, ...]
-    """Structures of network that it can train: ``chain``, ``feedback``."""
+    """Structures of network that it can train; see `TopologyCapabilities.structure`."""
     memory_in_T: str
     spiking_backward: bool
     neuron: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -101,7 +101,9 @@ class TrainingCapabilities:
 class TopologyCapabilities:
     """What a topology can be fed with."""
 
-    structure: Literal["chain", "feedback"]
+    structure: Literal["chain", "residual", "feedback"]
+    """``chain``: layer after layer. ``residual``: feed-forward, with paths around layers. ``feedback``: the spikes of
+    the last layer come back to the first, one step late."""
     sample_dims: tuple[int, ...]
     """Numbers of dimensions that one sample at one step may have."""
 

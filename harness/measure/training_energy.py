@@ -44,19 +44,40 @@ def connections(structure: str, synapses: Sequence[SynapseActivity]) -> Connecti
 
     Parameters
     ----------
-    structure : of the network: ``chain`` or ``feedback``.
+    structure : of the network: ``chain``, ``residual`` or ``feedback``.
     synapses : in the network's order: input map, maps from each layer to the next, for ``feedback`` the map from the
-        last layer to the first, read-out.
+        last layer to the first, read-out. In a ``residual`` one a synapse ``*.shortcut`` leaves the same layer as the
+        one before it and arrives with the one after it.
     """
+    if structure == "residual":
+        return _residual(synapses)
     if structure not in ("chain", "feedback"):
         raise UserError(
             f"cannot tell which layers the synapses of a {structure!r} network join",
-            "use a chain or a feedback network",
+            "use a chain, a residual or a feedback network",
         )
     first, *inner, last = [synapse.connections for synapse in synapses]
     if structure == "feedback":
         return Connections(first, tuple(inner), (inner[-1], *inner[:-1]), last)
     return Connections(first, (*inner, 0), (0, *inner), last)
+
+
+def _residual(synapses: Sequence[SynapseActivity]) -> Connections:
+    """Join layers that have paths around them; what arrives behind the last layer counts as part of the read-out."""
+    first, *inner, last = synapses
+    out_of: list[int] = []
+    into, around = [0], 0
+    for synapse in inner:
+        if synapse.name.endswith(".shortcut"):
+            around = synapse.connections
+            out_of[-1] += around
+        else:
+            out_of.append(synapse.connections)
+            into.append(synapse.connections + around)
+            around = 0
+    *into, read = into
+    out_of[-2] -= read - out_of[-1]
+    return Connections(first.connections, (*out_of[:-1], 0), tuple(into), last.connections + read)
 
 
 @dataclass(frozen=True, slots=True)

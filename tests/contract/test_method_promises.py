@@ -266,7 +266,7 @@ def test_weight_standardisation_differentiates_through_mean_and_variance() -> No
 @pytest.mark.parametrize(
     ("method", "topology", "neuron", "problem"),
     [
-        ("ottt-a", "feedback", "if", "chain"),
+        ("dsr", "feedback", "if", "chain"),
         ("ottt-a", "mlp", "psu", "decay"),
         ("ide", "mlp", "if", "feedback"),
         ("spide", "mlp", "if", "feedback"),
