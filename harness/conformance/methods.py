@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,8 +25,8 @@ __all__ = ["METHOD_CHECKS", "MethodSubject"]
 STEPS, BATCH, FEATURES, CLASSES = 6, 8, 12, 3
 IMAGE = (1, 3, 4)
 """The same features as an image, for topologies that take nothing else."""
-DENSE: dict[str, Any] = {"hidden": [16]}
-CONVOLUTIONAL: dict[str, Any] = {"channels": [8]}
+WIDTH_OF = {"hidden": 16, "channels": 8}
+"""Units of a layer, by the keyword with which a topology takes its layers."""
 SEED = 11
 LEARNING_UPDATES = 60
 FLAT = 0.01
@@ -57,8 +56,8 @@ class MethodSubject:
         x = x.view(BATCH, *self.sample_shape)
         return x.unsqueeze(0).expand(T, *x.shape), target
 
-    def network(self, T: int = STEPS) -> Network:
-        """Build the network, seeded."""
+    def network(self, T: int = STEPS, layers: int = 1) -> Network:
+        """Build the network, seeded, with so many layers (or stages)."""
         torch.manual_seed(SEED)
         neuron_row = self.rows.neurons[self.neuron]
         assert isinstance(self.row.card, Card)
@@ -66,7 +65,8 @@ class MethodSubject:
         if neuron_row.capabilities.needs_T:
             params["T"] = T
         make = functools.partial(build_neuron, self.neuron, **params)
-        size = DENSE if self.sample_shape == (FEATURES,) else CONVOLUTIONAL
+        keyword = "hidden" if self.sample_shape == (FEATURES,) else "channels"
+        size = {keyword: [WIDTH_OF[keyword]] * layers}
         return build_network(self.topology, self.sample_shape, CLASSES, make, **size)
 
     def method(self, network: Network, learning_rate: float | None = None) -> TrainingMethod:

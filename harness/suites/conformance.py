@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from harness.cell import NOT_APPLICABLE
 from harness.conformance import Outcome, run_checks
+from harness.conformance.agreement import agreement
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
 from harness.conformance.peers import PEER_CHECKS, PeerSubject
@@ -37,14 +39,26 @@ class Conformance(Suite):
     """Run the clauses of a contract."""
 
     def run(self, workload: Workload) -> Answer:
-        """Check the neuron of the cell (ours or a peer), or its training method if it has one."""
-        outcomes = _neuron(workload) if workload.cell.method == NOT_APPLICABLE else _method(workload)
-        passed = sum(outcome.passed for outcome in outcomes)
-        figures = {
-            "failed_checks": Figure(float(len(outcomes) - passed)),
-            "passed_checks": Figure(float(passed)),
-        }
-        return Answer(figures, details={"checks": [asdict(outcome) for outcome in outcomes]})
+        """Check the neuron of the cell (ours or a peer), or its training method if it has one.
+
+        The gradient of a method that keeps its contract is also set beside BPTT's: shown, not judged.
+        """
+        if workload.cell.method == NOT_APPLICABLE:
+            return _answer(_neuron(workload))
+        cell, rows = workload.cell, workload.rows
+        subject = MethodSubject(rows.methods[cell.method], cell.neuron, cell.topology, rows)
+        outcomes = run_checks(METHOD_CHECKS, subject)
+        kept = all(outcome.passed for outcome in outcomes)
+        return _answer(outcomes, agreement=[asdict(layer) for layer in agreement(subject)] if kept else [])
+
+
+def _answer(outcomes: list[Outcome], **details: Any) -> Answer:
+    passed = sum(outcome.passed for outcome in outcomes)
+    figures = {
+        "failed_checks": Figure(float(len(outcomes) - passed)),
+        "passed_checks": Figure(float(passed)),
+    }
+    return Answer(figures, details={"checks": [asdict(outcome) for outcome in outcomes], **details})
 
 
 def _neuron(workload: Workload) -> list[Outcome]:
@@ -54,8 +68,3 @@ def _neuron(workload: Workload) -> list[Outcome]:
         return run_checks(PEER_CHECKS, PeerSubject(peer))
     row = workload.rows.neurons[workload.cell.neuron]
     return run_checks(NEURON_CHECKS, NeuronSubject(row, workload.cell.backend))
-
-
-def _method(workload: Workload) -> list[Outcome]:
-    cell, rows = workload.cell, workload.rows
-    return run_checks(METHOD_CHECKS, MethodSubject(rows.methods[cell.method], cell.neuron, cell.topology, rows))

@@ -47,8 +47,8 @@ CARD = {
     "defaults": {"channels": [16, 32], "depth": 1, "stem_kernel": 3, "stem_stride": 1, "alpha": 0.2},
     "divergences": [
         "The published network is NF-ResNet-34 for ImageNet: channels 64, 128, 256, 512, depth 3, 4, 6, 3, a 7 x 7 "
-        "stem of stride 2 and average pooling by 3 (stem_kernel=7, stem_stride=2, stem_pool=True). The defaults are for "
-        "images of 8 to 32 pixels.",
+        "stem of stride 2 and average pooling by 3 (stem_kernel=7, stem_stride=2, stem_pool=True). The defaults are "
+        "for images of 8 to 32 pixels.",
     ],
 }
 

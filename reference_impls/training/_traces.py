@@ -90,6 +90,7 @@ class TraceMethod(TrainingMethod):
         if not 0 <= mse_weight <= 1:
             raise ValueError(f"mse_weight must lie in [0, 1], got {mse_weight}")
         self.mse_weight = mse_weight
+        self.bptt_loss = {"loss": "tet", "tet_weight": mse_weight, "tet_target": None}
         self.trace_readout = trace_readout
 
     @abstractmethod

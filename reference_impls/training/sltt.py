@@ -151,6 +151,7 @@ class SLTT(TrainingMethod):
         self.K = K
         self.mse_weight = mse_weight
         self.constant = 1.0 if check_name("mse_target", mse_target, MSE_TARGETS) == "constant" else None
+        self.bptt_loss = {"loss": "tet", "tet_weight": mse_weight, "tet_target": self.constant}
         self.chosen = chosen
 
     def prepare(self, network: Network, optimizer: OptimizerFactory | None = None) -> None:
