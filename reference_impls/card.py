@@ -101,9 +101,9 @@ class TrainingCapabilities:
 class TopologyCapabilities:
     """What a topology can be fed with."""
 
-    structure: Literal["chain", "residual", "feedback"]
+    structure: Literal["chain", "residual", "feedback", "reversible"]
     """``chain``: layer after layer. ``residual``: feed-forward, with paths around layers. ``feedback``: the spikes of
-    the last layer come back to the first, one step late."""
+    the last layer come back to the first, one step late. ``reversible``: those of every layer to the one below it."""
     sample_dims: tuple[int, ...]
     """Numbers of dimensions that one sample at one step may have."""
 

@@ -56,7 +56,7 @@ class Network(nn.Module, ABC):
     """A topology filled with neurons. Subclasses live in ``topologies/``."""
 
     structure: ClassVar[str]
-    """``chain``, ``residual`` or ``feedback``: what a training method may assume about the connections."""
+    """``chain``, ``residual``, ``feedback`` or ``reversible``: what a method may assume about the connections."""
 
     @abstractmethod
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:

@@ -44,17 +44,17 @@ def connections(structure: str, synapses: Sequence[SynapseActivity]) -> Connecti
 
     Parameters
     ----------
-    structure : of the network: ``chain``, ``residual`` or ``feedback``.
+    structure : of the network: ``chain``, ``residual``, ``feedback`` or ``reversible``.
     synapses : in the network's order: input map, maps from each layer to the next, for ``feedback`` the map from the
         last layer to the first, read-out. In a ``residual`` one a synapse ``*.shortcut`` leaves the same layer as the
-        one before it and arrives with the one after it.
+        one before it and arrives with the one after it; in a ``reversible`` one those upwards come before those down.
     """
-    if structure == "residual":
-        return _residual(synapses)
+    if structure in SORTED:
+        return SORTED[structure](synapses)
     if structure not in ("chain", "feedback"):
         raise UserError(
             f"cannot tell which layers the synapses of a {structure!r} network join",
-            "use a chain, a residual or a feedback network",
+            "use a chain, a residual, a feedback or a reversible network",
         )
     first, *inner, last = [synapse.connections for synapse in synapses]
     if structure == "feedback":
@@ -78,6 +78,19 @@ def _residual(synapses: Sequence[SynapseActivity]) -> Connections:
     *into, read = into
     out_of[-2] -= read - out_of[-1]
     return Connections(first.connections, (*out_of[:-1], 0), tuple(into), last.connections + read)
+
+
+def _reversible(synapses: Sequence[SynapseActivity]) -> Connections:
+    """Join levels that drive both neighbours."""
+    first, *inner, last = [synapse.connections for synapse in synapses]
+    up, down = inner[: len(inner) // 2], inner[len(inner) // 2 :]
+    out_of = tuple(above + below for above, below in zip((*up, 0), (0, *down), strict=True))
+    into = tuple(above + below for above, below in zip((0, *up), (*down, 0), strict=True))
+    return Connections(first, out_of, into, last)
+
+
+SORTED = {"residual": _residual, "reversible": _reversible}
+"""Structures that need more than the order of their synapses."""
 
 
 @dataclass(frozen=True, slots=True)

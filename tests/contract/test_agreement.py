@@ -15,7 +15,7 @@ from harness.golden import float64_default
 from reference_impls.api import build_method, build_network, build_neuron
 
 ROWS = load_rows()
-TOPOLOGY_OF = {"chain": "mlp", "residual": "nf-resnet", "feedback": "feedback"}
+TOPOLOGY_OF = {"chain": "mlp", "residual": "nf-resnet", "feedback": "feedback", "reversible": "reversible"}
 
 
 def layers_of(method: str, topology: str = "mlp") -> dict[str, LayerAgreement]:
