@@ -15,8 +15,8 @@ __all__ = ["why_unsupported"]
 
 FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("cuda",)}
 """Devices of each backend that prints one kernel over time."""
-STEP_BY_STEP = ("feedback", "recurrent")
-"""Structures in which a layer's input at a step depends on spikes of the step before."""
+STEP_BY_STEP = ("feedback", "recurrent", "reversible")
+"""Structures in which a layer needs the spikes that it or another one emitted at the step before."""
 
 
 def why_unsupported(cell: Cell, rows: Rows) -> str | None:

@@ -16,7 +16,7 @@ from reference_impls.card import Card, CardError, Kind
 from reference_impls.discovery import discover, load_class, resolve
 from reference_impls.method import OptimizerFactory, SpikeCounts, StageReport, TrainingMethod, UpdateReport
 from reference_impls.names import UnknownNameError, check_name
-from reference_impls.network import Network, NetworkOutput, Synapse, over_time
+from reference_impls.network import Apply, FeedForward, Fire, Network, NetworkOutput, Signal, Synapse, over_time
 from reference_impls.neuron import (
     Neuron,
     NeuronFactory,
@@ -30,8 +30,11 @@ from reference_impls.peer import Peer, lif_of_ours
 from reference_impls.requirements import why_missing
 
 __all__ = [
+    "Apply",
     "Card",
     "CardError",
+    "FeedForward",
+    "Fire",
     "Network",
     "NetworkOutput",
     "Neuron",
@@ -41,6 +44,7 @@ __all__ = [
     "ParallelNeuron",
     "Peer",
     "SequentialNeuron",
+    "Signal",
     "SpikeCounts",
     "StageReport",
     "State",

@@ -90,7 +90,7 @@ class TrainingCapabilities:
 
     updates: Literal["per_batch", "per_step", "per_window"]
     structures: tuple[str, ...]
-    """Structures of network that it can train: ``chain``, ``feedback``, ``recurrent``."""
+    """Structures of network that it can train; see `TopologyCapabilities.structure`."""
     memory_in_T: str
     spiking_backward: bool
     neuron: Mapping[str, tuple[str | bool, ...]] = field(default_factory=dict)
@@ -105,7 +105,10 @@ class TrainingCapabilities:
 class TopologyCapabilities:
     """What a topology can be fed with."""
 
-    structure: Literal["chain", "feedback", "recurrent"]
+    structure: Literal["chain", "residual", "feedback", "recurrent", "reversible"]
+    """``chain``: layer after layer. ``residual``: feed-forward, with paths around layers. ``feedback``: the spikes of
+    the last layer come back to the first, one step late. ``recurrent``: those of every layer to itself. ``reversible``:
+    those of every layer to the one below it."""
     sample_dims: tuple[int, ...]
     """Numbers of dimensions that one sample at one step may have."""
     sized_as: str | None = None

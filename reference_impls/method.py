@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +74,9 @@ class TrainingMethod(ABC):
 
     count_spikes: bool = False
     """Whether reports count spikes per layer (it costs a reduction per layer and step)."""
+
+    bptt_loss: Mapping[str, Any] = MappingProxyType({"loss": "rate_ce"})
+    """Keywords of ``bptt`` that give it this method's loss (or the nearest): what its gradients are compared with."""
 
     network: Network
     optimizer: torch.optim.Optimizer | None = None

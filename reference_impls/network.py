@@ -10,13 +10,23 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from reference_impls.neuron import Neuron, State
 
-__all__ = ["Network", "NetworkOutput", "Synapse", "over_time"]
+__all__ = ["Apply", "FeedForward", "Fire", "Network", "NetworkOutput", "Signal", "Synapse", "over_time"]
+
+Signal = Any
+"""What travels between layers: spikes, or whatever a training method sends in their place (a trace beside them).
+
+It can be multiplied by a number and handed to an `Apply`; a topology asks no more of it.
+"""
+Fire = Callable[[int, Tensor], Signal]
+"""(layer, its input current) -> what the layer's neurons send on."""
+Apply = Callable[[nn.Module, Signal], Tensor]
+"""(linear map, signal) -> the current that the map gives."""
 
 
 class Synapse(NamedTuple):
@@ -25,7 +35,8 @@ class Synapse(NamedTuple):
     name: str
     module: nn.Module
     source: str
-    """``input``: fed by the encoded sample. ``spikes``: fed by a neuron. ``rates``: fed by an average of spikes."""
+    """``input``: fed by the encoded sample. ``spikes``: fed by a neuron. ``rates``: fed by an average of spikes (or by
+    a current)."""
     amplitude: float = 1.0
     """Height of one spike at the synapse's input."""
 
@@ -45,7 +56,7 @@ class Network(nn.Module, ABC):
     """A topology filled with neurons. Subclasses live in ``topologies/``."""
 
     structure: ClassVar[str]
-    """``chain``, ``feedback`` or ``recurrent``: what a training method may assume about the connections."""
+    """``chain``, ``residual``, ``feedback``, ``recurrent``, ``reversible``: what a method may assume of the connections."""
 
     @abstractmethod
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
@@ -67,6 +78,30 @@ class Network(nn.Module, ABC):
                 stack.enter_context(neuron.observed_by(functools.partial(observer, layer)))
             yield
 
+    def wire(self, x: Signal, fire: Fire, apply: Apply, fed_back: Signal = None) -> tuple[Tensor, Signal]:
+        """Send `x` through the connections: the topology's graph, and nothing of what travels along it.
+
+        Who gives spikes as signals over all T has a forward pass; who gives one step's spikes with their traces has
+        an online method, for every topology that writes this.
+
+        Parameters
+        ----------
+        x : what the input map is applied to.
+        fire : called for the layers in the order of `neurons`.
+        apply : called for the linear maps of `synapses`.
+        fed_back : signal of the last layer one step earlier, for a network that feeds it back (None: the first step).
+
+        Returns
+        -------
+        The read-out, and the last layer's signal.
+
+        Raises
+        ------
+        NotImplementedError
+            If the topology does not say how it is wired.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not write wire(): it cannot be walked step by step")
+
     def begin_batch(self) -> None:
         """Renew what lives for one training batch (power iterations, probes); most networks have nothing."""
 
@@ -78,6 +113,26 @@ class Network(nn.Module, ABC):
     def auxiliary_weight(self) -> float:
         """Share of the total loss that the auxiliary losses take (that of the layer which asks for most)."""
         return max((neuron.auxiliary_weight for neuron in self.neurons()), default=0.0)
+
+
+class FeedForward(Network):
+    """A network without loops, so that each layer can take all T steps before the next; a subclass writes `wire`."""
+
+    def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
+        """Process ``x[T, B, ...]`` layer by layer."""
+        neurons = self.neurons()
+        losses: list[Tensor] = []
+        after: list[State | None] = [None] * len(neurons)
+
+        def fire(layer: int, current: Tensor) -> Tensor:
+            out = neurons[layer].run(current, None if states is None else states[layer])
+            after[layer] = out.state
+            if out.auxiliary_loss is not None:
+                losses.append(out.auxiliary_loss)
+            return out.spikes
+
+        logits, _ = self.wire(x, fire, over_time)
+        return NetworkOutput(logits, tuple(after), sum(losses[1:], losses[0]) if losses else None)
 
 
 def over_time(module: nn.Module, x: Tensor) -> Tensor:

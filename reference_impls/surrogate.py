@@ -22,7 +22,9 @@ from reference_impls.names import check_name
 __all__ = [
     "FIRE_RULES",
     "Surrogate",
+    "forward_mode",
     "heaviside",
+    "in_forward_mode",
     "make_surrogate",
     "smooth_spikes",
     "straight_through",
@@ -89,6 +91,8 @@ class Surrogate:
         """Return spikes (0 or 1) of the shape of `x`; their gradient is the surrogate's derivative."""
         if _smooth:
             return self.primitive(x)
+        if _forward_mode:
+            return straight_through(heaviside(x, fire_rule), x * self.derivative(x).detach())
         spikes: Tensor = _Fire.apply(x, self, fire_rule)
         return spikes
 
@@ -98,6 +102,7 @@ class Surrogate:
 
 
 _smooth = False
+_forward_mode = False
 
 
 @contextmanager
@@ -113,6 +118,22 @@ def smooth_spikes() -> Iterator[None]:
         yield
     finally:
         _smooth = before
+
+
+@contextmanager
+def forward_mode() -> Iterator[None]:
+    """Let spikes carry tangents inside the block (a ``jvp`` of the spike itself would stop the compiled backend)."""
+    global _forward_mode
+    before, _forward_mode = _forward_mode, True
+    try:
+        yield
+    finally:
+        _forward_mode = before
+
+
+def in_forward_mode() -> bool:
+    """Whether tangents must pass, for functions besides the spike that write their own backward."""
+    return _forward_mode
 
 
 def straight_through(hard: Tensor, smooth: Tensor) -> Tensor:

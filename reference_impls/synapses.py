@@ -67,8 +67,10 @@ class ScaledWSLinear(nn.Linear):
 class ScaledWSConv2d(nn.Conv2d):
     """Convolution with scaled weight standardisation; `gain` is learned, one a channel, from 1."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, padding: int = 0) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, padding=padding)
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, padding: int = 0, stride: int = 1
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding)
         self.gain = nn.Parameter(torch.ones(out_channels, 1, 1, 1))
         nn.init.kaiming_normal_(self.weight, mode="fan_out")
         assert self.bias is not None

@@ -24,7 +24,11 @@ from reference_impls.neuron import plain_attributes
 
 __all__ = ["METHOD_CHECKS", "MethodSubject"]
 
-STEPS, BATCH, FEATURES, CLASSES, HIDDEN = 6, 8, 12, 3, [16]
+STEPS, BATCH, FEATURES, CLASSES = 6, 8, 12, 3
+IMAGE = (1, 3, 4)
+"""The same features as an image, for topologies that take nothing else."""
+WIDTH_OF = {"hidden": 16, "channels": 8}
+"""Units of a layer, by the keyword with which a topology takes its layers."""
 SEED = 11
 LEARNING_UPDATES = 60
 FLAT = 0.01
@@ -42,8 +46,22 @@ class MethodSubject:
     vectors: Path = VECTORS
     """Folder of golden vectors."""
 
-    def network(self, T: int = STEPS) -> Network:
-        """Build the network, seeded."""
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample at one step, as the topology wants it."""
+        return (FEATURES,) if 1 in self.rows.topologies[self.topology].capabilities.sample_dims else IMAGE
+
+    def batch(self, T: int = STEPS) -> tuple[Tensor, Tensor]:
+        """Return a constant sequence ``[T, B, ...]`` of separable classes, and the classes."""
+        generator = torch.Generator().manual_seed(SEED)
+        target = torch.arange(BATCH) % CLASSES
+        centres = 2 * torch.rand(CLASSES, FEATURES, generator=generator)
+        x = centres[target] + 0.1 * torch.randn(BATCH, FEATURES, generator=generator)
+        x = x.view(BATCH, *self.sample_shape)
+        return x.unsqueeze(0).expand(T, *x.shape), target
+
+    def network(self, T: int = STEPS, layers: int = 1) -> Network:
+        """Build the network, seeded, with so many layers (or stages)."""
         torch.manual_seed(SEED)
         neuron_row = self.rows.neurons[self.neuron]
         assert isinstance(self.row.card, Card)
@@ -51,7 +69,9 @@ class MethodSubject:
         if neuron_row.capabilities.needs_T:
             params["T"] = T
         make = functools.partial(build_neuron, self.neuron, **params)
-        return build_network(self.topology, (FEATURES,), CLASSES, make, hidden=HIDDEN)
+        keyword = "hidden" if self.sample_shape == (FEATURES,) else "channels"
+        size = {keyword: [WIDTH_OF[keyword]] * layers}
+        return build_network(self.topology, self.sample_shape, CLASSES, make, **size)
 
     def method(self, network: Network, learning_rate: float | None = None) -> TrainingMethod:
         """Build the method and let it prepare `network`."""
@@ -67,18 +87,9 @@ class MethodSubject:
         return cases_about("training", self.row.card.name, self.vectors)
 
 
-def batch(T: int = STEPS) -> tuple[Tensor, Tensor]:
-    """Return a constant sequence ``[T, B, F]`` of separable classes, and the classes."""
-    generator = torch.Generator().manual_seed(SEED)
-    target = torch.arange(BATCH) % CLASSES
-    centres = 2 * torch.rand(CLASSES, FEATURES, generator=generator)
-    x = centres[target] + 0.1 * torch.randn(BATCH, FEATURES, generator=generator)
-    return x.unsqueeze(0).expand(T, *x.shape), target
-
-
 def check_gradients(subject: MethodSubject) -> None:
     network = subject.network()
-    method, (x, target) = subject.method(network), batch()
+    method, (x, target) = subject.method(network), subject.batch()
     before = {name: parameter.clone() for name, parameter in network.named_parameters()}
     gradients = method.gradients(x, target)
     require(set(gradients) == set(before), "gradients() does not name every parameter")
@@ -89,7 +100,7 @@ def check_gradients(subject: MethodSubject) -> None:
 
 
 def check_deterministic(subject: MethodSubject) -> None:
-    x, target = batch()
+    x, target = subject.batch()
     runs = []
     for _ in range(2):
         method = subject.method(subject.network())
@@ -101,7 +112,7 @@ def check_deterministic(subject: MethodSubject) -> None:
 
 def check_update(subject: MethodSubject) -> None:
     network = subject.network()
-    method, (x, target) = subject.method(network, 0.01), batch()
+    method, (x, target) = subject.method(network, 0.01), subject.batch()
     before = {name: parameter.clone() for name, parameter in network.named_parameters()}
     report = method.update(x, target)
     require(report.updates >= 1, "update() made no optimizer step")
@@ -111,7 +122,7 @@ def check_update(subject: MethodSubject) -> None:
 
 
 def check_prediction(subject: MethodSubject) -> None:
-    method, (x, _) = subject.method(subject.network()), batch()
+    method, (x, _) = subject.method(subject.network()), subject.batch()
     logits = method.predict(x)
     require(logits.shape == (BATCH, CLASSES), f"predict() gave {tuple(logits.shape)}, not {(BATCH, CLASSES)}")
     require(not logits.requires_grad, "predict() keeps a graph")
@@ -119,7 +130,7 @@ def check_prediction(subject: MethodSubject) -> None:
 
 def check_learns(subject: MethodSubject) -> None:
     network = subject.network()
-    method, (x, target) = subject.method(network, 0.02), batch()
+    method, (x, target) = subject.method(network, 0.02), subject.batch()
     first = method.update(x, target).loss
     for _ in range(LEARNING_UPDATES):
         last = method.update(x, target).loss
@@ -131,7 +142,7 @@ def check_learns(subject: MethodSubject) -> None:
 
 
 def check_counts(subject: MethodSubject) -> None:
-    method, (x, target) = subject.method(subject.network()), batch()
+    method, (x, target) = subject.method(subject.network()), subject.batch()
     method.count_spikes = True
     stages = method.accumulate(x, target).stages
     require(stages, "no stage is reported")
@@ -148,7 +159,7 @@ def check_flat_memory(subject: MethodSubject) -> None:
     """Bytes kept for the backward pass must not grow with T."""
     kept = []
     for T in (4, 64):
-        method, (x, target) = subject.method(subject.network(T)), batch(T)
+        method, (x, target) = subject.method(subject.network(T)), subject.batch(T)
         kept.append(saved_bytes(functools.partial(method.gradients, x, target)).peak_bytes)
     growth = (kept[1] - kept[0]) / 60 / max(kept[0], 1)
     require(growth < FLAT, f"declared O(1) in T, but {kept[0]} bytes at T = 4 become {kept[1]} at T = 64")

@@ -12,6 +12,7 @@ from harness.golden import EXACT, Comparison
 from harness.golden.ide import constant_input, spikes_and_rates
 from harness.golden.networks import feedback, named_as_in_file
 from reference_impls.api import build_method, build_neuron
+from reference_impls.training.spide import Adjoint
 
 if TYPE_CHECKING:
     from harness.golden import Case
@@ -47,6 +48,12 @@ def compare(case: Case, backend: str) -> Iterator[Comparison]:
         other = _method(hyper, longer["T_B"])
         other.prepare(network)
         yield from _gradients(f"T_B={longer['T_B']}: ", other, x, target, longer["gradients_scaled_loss"])
+        q = torch.tensor(stage2["injected_gradient_of_scaled_loss"])
+        backward = other.second_stage(q, rates, masks).rates
+        for layer, expected in enumerate(longer.get("backward_firing_rate_last_to_first", [])[::-1]):
+            yield Comparison(f"T_B={longer['T_B']}: rate of layer {layer + 1}", backward[layer], expected)
+    method.prepare(network)
+    yield from _limit(method, rates, masks, x, target, data)
 
 
 def _method(hyper: Mapping[str, Any], steps: int) -> Any:
@@ -71,6 +78,43 @@ def _second_stage(method: Any, rates: Any, masks: Any, expected: Mapping[str, An
         yield Comparison(f"{label} beta", adjoint.beta[layer], expected["beta_per_layer_first_to_last"][layer])
         backward = expected["backward_firing_rate_last_to_first"][::-1][layer]
         yield Comparison(f"{label} rate", adjoint.rates[layer], backward)
+
+
+def _limit(
+    method: Any, rates: Any, masks: Any, x: Tensor, target: Tensor, data: Mapping[str, Any]
+) -> Iterator[Comparison]:
+    """Solve for the errors that an endless second stage of IF neurons has, and compare with the file's.
+
+    ``max_abs_error_by_T_B`` says how far the gradients of finite stages are from that limit.
+    """
+    expected = data["derived_limit_T_B_to_infinity"]
+    q, back = torch.tensor(data["stage2"]["injected_gradient_of_scaled_loss"]), method._adjoint_maps(rates)
+
+    def around(last: Tensor) -> list[Tensor]:
+        """Return the last layer's error after one turn, then every layer's on the way."""
+        beta = [last]
+        for i in reversed(range(len(masks) - 1)):
+            beta.insert(0, back[i](masks[i + 1] * beta[0]) / method.amplitude)
+        return [back[-1](masks[0] * beta[0]) / method.amplitude, *beta]
+
+    units = torch.eye(q.shape[1])
+    turned = torch.stack([around(unit.expand_as(q).contiguous())[0] for unit in units], dim=-1)
+    _, *beta = around(torch.linalg.solve(units - turned, q.unsqueeze(-1)).squeeze(-1))
+    for layer, found in enumerate(beta):
+        yield Comparison(f"limit: beta of layer {layer + 1}", found, expected["beta_per_layer_first_to_last"][layer])
+    method.network.zero_grad()
+    method._add_local_gradients(rates, masks, Adjoint(tuple(beta), (), 0.0, 0.0), x[0])
+    gradients = {
+        n: p.grad * method.loss_scale_factor for n, p in method.network.named_parameters() if p.grad is not None
+    }
+    limit = named_as_in_file(gradients, list(expected["gradients_scaled_loss"]))
+    for name, gradient in limit.items():
+        yield Comparison(f"limit: gradient {name}", gradient, expected["gradients_scaled_loss"][name])
+    for steps, error in expected["max_abs_error_by_T_B"].items():
+        method.T_B = int(steps)
+        finite = named_as_in_file(method.gradients(x, target), list(limit))
+        distances = [(finite[name] * method.loss_scale_factor - value).abs().max() for name, value in limit.items()]
+        yield Comparison(f"limit: distance at T_B={steps}", torch.stack(distances).max(), error)
 
 
 def _gradients(label: str, method: Any, x: Tensor, target: Tensor, expected: Mapping[str, Any]) -> Iterator[Comparison]:

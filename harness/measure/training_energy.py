@@ -44,28 +44,63 @@ def connections(structure: str, synapses: Sequence[SynapseActivity]) -> Connecti
 
     Parameters
     ----------
-    structure : of the network: ``chain``, ``feedback`` or ``recurrent``.
+    structure : of the network: ``chain``, ``residual``, ``feedback``, ``recurrent`` or ``reversible``.
     synapses : in the network's order: input map, maps from each layer to the next, for ``feedback`` the map from the
-        last layer to the first, read-out. For ``recurrent``, a layer's map to itself follows the map into it.
+        last layer to the first, read-out. In a ``residual`` one a synapse ``*.shortcut`` leaves the same layer as the
+        one before it and arrives with the one after it; for ``recurrent``, a layer's map to itself follows the map
+        into it; in a ``reversible`` one the maps upwards come before those down.
     """
-    if structure not in ("chain", "feedback", "recurrent"):
+    if structure in SORTED:
+        return SORTED[structure](synapses)
+    if structure not in ("chain", "feedback"):
         raise UserError(
             f"cannot tell which layers the synapses of a {structure!r} network join",
-            "use a chain, a feedback or a recurrent network",
+            f"use a chain, feedback, {' or '.join(SORTED)} network",
         )
     first, *inner, last = [synapse.connections for synapse in synapses]
-    if structure == "recurrent":
-        lateral, onwards = inner[::2], inner[1::2]
-        leaving, entering = (*onwards, 0), (0, *onwards)
-        return Connections(
-            first,
-            tuple(own + away for own, away in zip(lateral, leaving, strict=True)),
-            tuple(own + coming for own, coming in zip(lateral, entering, strict=True)),
-            last,
-        )
     if structure == "feedback":
         return Connections(first, tuple(inner), (inner[-1], *inner[:-1]), last)
     return Connections(first, (*inner, 0), (0, *inner), last)
+
+
+def _residual(synapses: Sequence[SynapseActivity]) -> Connections:
+    """Join layers that have paths around them; what arrives behind the last layer counts as part of the read-out."""
+    first, *inner, last = synapses
+    out_of: list[int] = []
+    into, around = [0], 0
+    for synapse in inner:
+        if synapse.name.endswith(".shortcut"):
+            around = synapse.connections
+            out_of[-1] += around
+        else:
+            out_of.append(synapse.connections)
+            into.append(synapse.connections + around)
+            around = 0
+    *into, read = into
+    out_of[-2] -= read - out_of[-1]
+    return Connections(first.connections, (*out_of[:-1], 0), tuple(into), last.connections + read)
+
+
+def _recurrent(synapses: Sequence[SynapseActivity]) -> Connections:
+    """Join layers that each drive themselves and the next."""
+    first, *inner, last = [synapse.connections for synapse in synapses]
+    lateral, onwards = inner[::2], inner[1::2]
+    out_of = tuple(own + away for own, away in zip(lateral, (*onwards, 0), strict=True))
+    into = tuple(own + coming for own, coming in zip(lateral, (0, *onwards), strict=True))
+    return Connections(first, out_of, into, last)
+
+
+def _reversible(synapses: Sequence[SynapseActivity]) -> Connections:
+    """Join levels that drive both neighbours."""
+    first, *inner, last = [synapse.connections for synapse in synapses]
+    up, down = inner[: len(inner) // 2], inner[len(inner) // 2 :]
+    out_of = tuple(above + below for above, below in zip((*up, 0), (0, *down), strict=True))
+    into = tuple(above + below for above, below in zip((0, *up), (*down, 0), strict=True))
+    return Connections(first, out_of, into, last)
+
+
+SORTED = {"residual": _residual, "recurrent": _recurrent, "reversible": _reversible}
+"""Structures that need more than the order of their synapses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as checked
-
 from harness.cards import Row, Rows, TaskCard
 from harness.cell import NOT_APPLICABLE
 from harness.record import Record
+from harness.report.conformance_view import Conformance, conformance_of
 from harness.report.curves import SeriesPlot
 from harness.report.failures import FailureView, failed, failure_view
 from harness.report.formats import column_scale, rank_text, ranks_in
-from harness.report.links import AXIS_OF_KIND, KIND_OF_AXIS, Sitemap, record_file, row_id, slug
+from harness.report.links import AXIS_OF_KIND, KIND_OF_AXIS, Sitemap, row_id, slug
 from harness.report.measured import Combination, Measured, curves_of, measured_of
 from harness.report.paper import ReportedView, reported_beside
 from harness.report.table_view import tried
@@ -27,42 +25,11 @@ from harness.report.words import Fact, Reference, combination, facts_of, metric_
 from harness.tables import Table, TableRow
 from reference_impls.card import Card
 
-__all__ = ["Check", "Conformance", "Dossier", "ImplementationView", "Place", "dossiers", "view_implementation"]
+__all__ = ["Dossier", "ImplementationView", "Place", "dossiers", "view_implementation"]
 
 MOST_FAILURES = 40
 MOST_PLACES = 40
 MOST_SENTENCES = 40
-
-
-@checked(frozen=True, config=ConfigDict(extra="ignore"))
-class Check:
-    """One clause of the contract, as the conformance suite left it."""
-
-    name: str
-    promise: str
-    passed: bool
-    problem: str = ""
-
-
-_CHECKS = TypeAdapter(tuple[Check, ...])
-
-
-@dataclass(frozen=True, slots=True)
-class Conformance:
-    """One run of the conformance suite."""
-
-    what: str
-    machine: str
-    measured: str
-    status: str
-    checks: tuple[Check, ...]
-    record: str
-    cell_id: str
-
-    @property
-    def broken(self) -> int:
-        """Return how many clauses are broken."""
-        return sum(not check.passed for check in self.checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +154,7 @@ def view_implementation(row: Row, dossier: Dossier, rows: Rows, sitemap: Sitemap
         settings=tuple(_settings(dossier, sitemap)),
         measured=measured_of(dossier.combinations, rows, sitemap),
         curves=curves_of(dossier.combinations, metric_titles(rows)),
-        conformance=tuple(_conformance(row, dossier)),
+        conformance=tuple(conformance_of(row, dossier.records)),
         failures=tuple(_failure(record, row) for record in failures[:MOST_FAILURES]),
         failures_left_out=max(0, len(failures) - MOST_FAILURES),
         unsupported=tuple(_unsupported(dossier)),
@@ -241,33 +208,6 @@ def _place(table: Table, row: TableRow, sitemap: Sitemap, anchor: str = "") -> P
         figure=f"{value.card.title} {with_interval(value.estimate, scale)} {scale.label}".rstrip(),
         verified=row.verified,
     )
-
-
-def _conformance(row: Row, dossier: Dossier) -> Iterable[Conformance]:
-    axis = AXIS_OF_KIND[row.kind]
-    for record in sorted(dossier.records, key=lambda record: record.provenance.started_at, reverse=True):
-        cell = record.cell
-        # A method is checked with some neuron; that is not that neuron's own check.
-        if cell.suite != "conformance" or (axis == "neuron" and cell.method != NOT_APPLICABLE):
-            continue
-        parts = () if axis == "neuron" else (f"with {cell.neuron}", f"on {cell.topology}")
-        try:
-            checks = _CHECKS.validate_python(record.details.get("checks", ()))
-        except ValidationError:
-            checks = ()
-        yield Conformance(
-            what=", ".join(
-                part
-                for part in (*parts, "" if cell.backend == NOT_APPLICABLE else f"{cell.backend} backend", cell.dtype)
-                if part
-            ),
-            machine=record.provenance.machine.name,
-            measured=record.provenance.started_at,
-            status=record.status,
-            checks=checks,
-            record=record_file(record),
-            cell_id=record.cell_id,
-        )
 
 
 def _failure(record: Record, row: Row) -> FailureView:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from harness.cell import NOT_APPLICABLE
 from harness.conformance import Outcome, run_checks
+from harness.conformance.agreement import agreement
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
 from harness.conformance.peers import PEER_CHECKS, PeerSubject
@@ -40,15 +42,21 @@ class Conformance(Suite):
     """Run the clauses of a contract."""
 
     def run(self, workload: Workload) -> Answer:
-        """Check the neuron of the cell (ours or a peer), or its training method if it has one."""
+        """Check the neuron of the cell (ours or a peer), or its training method if it has one.
+
+        The gradient of a method that keeps its contract is also set beside BPTT's: shown, not judged.
+        """
         judged = _neuron(workload) if workload.cell.method == NOT_APPLICABLE else _method(workload)
-        outcomes = judged.outcomes
-        passed = sum(outcome.passed for outcome in outcomes)
+        passed = sum(outcome.passed for outcome in judged.outcomes)
         figures = {
-            "failed_checks": Figure(float(len(outcomes) - passed)),
+            "failed_checks": Figure(float(len(judged.outcomes) - passed)),
             "passed_checks": Figure(float(passed)),
         }
-        details = {"checks": [asdict(outcome) for outcome in outcomes], "golden_cases": judged.golden_cases}
+        details = {
+            "checks": [asdict(outcome) for outcome in judged.outcomes],
+            "golden_cases": judged.golden_cases,
+            **judged.details,
+        }
         return Answer(figures, details=details)
 
 
@@ -56,24 +64,28 @@ class _Judged(NamedTuple):
     outcomes: list[Outcome]
     golden_cases: int
     """Cases of the authors' code that were compared."""
+    details: Mapping[str, Any]
 
 
 def _neuron(workload: Workload) -> _Judged:
     cell, vectors = workload.cell, workload.vectors or VECTORS
     if cell.neuron == SURROGATES:
         surrogates = SurrogateSubject(vectors)
-        return _Judged(run_checks(SURROGATE_CHECKS, surrogates), len(surrogates.golden_cases()))
+        return _Judged(run_checks(SURROGATE_CHECKS, surrogates), len(surrogates.golden_cases()), {})
     peer = workload.rows.peers.get(cell.neuron)
     if peer is not None:
         build_peer(peer.name)  # a missing library is said once, and not by every check
-        return _Judged(run_checks(PEER_CHECKS, PeerSubject(peer)), 0)
+        return _Judged(run_checks(PEER_CHECKS, PeerSubject(peer)), 0, {})
     subject = NeuronSubject(workload.rows.neurons[cell.neuron], cell.backend, vectors)
     compared = len(subject.golden_cases()) if cell.backend == "eager" else 0
-    return _Judged(run_checks(NEURON_CHECKS, subject), compared)
+    return _Judged(run_checks(NEURON_CHECKS, subject), compared, {})
 
 
 def _method(workload: Workload) -> _Judged:
     cell, rows = workload.cell, workload.rows
     row = rows.methods[cell.method]
     subject = MethodSubject(row, cell.neuron, cell.topology, rows, workload.vectors or VECTORS)
-    return _Judged(run_checks(METHOD_CHECKS, subject), len(subject.golden_cases()))
+    outcomes = run_checks(METHOD_CHECKS, subject)
+    kept = all(outcome.passed for outcome in outcomes)
+    beside_bptt = [asdict(layer) for layer in agreement(subject)] if kept else []
+    return _Judged(outcomes, len(subject.golden_cases()), {"agreement": beside_bptt})

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from reference_impls.api import SequentialNeuron
 from reference_impls.names import check_name
-from reference_impls.surrogate import FIRE_RULES, Surrogate, make_surrogate
+from reference_impls.surrogate import FIRE_RULES, Surrogate, in_forward_mode, make_surrogate, straight_through
 
 __all__ = ["AdaptiveNeuron", "Units", "learned", "within"]
 
@@ -87,6 +87,8 @@ def within(value: Tensor, low: float, high: float = float("inf")) -> Tensor:
     Inside, and back inwards from beyond an end, the gradient passes; further outwards it is 0. So a step that
     overshoots the domain is not lost for ever, as it would be behind a plain clamp.
     """
+    if in_forward_mode():
+        return straight_through(value.clamp(low, high), value)
     clamped: Tensor = _Within.apply(value, low, high)
     return clamped
 

@@ -250,7 +250,7 @@ class GLIF(SequentialNeuron):
 
     def step_params(self) -> dict[str, Tensor]:
         """Return the effective values that `step` wants, scalars or ``[C]``."""
-        values = {name: torch.sigmoid(self.get_parameter(f"raw_{name}")) for name in EFFECTIVE[:-1]}
+        values = {name: torch.sigmoid(getattr(self, f"raw_{name}")) for name in EFFECTIVE[:-1]}
         return values | {name: self._gate(name) for name in ("alpha", "gamma")}
 
     def step(self, x: Tensor, state: GLIFState, params: Mapping[str, Tensor]) -> tuple[Tensor, GLIFState]:
@@ -285,12 +285,12 @@ class GLIF(SequentialNeuron):
         end = begin + x.shape[0]
         if end > self.T:
             raise ValueError(f"glif was built for T = {self.T} time steps and is asked for step {end}")
-        conductance = torch.sigmoid(self.get_parameter("raw_conductance")[begin:end])
+        conductance = torch.sigmoid(self.raw_conductance[begin:end])  # type: ignore[index]
         weight = 1 - self._gate("beta") * (1 - conductance)
         return x * weight.view(-1, *[1] * (x.dim() - weight.dim()), *weight.shape[1:])
 
     def _gate(self, name: str) -> Tensor:
-        gate = torch.sigmoid(self.get_parameter(f"raw_{name}"))
+        gate = torch.sigmoid(getattr(self, f"raw_{name}"))
         return gate if self.gate_mode == "soft" else straight_through(heaviside(gate - 0.5, "gt"), gate)
 
 

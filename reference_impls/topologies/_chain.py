@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from reference_impls.api import Network, NetworkOutput, Neuron, State, Synapse, over_time
+from reference_impls.api import Apply, FeedForward, Fire, Neuron, Signal, Synapse
 
 __all__ = ["POST_SPIKE_SCALE", "Block", "Chain"]
 
@@ -26,12 +26,12 @@ class Block(nn.Module):
         self.neuron = neuron
         self.scale = scale
 
-    def passed_on(self, spikes: Tensor) -> Tensor:
+    def passed_on(self, spikes: Signal) -> Signal:
         """Return what the next linear map sees of `spikes`."""
         return spikes if self.scale == 1 else spikes * self.scale
 
 
-class Chain(Network):
+class Chain(FeedForward):
     """Feed-forward network; the read-out has no neuron."""
 
     structure = "chain"
@@ -45,17 +45,12 @@ class Chain(Network):
         """Return the blocks, first to last."""
         return tuple(block for block in self.blocks if isinstance(block, Block))
 
-    def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
-        """Process ``x[T, B, ...]`` layer by layer."""
-        z, after, losses = x, [], []
-        for index, block in enumerate(self.layers()):
-            out = block.neuron.run(over_time(block.synapse, z), None if states is None else states[index])
-            z = block.passed_on(out.spikes)
-            after.append(out.state)
-            if out.auxiliary_loss is not None:
-                losses.append(out.auxiliary_loss)
-        logits = over_time(self.readout, z)
-        return NetworkOutput(logits, tuple(after), sum(losses[1:], losses[0]) if losses else None)
+    def wire(self, x: Signal, fire: Fire, apply: Apply, fed_back: Signal = None) -> tuple[Tensor, Signal]:
+        """Send `x` through block after block."""
+        signal = x
+        for layer, block in enumerate(self.layers()):
+            signal = block.passed_on(fire(layer, apply(block.synapse, signal)))
+        return apply(self.readout, signal), signal
 
     def neurons(self) -> tuple[Neuron, ...]:
         """Return the neuron of every block."""

@@ -11,10 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from reference_impls.api import (
+    Apply,
+    Fire,
     Network,
     NetworkOutput,
     NeuronFactory,
     SequentialNeuron,
+    Signal,
     State,
     Synapse,
     over_time,
@@ -62,9 +65,12 @@ class FeedbackNetwork(Network):
     kernel_size, stride : of the convolutions; forward maps after the first keep the size.
     restriction : ``none``, ``spectral`` (IDE) or ``frobenius`` (SPIDE) restriction of the feedback weight.
     norm_range : largest norm the feedback weight may have.
+    zero_feedback : start the feedback weight at 0, as OTTT's authors do; needs a restriction that can scale zeros.
 
     Raises
     ------
+    ValueError
+        If a shape does not fit, or a weight of zeros is to have its spectral norm restricted.
     TypeError
         If the neuron is not sequential: feedback needs the spikes of step t before step t+1.
     """
@@ -82,6 +88,7 @@ class FeedbackNetwork(Network):
         stride: int = 2,
         restriction: str = "spectral",
         norm_range: float = 1.0,
+        zero_feedback: bool = False,
     ) -> None:
         super().__init__()
         maps, back, features = (
@@ -91,6 +98,10 @@ class FeedbackNetwork(Network):
         )
         self.input_map = maps[0]
         self.forward_maps = nn.ModuleList(maps[1:])
+        if zero_feedback:
+            if restriction == "spectral":
+                raise ValueError("a feedback weight of zeros has no spectral direction; use restriction='none'")
+            nn.init.zeros_(back.weight)
         self.feedback_map = restrict(back, restriction, norm_range)
         classifier = nn.Linear(features, classes)
         self.classifier = nn.Sequential(nn.Flatten(), classifier) if channels else classifier
@@ -144,6 +155,16 @@ class FeedbackNetwork(Network):
             spikes, state = layer.advance(drive, state)
             after.append(state)
         return spikes, tuple(after)
+
+    def wire(self, x: Signal, fire: Fire, apply: Apply, fed_back: Signal = None) -> tuple[Tensor, Signal]:
+        """Send `x` through all layers in order; the feedback map is applied to `fed_back`."""
+        current = apply(self.input_map, x)
+        if fed_back is not None:
+            current = current + apply(self.feedback_map, fed_back)
+        signal = fire(0, current)
+        for layer, forward_map in enumerate(self.forward_maps, start=1):
+            signal = fire(layer, apply(forward_map, signal))
+        return apply(self.classifier, signal), signal
 
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
         """Process ``x[T, B, ...]`` step by step; `states` ends with the last layer's spikes."""

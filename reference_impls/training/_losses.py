@@ -56,11 +56,11 @@ PER_STEP = ("per_step_ce", "tet")
 """Losses that are a mean over steps, and so can be cut into windows."""
 
 
-def sequence_loss(name: str, tet_weight: float, tet_target: float) -> SequenceLoss:
+def sequence_loss(name: str, tet_weight: float, tet_target: float | None) -> SequenceLoss:
     """Return the loss `name` as a function of (logits ``[T, B, C]``, classes ``[B]``).
 
     ``tet`` is ``(1 - w)`` per-step cross-entropy plus ``w`` times the mean squared error of all entries against
-    the constant `tet_target` (TET, arXiv 2202.11946), with ``w = tet_weight``.
+    the constant `tet_target` (TET, arXiv 2202.11946; None: against one-hot rows, OTTT's loss), with ``w = tet_weight``.
     """
     check_name("loss", name, LOSSES)
     if name == "rate_ce":
@@ -71,9 +71,8 @@ def sequence_loss(name: str, tet_weight: float, tet_target: float) -> SequenceLo
         return per_step_cross_entropy
 
     def tet(logits: Tensor, target: Tensor) -> Tensor:
-        constant = torch.full_like(logits, tet_target)
-        return (1 - tet_weight) * per_step_cross_entropy(logits, target) + tet_weight * functional.mse_loss(
-            logits, constant
-        )
+        rows = torch.full_like(logits, tet_target) if tet_target is not None else one_hot(target, logits)
+        distance = functional.mse_loss(logits, rows.expand_as(logits))
+        return (1 - tet_weight) * per_step_cross_entropy(logits, target) + tet_weight * distance
 
     return tet

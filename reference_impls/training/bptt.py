@@ -59,7 +59,7 @@ CARD = {
     ],
     "capabilities": {
         "updates": "per_batch",
-        "structures": ["chain", "feedback", "recurrent"],
+        "structures": ["chain", "residual", "feedback", "recurrent", "reversible"],
         "neuron": {},
         "memory_in_T": "O(T)",
         "spiking_backward": False,
@@ -103,8 +103,9 @@ CARD = {
         },
     ],
     "divergences": [
-        "Checkpointed gradients equal those of the same segments kept in memory bit for bit; against one pass over all "
-        "T they differ in the last bits, because a weight's gradient is then summed in another order.",
+        "Checkpointed gradients equal those of the same segments kept in memory bit for bit, and with stepwise=True "
+        "those of plain BPTT for any segment. One matrix product over all T, the default of both, sums a weight's "
+        "gradient in another order, which shows in the last bits.",
         "Papers differ in loss, reset and detaching under one name; the neuron's and the method's rows say which.",
     ],
 }
@@ -118,10 +119,12 @@ class BPTT(TrainingMethod):
     Parameters
     ----------
     loss : ``rate_ce``, ``rate_mse``, ``per_step_ce`` or ``tet``.
-    tet_weight, tet_target : weight and constant of TET's regulariser.
+    tet_weight, tet_target : weight and constant of TET's regulariser (target None: one-hot rows).
     window : truncate: the state is detached every `window` steps; needs a per-step loss. None: never.
     update : with a window, whether to step the optimizer at the ``end_of_batch`` or the ``end_of_window``.
     checkpoint : keep the state every `checkpoint` steps only and recompute between, to the last bit.
+    stepwise : take the network one time step after another instead of layer after layer, so that a weight's gradient
+        is summed step by step, the last first: the same bits with any `checkpoint` and with none.
 
     Golden vectors from SpikingJelly 2.0.0 (all losses, resets and detachings, and a window of 2).
     """
@@ -130,11 +133,13 @@ class BPTT(TrainingMethod):
         self,
         loss: str = "rate_ce",
         tet_weight: float = 0.05,
-        tet_target: float = 1.0,
+        tet_target: float | None = 1.0,
         window: int | None = None,
         update: str = "end_of_batch",
         checkpoint: int | None = None,
+        stepwise: bool = False,
     ) -> None:
+        self.bptt_loss = {"loss": loss, "tet_weight": tet_weight, "tet_target": tet_target}
         self.loss = sequence_loss(loss, tet_weight, tet_target)
         if window is not None and loss not in PER_STEP:
             raise ValueError(f"truncated BPTT needs a loss of every step ({', '.join(PER_STEP)}), not {loss!r}")
@@ -146,13 +151,14 @@ class BPTT(TrainingMethod):
             raise ValueError("update='end_of_window' needs a window; give its length in time steps")
         self.end_of_window = update == "end_of_window"
         self.checkpoint = checkpoint
+        self.stepwise = stepwise
 
     def prepare(self, network: Network, optimizer: OptimizerFactory | None = None) -> None:
         """Take over `network`; windows and checkpoints need neurons with a state."""
-        if (self.window or self.checkpoint) and not all(
+        if (self.window or self.checkpoint or self.stepwise) and not all(
             neuron.entry_point == "sequence" for neuron in network.neurons()
         ):
-            raise ValueError("truncated or checkpointed BPTT cuts the sequence: every neuron must be sequential")
+            raise ValueError("truncated, checkpointed or stepwise BPTT cuts time: every neuron must be sequential")
         super().prepare(network, optimizer)
 
     def update(self, x: Tensor, target: Tensor) -> UpdateReport:
@@ -197,7 +203,7 @@ class BPTT(TrainingMethod):
 
     def _run(self, x: Tensor, states: tuple[State | None, ...] | None) -> NetworkOutput:
         if self.checkpoint is None:
-            return self.network.run(x, states)
+            return self._forward(x, states)
         logits = []
         for segment in x.split(self.checkpoint):
             # Handed over one by one: tensors inside a tuple would be kept where no saved-tensor hook sees them.
@@ -208,4 +214,16 @@ class BPTT(TrainingMethod):
         return NetworkOutput(cat(logits), states or ())
 
     def _segment(self, structure: TreeSpec, x: Tensor, *leaves: Tensor) -> NetworkOutput:
-        return self.network.run(x, tree_unflatten(leaves, structure))
+        return self._forward(x, tree_unflatten(leaves, structure))
+
+    def _forward(self, x: Tensor, states: tuple[State | None, ...] | None) -> NetworkOutput:
+        if not self.stepwise:
+            return self.network.run(x, states)
+        logits, losses = [], []
+        for x_t in x.split(1):
+            out = self.network.run(x_t, states)
+            states = out.states
+            logits.append(out.logits)
+            if out.auxiliary_loss is not None:
+                losses.append(out.auxiliary_loss * (1 / x.shape[0]))
+        return NetworkOutput(cat(logits), states or (), sum(losses[1:], losses[0]) if losses else None)

@@ -124,6 +124,7 @@ class Cutoff(TrainingMethod):
         if not 0 < share <= 1:
             raise ValueError(f"share must lie in (0, 1], got {share}")
         self.loss = sequence_loss(loss, tet_weight, tet_target)
+        self.bptt_loss = {"loss": loss, "tet_weight": tet_weight, "tet_target": tet_target}
         self.penalty = penalty
         self.share = share
         self.thresholds: Tensor | None = None

@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from reference_impls.api import (
-    Network,
-    OptimizerFactory,
-    SequentialNeuron,
-    StageReport,
-    State,
-    TrainingMethod,
-    UpdateReport,
-    detached,
-)
-from reference_impls.names import check_name
-from reference_impls.training._losses import step_loss
+from reference_impls.api import Signal, State
+from reference_impls.training._traces import Traced, TraceMethod
 
 CARD = {
     "name": "ottt-a",
@@ -46,7 +35,7 @@ CARD = {
     ],
     "capabilities": {
         "updates": "per_batch",
-        "structures": ["chain"],
+        "structures": ["chain", "residual", "feedback"],
         "neuron": {"parallel": ["sequential"], "membrane": ["linear"], "reset": ["soft"]},
         "memory_in_T": "O(1)",
         "spiking_backward": False,
@@ -115,14 +104,14 @@ CARD = {
         "The released code leaves the first map untraced, so for an input that varies in time its gradient keeps "
         "only the spatial part; it traces the read-out, whose exact gradient does not need it, and gives biases 1 "
         "instead of the geometric sum. Switches offer both; the default is the code's.",
-        "Normaliser-free residual networks and the VGG-F feedback variant of the paper are not topologies here yet.",
+        "On a feedback network (the paper's VGG-F) the feedback map is traced like any other, and its gradient stays "
+        "within the step. The authors start it at 0 and do not restrict its norm; the feedback topology here does "
+        "otherwise by default (restriction='none', zero_feedback=True give theirs).",
     ],
 }
 
-UPDATES = ("accumulated", "online")
 
-
-class OTTT(TrainingMethod):
+class OTTT(TraceMethod):
     """Online training through time.
 
     Parameters
@@ -137,6 +126,8 @@ class OTTT(TrainingMethod):
     authors' classes, with and without weight standardisation. Shapes: ``x[T, B, ...]``, classes ``[B]``.
     """
 
+    title = "OTTT"
+
     def __init__(
         self,
         update: str = "accumulated",
@@ -145,87 +136,34 @@ class OTTT(TrainingMethod):
         trace_readout: bool = True,
         trace_bias: bool = False,
     ) -> None:
-        self.online = check_name("update", update, UPDATES) == "online"
-        if not 0 <= mse_weight <= 1:
-            raise ValueError(f"mse_weight must lie in [0, 1], got {mse_weight}")
-        self.mse_weight = mse_weight
+        super().__init__(update, mse_weight, trace_readout)
         self.trace_input = trace_input
-        self.trace_readout = trace_readout
         self.trace_bias = trace_bias
+        self._geometric = 0.0
 
-    def prepare(self, network: Network, optimizer: OptimizerFactory | None = None) -> None:
-        """Take over a chain of sequential neurons with one decay and a soft reset."""
-        if network.structure != "chain":
-            raise ValueError(f"OTTT walks a chain of layers; this network's structure is {network.structure!r}")
-        for neuron in network.neurons():
-            if not (isinstance(neuron, SequentialNeuron) and hasattr(neuron, "decay")):
-                raise ValueError(f"OTTT needs the decay of a linear membrane; {type(neuron).__name__} has none")
-        super().prepare(network, optimizer)
+    def leak(self, neuron: Any, before: State, after: State) -> float:
+        """Fade as the membrane does."""
+        decay: float = neuron.decay
+        return decay
 
-    def update(self, x: Tensor, target: Tensor) -> UpdateReport:
-        """Learn from one batch: one optimizer step after the last time step, or one at each."""
-        if not self.online:
-            return super().update(x, target)
-        optimizer = self._require_optimizer()
-        optimizer.zero_grad(set_to_none=True)
-        total, updates = 0.0, 0
-        with self._stage("forward", x.shape[0]) as stages:
-            for loss in self._walk(x, target):
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                total, updates = total + float(loss), updates + 1
-        return UpdateReport(total, updates, tuple(stages))
-
-    @torch.no_grad()
-    def predict(self, x: Tensor) -> Tensor:
-        """Return the mean over time of the read-out, ``[B, C]``."""
-        return self.network.run(x).logits.mean(0)
-
-    def accumulate(self, x: Tensor, target: Tensor) -> UpdateReport:
-        """Add the gradients of all time steps, without an optimizer step between them."""
-        stages: list[StageReport]
-        with self._stage("forward", x.shape[0]) as stages:
-            total = sum((loss for loss in self._walk(x, target)), torch.zeros((), device=x.device))
-        return UpdateReport(float(total), stages=tuple(stages))
-
-    def _walk(self, x: Tensor, target: Tensor) -> Iterator[Tensor]:
-        """Take one time step after another; yield the step's loss when its gradient has been added."""
-        network: Any = self.network
-        network.begin_batch()
-        blocks = network.layers()
-        states: list[State | None] = [None] * len(blocks)
-        traces: list[Tensor | float] = [0.0] * (len(blocks) + 1)
-        geometric = 0.0
+    def inputs(self, x: Tensor) -> Iterator[Signal]:
+        """Yield each step's input, with its own trace if that is asked for; the biases' sum grows alongside."""
+        neuron: Any = self.network.neurons()[0]
+        self._geometric, trace = 0.0, x.new_zeros(())
         for x_t in x.unbind(0):
-            spikes, trace, traced = x_t, x_t, self.trace_input
-            geometric = 1 + blocks[0].neuron.decay * geometric
-            if self.trace_input:
-                trace = traces[-1] = blocks[0].neuron.decay * traces[-1] + x_t
-            for index, block in enumerate(blocks):
-                current = self._map(block.synapse, spikes, trace, traced, geometric)
-                state = block.neuron.init_state(current) if states[index] is None else states[index]
-                s, state = block.neuron.advance(current, state)
-                states[index] = detached(state)
-                # The trace carries the gradient of this step's spikes and nothing of the past.
-                a = block.neuron.decay * traces[index] + s
-                traces[index] = a.detach()
-                spikes, trace, traced = block.passed_on(s), block.passed_on(a), True
-            logits = self._map(network.readout, spikes, trace, self.trace_readout, 1.0)
-            loss = step_loss(logits, target, self.mse_weight) / x.shape[0]
-            loss.backward()
-            yield loss.detach()
+            self._geometric = 1 + neuron.decay * self._geometric
+            if not self.trace_input:
+                yield x_t
+                continue
+            trace = neuron.decay * trace + x_t
+            yield Traced(x_t, trace)
 
-    def _map(self, synapse: nn.Module, spikes: Tensor, trace: Tensor, traced: bool, geometric: float) -> Tensor:
-        """Return ``synapse(spikes)`` whose gradient is that of ``synapse(trace)`` if `traced`."""
-        if traced:
-            with torch.no_grad():
-                value = synapse(spikes)
-            graph = synapse(trace)
-            out = value + (graph - graph.detach())
-        else:
-            out = synapse(spikes)
-        if self.trace_bias and geometric != 1.0:
-            for bias in (parameter for name, parameter in synapse.named_parameters() if name.endswith("bias")):
-                lift = bias.view(-1, *[1] * (out.dim() - 2))
-                out = out + (geometric - 1) * (lift - lift.detach())
-        return out
+    def apply(self, synapse: nn.Module, signal: Signal) -> Tensor:
+        """Return what `synapse` makes of the spikes; its bias, if traced, has the gradient of the geometric sum."""
+        current = super().apply(synapse, signal)
+        if not self.trace_bias or self._geometric == 1.0 or synapse is self.network.synapses()[-1].module:
+            return current
+        for bias in (parameter for name, parameter in synapse.named_parameters() if name.endswith("bias")):
+            lift = bias.view(-1, *[1] * (current.dim() - 2))
+            current = current + (self._geometric - 1) * (lift - lift.detach())
+        return current

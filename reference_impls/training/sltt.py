@@ -49,7 +49,7 @@ CARD = {
     ],
     "capabilities": {
         "updates": "per_batch",
-        "structures": ["chain", "feedback", "recurrent"],
+        "structures": ["chain", "residual", "feedback", "recurrent", "reversible"],
         "neuron": {"parallel": ["sequential"]},
         "memory_in_T": "O(1)",
         "spiking_backward": False,
@@ -151,6 +151,7 @@ class SLTT(TrainingMethod):
         self.K = K
         self.mse_weight = mse_weight
         self.constant = 1.0 if check_name("mse_target", mse_target, MSE_TARGETS) == "constant" else None
+        self.bptt_loss = {"loss": "tet", "tet_weight": mse_weight, "tet_target": self.constant}
         self.chosen = chosen
 
     def prepare(self, network: Network, optimizer: OptimizerFactory | None = None) -> None:

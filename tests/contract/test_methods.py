@@ -9,7 +9,13 @@ from harness.conformance import Check
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 
 ROWS = load_rows()
-TOPOLOGY_OF = {"chain": "mlp", "feedback": "feedback", "recurrent": "recurrent"}
+TOPOLOGY_OF = {
+    "chain": "mlp",
+    "residual": "nf-resnet",
+    "feedback": "feedback",
+    "recurrent": "recurrent",
+    "reversible": "reversible",
+}
 SUBJECTS = [
     MethodSubject(row, "if", TOPOLOGY_OF[structure], ROWS)
     for row in ROWS.methods.values()

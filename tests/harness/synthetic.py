@@ -169,7 +169,12 @@ class Factory:
             "failed_checks": metric(float(broken), cards["failed_checks"]),
             "passed_checks": metric(6.0 - broken, cards["passed_checks"]),
         }
-        return record(cell, metrics=metrics, machine=machine, details={"checks": checks})
+        agreement = [
+            {"layer": HOSTILE, "parameters": 208, "cosine": 0.987, "relative_error": 0.161, "norm_ratio": 1.02},
+            {"layer": "readout", "parameters": 51, "cosine": None, "relative_error": None, "norm_ratio": None},
+        ]
+        details = {"checks": checks} if cell.method == NOT_APPLICABLE else {"checks": checks, "agreement": agreement}
+        return record(cell, metrics=metrics, machine=machine, details=details)
 
     def _metric(self, name: str, card: MetricCard, luck: random.Random, seed: random.Random) -> Metric:
         value = _TYPICAL.get(card.unit, 1000.0) * luck.lognormvariate(0, 0.7)

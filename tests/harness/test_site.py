@@ -187,6 +187,14 @@ def test_a_row_that_is_not_verified_is_marked_and_its_speed_not_ranked(built: Si
     assert "unranked" not in verified
 
 
+def test_a_methods_gradient_stands_beside_bptts_layer_by_layer(built: Site) -> None:
+    page = built.pages["method-ottt-a.html"].source
+    assert "<p>Its gradient beside BPTT's" in page
+    for figure in ("0.987", "0.161", "1.02", "–"):
+        assert f'<td class="figure">{figure}</td>' in page
+    assert "Its gradient beside BPTT's" not in built.pages["neuron-lif.html"].source
+
+
 def test_failures_are_shown_with_reason_and_command(built: Site) -> None:
     page, own = built.pages["board-neurons.html"], built.pages["neuron-mpe-psn.html"]
     failed = [record for record in built.records if record.cell.neuron == "mpe-psn" and record.status == "timeout"]
@@ -204,10 +212,10 @@ def test_failures_are_shown_with_reason_and_command(built: Site) -> None:
 
 def test_impossible_combinations_are_said_but_fill_no_table(built: Site) -> None:
     page = built.pages["board-methods.html"]
-    sentence = "ottt-a trains chain networks; feedback is a feedback network."
+    sentence = "spide trains feedback networks; mlp is a chain network."
     assert sentence in page.text
-    assert sentence in built.pages["method-ottt-a.html"].text
-    assert not any(key.endswith("~ottt-a.feedback") for key in page.ids)
+    assert sentence in built.pages["method-spide.html"].text
+    assert not any(key.endswith("~spide.mlp") for key in page.ids)
 
 
 def test_a_table_of_one_row_is_folded_away(built: Site) -> None:
