@@ -56,7 +56,7 @@ class Network(nn.Module, ABC):
     """A topology filled with neurons. Subclasses live in ``topologies/``."""
 
     structure: ClassVar[str]
-    """``chain``, ``residual``, ``feedback``, ``recurrent``, ``reversible``: what a method may assume of the connections."""
+    """``chain``, ``residual``, ``feedback``, ``recurrent``, ``reversible``: what a method may rely on."""
 
     @abstractmethod
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:

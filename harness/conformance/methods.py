@@ -167,7 +167,7 @@ def check_flat_memory(subject: MethodSubject) -> None:
 
 def check_keeps_neuron(subject: MethodSubject) -> None:
     network = subject.network()
-    method, (x, target) = subject.method(network, learning_rate=0.05), batch()
+    method, (x, target) = subject.method(network, learning_rate=0.05), subject.batch()
     before = [plain_attributes(neuron) for neuron in network.neurons()]
     for _ in range(3):
         method.update(x, target)
