@@ -159,6 +159,11 @@ class Rows:
         assert isinstance(card, TaskCard)
         return card
 
+    def network(self, task: str, topology: str) -> Mapping[str, Any] | None:
+        """Return the parameters of `topology` on a task, or None if the task defines no such network."""
+        networks = self.task(task).networks
+        return networks.get(topology, networks.get(self.topologies[topology].capabilities.sized_as))
+
     def suite(self, name: str) -> SuiteCard:
         """Return the card of suite `name`."""
         card = self.suites[name].card

@@ -51,7 +51,7 @@ def _task_network(task: str, topology: Row, rows: Rows) -> str | None:
             f"{topology.name} takes samples of {dims} dimensions; one step of {task} has {len(card.sample_shape)} "
             f"(shape {card.sample_shape})."
         )
-    if topology.name not in card.networks:
+    if rows.network(task, topology.name) is None:
         return f"{task} defines no {topology.name} network (it has {', '.join(card.networks)})."
     return None
 

@@ -16,7 +16,7 @@ from reference_impls.card import Card, CardError, Kind
 from reference_impls.discovery import discover, load_class, resolve
 from reference_impls.method import OptimizerFactory, SpikeCounts, StageReport, TrainingMethod, UpdateReport
 from reference_impls.names import UnknownNameError, check_name
-from reference_impls.network import Network, NetworkOutput, Synapse, over_time
+from reference_impls.network import Join, Network, NetworkOutput, Synapse, over_time
 from reference_impls.neuron import (
     Neuron,
     NeuronFactory,
@@ -32,6 +32,7 @@ from reference_impls.requirements import why_missing
 __all__ = [
     "Card",
     "CardError",
+    "Join",
     "Network",
     "NetworkOutput",
     "Neuron",

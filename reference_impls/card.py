@@ -90,7 +90,7 @@ class TrainingCapabilities:
 
     updates: Literal["per_batch", "per_step", "per_window"]
     structures: tuple[str, ...]
-    """Structures of network that it can train: ``chain``, ``feedback``."""
+    """Structures of network that it can train: ``chain``, ``skip``, ``feedback``."""
     memory_in_T: str
     spiking_backward: bool
     neuron: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -101,9 +101,11 @@ class TrainingCapabilities:
 class TopologyCapabilities:
     """What a topology can be fed with."""
 
-    structure: Literal["chain", "feedback"]
+    structure: Literal["chain", "skip", "feedback"]
     sample_dims: tuple[int, ...]
     """Numbers of dimensions that one sample at one step may have."""
+    sized_as: str = ""
+    """Topology whose sizes on a task's card it takes where the card gives it none of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reference_impls.neuron import Neuron, State
 
-__all__ = ["Network", "NetworkOutput", "Synapse", "over_time"]
+__all__ = ["Join", "Network", "NetworkOutput", "Synapse", "over_time"]
 
 
 class Synapse(NamedTuple):
@@ -25,9 +25,19 @@ class Synapse(NamedTuple):
     name: str
     module: nn.Module
     source: str
-    """``input``: fed by the encoded sample. ``spikes``: fed by a neuron. ``rates``: fed by an average of spikes."""
+    """``input``: fed by the encoded sample. ``spikes``: fed by neurons. ``rates``: fed by an average of spikes.
+    ``mixed``: fed by spikes to which a linear map of others is added, so that each entry is what it turns out to be."""
     amplitude: float = 1.0
     """Height of one spike at the synapse's input."""
+
+
+class Join(NamedTuple):
+    """Which layers a synapse joins, in the order of `Network.neurons`."""
+
+    senders: tuple[int, ...]
+    """Layers whose spikes it reads; empty: it reads the sample."""
+    receiver: int | None
+    """Layer that it feeds; None: it is the read-out."""
 
 
 class NetworkOutput(NamedTuple):
@@ -45,7 +55,7 @@ class Network(nn.Module, ABC):
     """A topology filled with neurons. Subclasses live in ``topologies/``."""
 
     structure: ClassVar[str]
-    """``chain`` or ``feedback``: what a training method may assume about the connections."""
+    """``chain``, ``skip`` or ``feedback``: what a training method may assume about the connections."""
 
     @abstractmethod
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
@@ -58,6 +68,10 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def synapses(self) -> tuple[Synapse, ...]:
         """Return the linear maps in order, the read-out last."""
+
+    def joins(self) -> tuple[Join, ...] | None:
+        """Return which layers each of `synapses` joins; None: what a network of this structure always joins."""
+        return None
 
     @contextmanager
     def observed_by(self, observer: Callable[[int, Tensor], None]) -> Iterator[None]:
@@ -80,14 +94,14 @@ class Network(nn.Module, ABC):
         return max((neuron.auxiliary_weight for neuron in self.neurons()), default=0.0)
 
 
-def over_time(module: nn.Module, x: Tensor) -> Tensor:
-    """Apply a module that knows no time to every step of ``x[T, B, ...]``.
+def over_time(module: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """Apply a map that knows no time to every step of its inputs, each ``[T, B, ...]``.
 
-    An input that is constant over time (a broadcast: stride 0) is processed once and broadcast again, which is
+    Inputs that are constant over time (a broadcast: stride 0) are processed once and broadcast again, which is
     what "direct encoding" costs on any machine that keeps the product.
     """
-    if x.shape[0] > 1 and x.stride(0) == 0:
-        once: Tensor = module(x[0])
-        return once.unsqueeze(0).expand(x.shape[0], *once.shape)
-    y: Tensor = module(x.flatten(0, 1))
-    return y.unflatten(0, x.shape[:2])
+    steps, batch = inputs[0].shape[:2]
+    if steps > 1 and all(x.stride(0) == 0 for x in inputs):
+        once = module(*(x[0] for x in inputs))
+        return once.unsqueeze(0).expand(steps, *once.shape)
+    return module(*(x.flatten(0, 1) for x in inputs)).unflatten(0, (steps, batch))

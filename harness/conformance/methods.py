@@ -22,7 +22,9 @@ from reference_impls.discovery import resolve
 
 __all__ = ["METHOD_CHECKS", "MethodSubject"]
 
-STEPS, BATCH, FEATURES, CLASSES, HIDDEN = 6, 8, 12, 3, [16]
+STEPS, BATCH, FEATURES, CLASSES = 6, 8, 12, 3
+HIDDEN = {"chain": [16], "feedback": [16], "skip": [16, 16, 16]}
+"""Layers by structure: few, but such that every kind of connection is there."""
 SEED = 11
 LEARNING_UPDATES = 60
 FLAT = 0.01
@@ -47,7 +49,8 @@ class MethodSubject:
         if neuron_row.capabilities.needs_T:
             params["T"] = T
         make = functools.partial(build_neuron, self.neuron, **params)
-        return build_network(self.topology, (FEATURES,), CLASSES, make, hidden=HIDDEN)
+        structure = self.rows.topologies[self.topology].capabilities.structure
+        return build_network(self.topology, (FEATURES,), CLASSES, make, hidden=HIDDEN[structure])
 
     def method(self, network: Network, learning_rate: float | None = None) -> TrainingMethod:
         """Build the method and let it prepare `network`."""

@@ -13,6 +13,7 @@ from harness.errors import UserError
 from harness.measure.counters import SynapseActivity
 from harness.measure.energy import FP32_45NM, EnergyConstants
 from harness.measure.stages import StageRates
+from reference_impls.api import Join
 
 __all__ = ["Connections", "TrainingEnergy", "bptt_energy", "connections", "ide_energy", "spide_energy"]
 
@@ -39,7 +40,9 @@ class Connections:
         return self.trained + self.readout
 
 
-def connections(structure: str, synapses: Sequence[SynapseActivity]) -> Connections:
+def connections(
+    structure: str, synapses: Sequence[SynapseActivity], joins: Sequence[Join] | None = None
+) -> Connections:
     """Sort the synapses of a network by the layers that they join.
 
     Parameters
@@ -47,16 +50,34 @@ def connections(structure: str, synapses: Sequence[SynapseActivity]) -> Connecti
     structure : of the network: ``chain`` or ``feedback``.
     synapses : in the network's order: input map, maps from each layer to the next, for ``feedback`` the map from the
         last layer to the first, read-out.
+    joins : the layers that each of them joins, for a network whose structure does not say it.
     """
+    if joins is not None:
+        return _joined(synapses, joins)
     if structure not in ("chain", "feedback"):
         raise UserError(
             f"cannot tell which layers the synapses of a {structure!r} network join",
-            "use a chain or a feedback network",
+            "use a chain or a feedback network, or write its joins()",
         )
     first, *inner, last = [synapse.connections for synapse in synapses]
     if structure == "feedback":
         return Connections(first, tuple(inner), (inner[-1], *inner[:-1]), last)
     return Connections(first, (*inner, 0), (0, *inner), last)
+
+
+def _joined(synapses: Sequence[SynapseActivity], joins: Sequence[Join]) -> Connections:
+    layers = 1 + max(join.receiver for join in joins if join.receiver is not None)
+    out_of, into, input_map, readout = [0] * layers, [0] * layers, 0, 0
+    for synapse, (senders, receiver) in zip(synapses, joins, strict=True):
+        if receiver is None:
+            readout += synapse.connections
+        elif not senders:
+            input_map += synapse.connections
+        else:
+            into[receiver] += synapse.connections
+            for sender in senders:
+                out_of[sender] += synapse.connections
+    return Connections(input_map, tuple(out_of), tuple(into), readout)
 
 
 @dataclass(frozen=True, slots=True)

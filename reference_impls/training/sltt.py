@@ -49,7 +49,7 @@ CARD = {
     ],
     "capabilities": {
         "updates": "per_batch",
-        "structures": ["chain", "feedback"],
+        "structures": ["chain", "feedback", "skip"],
         "neuron": {"parallel": ["sequential"]},
         "memory_in_T": "O(1)",
         "spiking_backward": False,
