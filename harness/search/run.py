@@ -86,6 +86,8 @@ def run_search(plan: SearchPlan, rows: Rows, data_root: Path | None, say: Callab
     budgets = [plan.budget, *([plan.final_budget] if plan.final_seeds else [])]
     cell = plan.request.cell(rows, *budgets)
     space, root, machine = plan.request.space(rows), resolve(data_root), this_machine()
+    if plan.request.device == "cuda" and machine.gpu is None:
+        raise UserError("no CUDA device on this machine", "leave out --device cuda")
     data_set(rows.task(plan.request.task).data).require(root)
     search = Search(plan.folder, _settings(plan, code_hash(cell, rows)), space)
     store, console = Store(SCRATCH / "search"), Console(highlight=False)
