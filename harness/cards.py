@@ -159,6 +159,12 @@ class Rows:
         assert isinstance(card, TaskCard)
         return card
 
+    def network(self, task: str, topology: str) -> Mapping[str, Any] | None:
+        """Return the parameters of `topology` on a task, or None if the task defines no such network."""
+        networks = self.task(task).networks
+        sized_as = self.topologies[topology].capabilities.sized_as
+        return networks.get(topology, networks.get(sized_as) if sized_as else None)
+
     def suite(self, name: str) -> SuiteCard:
         """Return the card of suite `name`."""
         card = self.suites[name].card
@@ -192,7 +198,7 @@ def load_rows() -> Rows:
         neurons=rows["neuron"],
         methods=rows["training"],
         topologies=rows["topology"],
-        tasks={name: _with_borrowed_sizes(row, rows["topology"]) for name, row in rows["task"].items()},
+        tasks=rows["task"],
         suites=rows["suite"],
         problems=tuple(problems),
         peers=rows["peer"],
@@ -227,17 +233,6 @@ def _rows_of(kind: str, path: Path, module: str, literal: Mapping[str, Any]) -> 
         params = {**defaults, **variant.params}
         rows.append(Row(name, kind, variant.title, variant.summary or card.summary, card, params, merged, path, module))
     return rows
-
-
-def _with_borrowed_sizes(task: Row, topologies: Mapping[str, Row]) -> Row:
-    """Return the task with a network for every topology that is sized as one that the task names."""
-    card = task.card
-    assert isinstance(card, TaskCard)
-    networks = dict(card.networks)
-    for name, row in topologies.items():
-        if name not in networks and row.capabilities.sized_as in card.networks:
-            networks[name] = card.networks[row.capabilities.sized_as]
-    return replace(task, card=replace(card, networks=networks))
 
 
 def _capable(kind: str, path: Path, literal: Mapping[str, Any]) -> AnyCapabilities:

@@ -55,7 +55,7 @@ def _task_network(task: str, topology: Row, rows: Rows) -> str | None:
             f"{topology.name} takes samples of {dims} dimensions; one step of {task} has {len(card.sample_shape)} "
             f"(shape {card.sample_shape})."
         )
-    if topology.name not in card.networks:
+    if rows.network(task, topology.name) is None:
         return f"{task} defines no {topology.name} network (it has {', '.join(card.networks)})."
     return None
 
@@ -70,7 +70,7 @@ def _method_topology(method: Row, topology: Row) -> str | None:
 
 def _method_depth(method: Row, topology: Row, task: str, rows: Rows) -> str | None:
     most: int | None = method.capabilities.hidden_layers
-    sizes = {**topology.params, **rows.task(task).networks.get(topology.name, {})}
+    sizes = {**topology.params, **(rows.network(task, topology.name) or {})}
     layers = len(sizes.get("channels") or sizes.get("hidden") or ())
     if most is None or layers <= most:
         return None

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from harness.cell import Cell
 from harness.record import SCHEMA_VERSION, Record
 
-__all__ = ["Contents", "Problem", "Store", "read_stores"]
+__all__ = ["Contents", "Problem", "Store", "read_record", "read_stores"]
 
 FAILED = ".failed"
 """Mark in the name of a record that does not count as done."""
@@ -79,7 +79,7 @@ class Store:
 
     def read(self) -> Contents:
         """Read every record below the root; files that are none are listed as problems."""
-        found = [_read(path) for path in sorted(self.root.rglob("*.json"))]
+        found = [read_record(path) for path in sorted(self.root.rglob("*.json"))]
         return Contents(
             records=tuple(item for item in found if isinstance(item, Record)),
             problems=tuple(item for item in found if isinstance(item, Problem)),
@@ -98,7 +98,8 @@ def read_stores(roots: Iterable[Path]) -> Contents:
     return Contents(tuple(by_key.values()), tuple(problems))
 
 
-def _read(path: Path) -> Record | Problem:
+def read_record(path: Path) -> Record | Problem:
+    """Read one file of a store: the record, or what is wrong with it."""
     try:
         record = Record.model_validate_json(path.read_bytes())
     except OSError as error:

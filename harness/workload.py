@@ -101,10 +101,14 @@ class Workload:
     def network(self, T: int | None = None) -> Network:
         """Build the cell's network with weights drawn from its seed, on its device."""
         torch.manual_seed(self.cell.seed)
-        card = self.task_card
-        params = dict(card.networks.get(self.cell.topology, {})) | dict(self._recipe("topology"))
+        card, row = self.task_card, self.rows.topologies[self.cell.topology]
+        sizes = self.rows.network(self.cell.task, self.cell.topology) or {}
         network = build_network(
-            self.cell.topology, card.sample_shape, card.classes, functools.partial(self.neuron, T), **params
+            row.card.name,
+            card.sample_shape,
+            card.classes,
+            functools.partial(self.neuron, T),
+            **{**row.params, **sizes, **self._recipe("topology")},
         )
         return network.to(self.device, self.dtype)
 

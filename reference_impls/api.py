@@ -16,7 +16,7 @@ from reference_impls.card import Card, CardError, Kind
 from reference_impls.discovery import discover, load_class, resolve
 from reference_impls.method import OptimizerFactory, SpikeCounts, StageReport, TrainingMethod, UpdateReport
 from reference_impls.names import UnknownNameError, check_name
-from reference_impls.network import Apply, FeedForward, Fire, Network, NetworkOutput, Signal, Synapse, over_time
+from reference_impls.network import Apply, FeedForward, Fire, Join, Network, NetworkOutput, Signal, Synapse, over_time
 from reference_impls.neuron import (
     Neuron,
     NeuronFactory,
@@ -35,6 +35,7 @@ __all__ = [
     "CardError",
     "FeedForward",
     "Fire",
+    "Join",
     "Network",
     "NetworkOutput",
     "Neuron",

@@ -105,8 +105,9 @@ class TrainingCapabilities:
 class TopologyCapabilities:
     """What a topology can be fed with."""
 
-    structure: Literal["chain", "residual", "feedback", "recurrent", "reversible"]
-    """``chain``: layer after layer. ``residual``: feed-forward, with paths around layers. ``feedback``: the spikes of
+    structure: Literal["chain", "residual", "skip", "feedback", "recurrent", "reversible"]
+    """``chain``: layer after layer. ``residual``: feed-forward, with paths around layers. ``skip``: with paths over any
+    of them. ``feedback``: the spikes of
     the last layer come back to the first, one step late. ``recurrent``: those of every layer to itself. ``reversible``:
     those of every layer to the one below it."""
     sample_dims: tuple[int, ...]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reference_impls.neuron import Neuron, State
 
-__all__ = ["Apply", "FeedForward", "Fire", "Network", "NetworkOutput", "Signal", "Synapse", "over_time"]
+__all__ = ["Apply", "FeedForward", "Fire", "Join", "Network", "NetworkOutput", "Signal", "Synapse", "over_time"]
 
 Signal = Any
 """What travels between layers: spikes, or whatever a training method sends in their place (a trace beside them).
@@ -35,10 +35,19 @@ class Synapse(NamedTuple):
     name: str
     module: nn.Module
     source: str
-    """``input``: fed by the encoded sample. ``spikes``: fed by a neuron. ``rates``: fed by an average of spikes (or by
-    a current)."""
+    """``input``: fed by the encoded sample. ``spikes``: fed by neurons. ``rates``: fed by an average of spikes (or by a
+    current). ``mixed``: fed by spikes to which a linear map of others is added; every entry is what it then is."""
     amplitude: float = 1.0
     """Height of one spike at the synapse's input."""
+
+
+class Join(NamedTuple):
+    """Which layers a synapse joins, in the order of `Network.neurons`."""
+
+    senders: tuple[int, ...]
+    """Layers whose spikes it reads; empty: it reads the sample."""
+    receiver: int | None
+    """Layer that it feeds; None: it is the read-out."""
 
 
 class NetworkOutput(NamedTuple):
@@ -69,6 +78,10 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def synapses(self) -> tuple[Synapse, ...]:
         """Return the linear maps in order, the read-out last."""
+
+    def joins(self) -> tuple[Join, ...] | None:
+        """Return which layers each of `synapses` joins; None: what a network of this structure always joins."""
+        return None
 
     @contextmanager
     def observed_by(self, observer: Callable[[int, Tensor], None]) -> Iterator[None]:
@@ -135,14 +148,14 @@ class FeedForward(Network):
         return NetworkOutput(logits, tuple(after), sum(losses[1:], losses[0]) if losses else None)
 
 
-def over_time(module: nn.Module, x: Tensor) -> Tensor:
-    """Apply a module that knows no time to every step of ``x[T, B, ...]``.
+def over_time(module: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """Apply a map that knows no time to every step of its inputs, each ``[T, B, ...]``.
 
-    An input that is constant over time (a broadcast: stride 0) is processed once and broadcast again, which is
+    Inputs that are constant over time (a broadcast: stride 0) are processed once and broadcast again, which is
     what "direct encoding" costs on any machine that keeps the product.
     """
-    if x.shape[0] > 1 and x.stride(0) == 0:
-        once: Tensor = module(x[0])
-        return once.unsqueeze(0).expand(x.shape[0], *once.shape)
-    y: Tensor = module(x.flatten(0, 1))
-    return y.unflatten(0, x.shape[:2])
+    steps, batch = inputs[0].shape[:2]
+    if steps > 1 and all(x.stride(0) == 0 for x in inputs):
+        once = module(*(x[0] for x in inputs))
+        return once.unsqueeze(0).expand(steps, *once.shape)
+    return module(*(x.flatten(0, 1) for x in inputs)).unflatten(0, (steps, batch))

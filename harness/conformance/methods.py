@@ -29,6 +29,8 @@ IMAGE = (1, 3, 4)
 """The same features as an image, for topologies that take nothing else."""
 WIDTH_OF = {"hidden": 16, "channels": 8}
 """Units of a layer, by the keyword with which a topology takes its layers."""
+LAYERS_OF = {"skip": 3}
+"""Structures that need more than one layer to show every kind of connection."""
 SEED = 11
 LEARNING_UPDATES = 60
 FLAT = 0.01
@@ -60,8 +62,8 @@ class MethodSubject:
         x = x.view(BATCH, *self.sample_shape)
         return x.unsqueeze(0).expand(T, *x.shape), target
 
-    def network(self, T: int = STEPS, layers: int = 1) -> Network:
-        """Build the network, seeded, with so many layers (or stages)."""
+    def network(self, T: int = STEPS, layers: int | None = None) -> Network:
+        """Build the network, seeded, with so many layers or stages (None: as few as show every connection)."""
         torch.manual_seed(SEED)
         neuron_row = self.rows.neurons[self.neuron]
         assert isinstance(self.row.card, Card)
@@ -70,7 +72,8 @@ class MethodSubject:
             params["T"] = T
         make = functools.partial(build_neuron, self.neuron, **params)
         keyword = "hidden" if self.sample_shape == (FEATURES,) else "channels"
-        size = {keyword: [WIDTH_OF[keyword]] * layers}
+        structure = self.rows.topologies[self.topology].capabilities.structure
+        size = {keyword: [WIDTH_OF[keyword]] * (layers or LAYERS_OF.get(structure, 1))}
         return build_network(self.topology, self.sample_shape, CLASSES, make, **size)
 
     def method(self, network: Network, learning_rate: float | None = None) -> TrainingMethod:

@@ -29,7 +29,7 @@ __all__ = [
 
 Feed = Literal["events", "analog", "mixed"]
 """What a synapse receives: spikes, values to be multiplied, or whatever each entry turns out to be."""
-SOURCES = ("input", "spikes", "rates")
+SOURCES = ("input", "spikes", "rates", "mixed")
 FEEDS = ("events", "analog", "mixed")
 LARGEST_COUNT = 2.0**31
 """Beyond this every float is a whole number, and no neuron fires so often in a step."""
@@ -41,7 +41,7 @@ def feed_of(source: str, input_kind: Feed) -> Feed:
     """Return what a synapse with this `source` is declared to receive."""
     check_name("source of a synapse", source, SOURCES)
     check_name("kind of input", input_kind, FEEDS)
-    return {"spikes": "events", "rates": "analog"}.get(source, input_kind)  # type: ignore[return-value]
+    return {"spikes": "events", "rates": "analog", "mixed": "mixed"}.get(source, input_kind)  # type: ignore[return-value]
 
 
 def quanta(x: Tensor, amplitude: float = 1.0) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from harness.errors import UserError
 from harness.measure.counters import SynapseActivity
 from harness.measure.energy import FP32_45NM, EnergyConstants
 from harness.measure.stages import StageRates
+from reference_impls.api import Join
 
 __all__ = ["Connections", "TrainingEnergy", "bptt_energy", "connections", "ide_energy", "spide_energy"]
 
@@ -39,7 +40,9 @@ class Connections:
         return self.trained + self.readout
 
 
-def connections(structure: str, synapses: Sequence[SynapseActivity]) -> Connections:
+def connections(
+    structure: str, synapses: Sequence[SynapseActivity], joins: Sequence[Join] | None = None
+) -> Connections:
     """Sort the synapses of a network by the layers that they join.
 
     Parameters
@@ -49,13 +52,16 @@ def connections(structure: str, synapses: Sequence[SynapseActivity]) -> Connecti
         last layer to the first, read-out. In a ``residual`` one a synapse ``*.shortcut`` leaves the same layer as the
         one before it and arrives with the one after it; for ``recurrent``, a layer's map to itself follows the map
         into it; in a ``reversible`` one the maps upwards come before those down.
+    joins : the layers that each of them joins, for a network whose structure does not say it.
     """
+    if joins is not None:
+        return _joined(synapses, joins)
     if structure in SORTED:
         return SORTED[structure](synapses)
     if structure not in ("chain", "feedback"):
         raise UserError(
             f"cannot tell which layers the synapses of a {structure!r} network join",
-            f"use a chain, feedback, {' or '.join(SORTED)} network",
+            f"use a chain, feedback, {' or '.join(SORTED)} network, or write its joins()",
         )
     first, *inner, last = [synapse.connections for synapse in synapses]
     if structure == "feedback":
@@ -97,6 +103,21 @@ def _reversible(synapses: Sequence[SynapseActivity]) -> Connections:
     out_of = tuple(above + below for above, below in zip((*up, 0), (0, *down), strict=True))
     into = tuple(above + below for above, below in zip((0, *up), (*down, 0), strict=True))
     return Connections(first, out_of, into, last)
+
+
+def _joined(synapses: Sequence[SynapseActivity], joins: Sequence[Join]) -> Connections:
+    layers = 1 + max(join.receiver for join in joins if join.receiver is not None)
+    out_of, into, input_map, readout = [0] * layers, [0] * layers, 0, 0
+    for synapse, (senders, receiver) in zip(synapses, joins, strict=True):
+        if receiver is None:
+            readout += synapse.connections
+        elif not senders:
+            input_map += synapse.connections
+        else:
+            into[receiver] += synapse.connections
+            for sender in senders:
+                out_of[sender] += synapse.connections
+    return Connections(input_map, tuple(out_of), tuple(into), readout)
 
 
 SORTED = {"residual": _residual, "recurrent": _recurrent, "reversible": _reversible}

@@ -151,7 +151,7 @@ def _training(
     method.count_spikes = True
     report = method.accumulate(x, target)
     stages = stage_rates(report.stages, x.shape[1])
-    joined = connections(method.network.structure, activity.synapses)
+    joined = connections(method.network.structure, activity.synapses, method.network.joins())
     update_joules = costs[0].joules(FP32_45NM)
     given = (energy.input_recomputed_joules, update_joules)
     capabilities = workload.rows.methods[workload.cell.method].capabilities

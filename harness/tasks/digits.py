@@ -33,6 +33,8 @@ CARD = {
         "feedback": {"hidden": [64]},
         "nf-resnet": {"channels": [16, 32]},
         "reversible": {"hidden": [32, 32, 32, 32]},
+        "skip-mlp": {"hidden": [32, 32, 32, 32, 32], "depths": [4]},
+        "skip-conv": {"channels": [4, 8, 8, 8, 8], "pools": [2, 1, 1, 1, 2], "depths": [4]},
     },
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 256, "test_limit": 128},

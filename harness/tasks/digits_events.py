@@ -39,6 +39,8 @@ CARD = {
         "mlp": {"hidden": [64]},
         "conv": {"channels": [16, 32], "kernel_size": 3, "pool": 2},
         "feedback": {"hidden": [64]},
+        "skip-mlp": {"hidden": [32, 32, 32, 32, 32], "depths": [4]},
+        "skip-conv": {"channels": [4, 8, 8, 8, 8], "pools": [4, 1, 1, 1, 2], "depths": [4]},
     },
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 256, "test_limit": 128},

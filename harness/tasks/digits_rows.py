@@ -27,7 +27,11 @@ CARD = {
     "input_kind": "analog",
     "encoding": "step t is row t of the image, from the top; grey level / 16, in [0, 1]",
     "split": "that of digits: test 359, validation 144, train 1,294",
-    "networks": {"mlp": {"hidden": [128, 128]}, "feedback": {"hidden": [128]}},
+    "networks": {
+        "mlp": {"hidden": [128, 128]},
+        "feedback": {"hidden": [128]},
+        "skip-mlp": {"hidden": [64, 64, 64, 64, 64], "depths": [4]},
+    },
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 256, "test_limit": 128},
         "quick": {"epochs": 25, "batch_size": 64, "learning_rate": 5e-3},

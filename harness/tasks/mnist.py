@@ -30,6 +30,8 @@ CARD = {
         "mlp": {"hidden": [400]},
         "conv": {"channels": [16, 32], "kernel_size": 3, "pool": 2},
         "feedback": {"hidden": [400]},
+        "skip-mlp": {"hidden": [128, 128, 128, 128, 128], "depths": [4]},
+        "skip-conv": {"channels": [8, 16, 16, 16, 16], "pools": [2, 1, 1, 1, 4], "depths": [4]},
     },
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 64, "train_limit": 512, "test_limit": 256},

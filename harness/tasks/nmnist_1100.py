@@ -48,6 +48,8 @@ CARD = {
         "mlp": {"hidden": [128]},
         "conv": {"channels": [16, 32], "kernel_size": 3, "pool": 2},
         "feedback": {"hidden": [128]},
+        "skip-mlp": {"hidden": [64, 64, 64, 64, 64], "depths": [4]},
+        "skip-conv": {"channels": [8, 16, 16, 16, 16], "pools": [2, 1, 1, 1, 4], "depths": [4]},
     },
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 32, "train_limit": 96, "test_limit": 64},

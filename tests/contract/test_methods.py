@@ -12,6 +12,7 @@ ROWS = load_rows()
 TOPOLOGY_OF = {
     "chain": "mlp",
     "residual": "nf-resnet",
+    "skip": "skip-mlp",
     "feedback": "feedback",
     "recurrent": "recurrent",
     "reversible": "reversible",

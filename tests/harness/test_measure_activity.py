@@ -331,6 +331,7 @@ def exact_network(topology: str, neuron: str = "if", **params: Any) -> Network:
 NETWORKS = {
     "mlp": functools.partial(exact_network, "mlp", hidden=[12, 7]),
     "conv": functools.partial(exact_network, "conv", channels=[3, 4], pool=2, kernel_size=3),
+    "skip": functools.partial(exact_network, "skip-mlp", hidden=[12, 7, 7], skips="asc"),
     "feedback": functools.partial(exact_network, "feedback", hidden=[12, 7], restriction="none"),
     "feedback-conv": functools.partial(exact_network, "feedback", channels=[3, 4], restriction="none"),
 }

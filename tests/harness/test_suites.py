@@ -46,6 +46,7 @@ COMBINATIONS = [
     ("if", "ide", "feedback", "digits"),
     ("lif", "spide", "feedback", "digits-events"),
     ("klif", "tbptt", "feedback", "digits"),
+    ("lif", "bptt", "skip-conv", "digits"),
 ]
 
 

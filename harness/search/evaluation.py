@@ -1,0 +1,123 @@
+"""How a candidate is tried: its cells run like any others, in processes of their own, and are kept as records.
+
+A candidate that was trained before, by any search, is not trained again while the code is the same. Must not know how
+candidates are chosen; must not import torch.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.cards import Row, Rows
+from harness.cell import Cell
+from harness.codehash import code_hash
+from harness.execute.job import Job, Listener
+from harness.execute.pool import LocalPool
+from harness.machine import Machine
+from harness.record import Record
+from harness.search.space import Candidate, code_of
+from harness.store import Store, read_record
+
+__all__ = ["Evaluation", "Evaluator", "candidate_row", "details", "with_candidates"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the cells of a candidate gave, one a seed."""
+
+    records: tuple[Record, ...]
+    interrupted: bool = False
+
+    @property
+    def failure(self) -> Record | None:
+        """Return the first record without figures, or None if there is none."""
+        return next((record for record in self.records if record.status != "ok"), None)
+
+    def figures(self, metric: str) -> tuple[float, ...]:
+        """Return a figure of every seed."""
+        return tuple(record.metrics[metric].value for record in self.records)
+
+    def mean(self, metric: str) -> float:
+        """Return the mean of a figure over the seeds."""
+        return statistics.fmean(self.figures(metric))
+
+
+def candidate_row(base: Row, candidate: Candidate) -> Row:
+    """Return the row of a topology with the skips of `candidate`."""
+    code = code_of(candidate)
+    return replace(
+        base, name=f"{base.name}[{code}]", title=f"{base.title}: {code}", params={**base.params, "skips": candidate}
+    )
+
+
+def with_candidates(rows: Rows) -> Rows:
+    """Return `rows` whose topologies are a dict of their own, which an `Evaluator` adds candidates to."""
+    return replace(rows, topologies=dict(rows.topologies))
+
+
+class Evaluator(Listener):
+    """Runs candidates on a pool.
+
+    Parameters
+    ----------
+    pool : open; its rows are those of `with_candidates`.
+    cell : what is run, but for topology and seed.
+    machine : this machine.
+    memory_bytes : what a cell may take.
+    progress : told what is being trained, and how far that is.
+    """
+
+    def __init__(
+        self, pool: LocalPool, cell: Cell, machine: Machine, memory_bytes: int, progress: Callable[[str], None]
+    ) -> None:
+        self._pool = pool
+        self._rows = pool.recorder.rows
+        self._cell = cell
+        self._machine = machine
+        self._memory_bytes = memory_bytes
+        self._progress = progress
+        self._finished: dict[Cell, Record] = {}
+
+    def run(self, candidate: Candidate, budget: str, seeds: Sequence[int]) -> Evaluation:
+        """Train the candidate from each seed, or read what an earlier training of it gave."""
+        row = candidate_row(self._rows.topologies[self._cell.topology], candidate)
+        assert isinstance(self._rows.topologies, dict)
+        self._rows.topologies[row.name] = row
+        cells = [replace(self._cell, topology=row.name, budget=budget, seed=seed) for seed in seeds]
+        code = code_hash(cells[0], self._rows)
+        records: dict[Cell, Record] = {}
+        for cell in cells:
+            known = self._known(self._pool.store, cell, code)
+            if known is not None:
+                records[cell] = known
+        self._finished.clear()
+        summary = self._pool.run([self._job(cell, code) for cell in cells if cell not in records], self)
+        records |= self._finished
+        return Evaluation(tuple(records[cell] for cell in cells if cell in records), summary.interrupted)
+
+    def progressed(self, job: Job, fraction: float, note: str) -> None:  # noqa: ARG002
+        """Pass on what is being done."""
+        self._progress(f"{job.cell.label}: {note}")
+
+    def finished(self, job: Job, record: Record) -> None:
+        """Keep the record of a cell that has ended."""
+        self._finished[job.cell] = record
+
+    def _known(self, store: Store, cell: Cell, code: str) -> Record | None:
+        path = store.path(cell, self._machine.name, code)
+        found = read_record(path) if path.exists() else None
+        return found if isinstance(found, Record) else None
+
+    def _job(self, cell: Cell, code: str) -> Job:
+        suite = self._rows.suite(cell.suite)
+        return Job(cell, code, suite.exclusive, suite.timeout_seconds, self._memory_bytes)
+
+
+def details(evaluation: Evaluation) -> Mapping[str, float]:
+    """Return what is told of an evaluation beside its value."""
+    return {
+        "parameters": evaluation.mean("parameters"),
+        "seconds": sum(record.provenance.duration_seconds for record in evaluation.records),
+    }
