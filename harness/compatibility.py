@@ -15,6 +15,8 @@ __all__ = ["why_unsupported"]
 
 FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("cuda",)}
 """Devices of each backend that prints one kernel over time."""
+STEPWISE = ("feedback", "recurrent")
+"""Structures of network that need a layer's spikes before its next step."""
 
 
 def why_unsupported(cell: Cell, rows: Rows) -> str | None:
@@ -51,7 +53,7 @@ def _task_network(task: str, topology: Row, rows: Rows) -> str | None:
             f"{topology.name} takes samples of {dims} dimensions; one step of {task} has {len(card.sample_shape)} "
             f"(shape {card.sample_shape})."
         )
-    if topology.name not in card.networks:
+    if not {topology.name, needs.sized_like} & set(card.networks):
         return f"{task} defines no {topology.name} network (it has {', '.join(card.networks)})."
     return None
 
@@ -66,7 +68,7 @@ def _method_topology(method: Row, topology: Row) -> str | None:
 
 def _neuron_topology(neuron: Row, topology: Row) -> str | None:
     able: NeuronCapabilities = neuron.capabilities
-    if topology.capabilities.structure != "feedback" or able.parallel == "sequential":
+    if topology.capabilities.structure not in STEPWISE or able.parallel == "sequential":
         return None
     return (
         f"{topology.name} needs a neuron's spikes step by step; {neuron.name} computes the whole sequence at once "
@@ -95,6 +97,6 @@ def _backend(cell: Cell, neuron: Row, topology: Row | None) -> str | None:
     able: NeuronCapabilities = neuron.capabilities
     if able.parallel != "sequential":
         return f"{cell.backend} replaces a loop over T; {neuron.name} has none ({able.parallel})."
-    if topology is not None and topology.capabilities.structure == "feedback":
+    if topology is not None and topology.capabilities.structure in STEPWISE:
         return f"{cell.backend} fuses all steps of a layer; {topology.name} needs its layers step by step."
     return None

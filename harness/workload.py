@@ -100,7 +100,9 @@ class Workload:
         """Build the cell's network with weights drawn from its seed, on its device."""
         torch.manual_seed(self.cell.seed)
         card = self.task_card
-        params = dict(card.networks.get(self.cell.topology, {})) | dict(self._recipe("topology"))
+        sized_like = self.rows.topologies[self.cell.topology].capabilities.sized_like
+        sizes = card.networks.get(self.cell.topology) or card.networks.get(sized_like, {})
+        params = dict(sizes) | dict(self._recipe("topology"))
         network = build_network(
             self.cell.topology, card.sample_shape, card.classes, functools.partial(self.neuron, T), **params
         )

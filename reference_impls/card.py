@@ -90,7 +90,7 @@ class TrainingCapabilities:
 
     updates: Literal["per_batch", "per_step", "per_window"]
     structures: tuple[str, ...]
-    """Structures of network that it can train: ``chain``, ``feedback``."""
+    """Structures of network that it can train: ``chain``, ``feedback``, ``delayed``, ``recurrent``."""
     memory_in_T: str
     spiking_backward: bool
     neuron: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -101,9 +101,11 @@ class TrainingCapabilities:
 class TopologyCapabilities:
     """What a topology can be fed with."""
 
-    structure: Literal["chain", "feedback"]
+    structure: Literal["chain", "feedback", "delayed", "recurrent"]
     sample_dims: tuple[int, ...]
     """Numbers of dimensions that one sample at one step may have."""
+    sized_like: str | None = None
+    """A topology whose sizes, where a task names none for this one, fit it as well."""
 
 
 @dataclass(frozen=True, slots=True)

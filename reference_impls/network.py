@@ -45,7 +45,13 @@ class Network(nn.Module, ABC):
     """A topology filled with neurons. Subclasses live in ``topologies/``."""
 
     structure: ClassVar[str]
-    """``chain`` or ``feedback``: what a training method may assume about the connections."""
+    """What a training method may assume about the connections.
+
+    ``chain``: layers follow one another, and a step of one needs nothing but that step of the one below.
+    ``feedback``: step by step; the last layer's spikes reach the first one step later. ``delayed``: layers follow one
+    another, but a step of one needs earlier steps of the one below. ``recurrent``: step by step; a layer's spikes
+    reach the same layer one step later.
+    """
 
     @abstractmethod
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harness.golden import EXACT, Comparison
 from harness.golden.circuit import Circuit
+from harness.golden.connected import COMPARED_BY
 from harness.golden.spike_times import compare_spike_times
 from harness.golden.vocabulary import STATES, SYNAPSES, fire_rule, parameters, renamed, surrogate
 from reference_impls.api import Neuron, SequentialNeuron, build_neuron
@@ -36,12 +37,19 @@ def compare(case: Case, backend: str) -> Iterator[Comparison]:
     if "input_spike_times" in data:
         yield from compare_spike_times(case.slug, data)
         return
+    for mark, compared in COMPARED_BY.items():
+        if mark in data["params"]:
+            yield from compared(case, backend)
+            return
     circuit = _build(case.slug, data, backend)
     x = _leaf(data["input"])
     noise = _noise(data)
     spikes = circuit(x) if noise is None else circuit(x, noise=noise)
     # Files hold spikes of height 1; a neuron may emit them scaled.
-    yield Comparison("spikes", spikes / getattr(circuit.neuron, "amplitude", 1.0), data["spikes"], EXACT)
+    if data.get("grad_output_on") == "v_post":  # a neuron that emits its membrane
+        yield Comparison("v_post", spikes, data["v_post"])
+    else:
+        yield Comparison("spikes", spikes / getattr(circuit.neuron, "amplitude", 1.0), data["spikes"], EXACT)
     yield from _states(circuit, x.detach(), data)
     yield from _averages(circuit.neuron, spikes, data)
     if "grad_output" in data:

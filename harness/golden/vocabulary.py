@@ -81,6 +81,31 @@ NAMES: Mapping[str, Names] = {
     "single-spike-block": {"beta": "decay", "beta_granularity": None, "max_spikes_per_neuron": None},
     "alif-norse-lsnn": {**_NORSE, "beta": "adapt_gain"},
     "rel-psp": {"n_inputs": None, "n_outputs": None, "null_means": None, "weight": None},
+    "adaptive-spikenet-lif": dict.fromkeys(("reset_mode", "reset_timing", "granularity", "transform")),
+    "amp-lif": {
+        "kind": "gain",
+        **dict.fromkeys(("v_threshold", "reset_mode", "output", "transform", "granularity", "decay", "input_gain")),
+    },
+    "ilc-cuba-lif": {
+        "ilc_weight": "lateral_weight",
+        "ilc_bias": "lateral_bias",
+        "readout_decay": "readout_decay",
+        "variant": "lateral",
+        "loss": None,
+        "T": None,
+    },
+    "dcls-delay-lif": dict.fromkeys(
+        ("kernel", "sigma_effective", "left_padding", "index", "T", "T_out", "kernel_count"),
+    ),
+    "grsnn-delay": {
+        "delay_bound": "longest",
+        **dict.fromkeys(("delay_steps", "first_step", "T")),
+    },
+    "improved-recurrence-snn": {
+        "variant": "gate",
+        "tau": "current_decay",
+        **dict.fromkeys(("input_scale", "hidden_scale", "batch_norm", "dropout", "T")),
+    },
     "plif": {"init_tau": "tau", "w": "raw_leak"},
     "glif": {"raw_parameters_before_sigmoid": "raw", "raw_name_meaning": None},
     "lif-beta-snntorch": _SNNTORCH,
@@ -151,11 +176,15 @@ def _rates(params: dict[str, Any]) -> None:
             params[decay] = 1 - dt * value
 
 
+GATES = {"v1": "input", "v2": "input+recurrent", "traditional": "none"}
+
 # Parameters that are written in another way than the vocabulary's.
 CONVERSIONS: Mapping[str, Callable[[dict[str, Any]], None]] = {
     "alif-norse-lsnn": _rates,
     "fastsnn-single-spike": lambda params: params.update(learn_kernels=True),
     "glif": _gates,
+    "amp-lif": lambda params: params.update(kind={"amp": "per_step", "mp": "fixed"}[params["kind"]]),
+    "improved-recurrence-snn": lambda params: params.update(variant=GATES[params["variant"]]),
     "lif-beta-snntorch": _late_reset,
     "cuba-lif-snntorch": _late_reset,
     "mpe-psn": _estimate,
@@ -202,6 +231,8 @@ def surrogate(data: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     if data["surrogate"]["name"].split()[0] in OWN_GRADIENTS:
         return None
-    spec = dict(data["surrogate"])
-    spec["params"] = {key: value for key, value in spec["params"].items() if not key.endswith("_ignored")}
-    return spec
+    spec = data["surrogate"]
+    return {
+        "name": spec["name"],
+        "params": {key: value for key, value in spec["params"].items() if not key.endswith("_ignored")},
+    }

@@ -44,15 +44,23 @@ def connections(structure: str, synapses: Sequence[SynapseActivity]) -> Connecti
 
     Parameters
     ----------
-    structure : of the network: ``chain`` or ``feedback``.
+    structure : of the network.
     synapses : in the network's order: input map, maps from each layer to the next, for ``feedback`` the map from the
-        last layer to the first, read-out.
+        last layer to the first, for ``recurrent`` the maps ``within<l>`` from layer l (from 1) to itself, read-out.
     """
-    if structure not in ("chain", "feedback"):
+    if structure not in ("chain", "feedback", "delayed", "recurrent"):
         raise UserError(
             f"cannot tell which layers the synapses of a {structure!r} network join",
-            "use a chain or a feedback network",
+            "use a chain, delayed, recurrent or feedback network",
         )
+    inside = {synapse.name: synapse.connections for synapse in synapses if synapse.name.startswith("within")}
+    synapses = [synapse for synapse in synapses if synapse.name not in inside]
+    if inside:
+        first, *between, last = [synapse.connections for synapse in synapses]
+        within = [inside.get(f"within{layer}", 0) for layer in range(1, len(between) + 2)]
+        out_of = tuple(a + b for a, b in zip((*between, 0), within, strict=True))
+        into = tuple(a + b for a, b in zip((0, *between), within, strict=True))
+        return Connections(first, out_of, into, last)
     first, *inner, last = [synapse.connections for synapse in synapses]
     if structure == "feedback":
         return Connections(first, tuple(inner), (inner[-1], *inner[:-1]), last)

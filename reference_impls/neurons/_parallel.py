@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["check_steps", "initial", "mix_over_time"]
+__all__ = ["affine_scan", "check_steps", "initial", "mix_over_time"]
 
 
 def mix_over_time(weight: Tensor, x: Tensor) -> Tensor:
@@ -38,3 +38,21 @@ def initial(value: Any, shape: tuple[int, ...], what: str) -> Tensor | None:
     if tensor.numel() != torch.Size(shape).numel():
         raise ValueError(f"{what} must have shape {shape}, got {tuple(tensor.shape)}")
     return tensor.reshape(shape)
+
+
+def affine_scan(factor: Tensor, added: Tensor) -> Tensor:
+    """Return ``v[t] = factor[t] v[t-1] + added[t]`` for every t, from ``v = 0``, by doubling.
+
+    The maps of single steps are composed pairwise, ``(a1, b1) then (a2, b2) = (a1 a2, a2 b1 + b2)``: depth log2 T.
+
+    Parameters
+    ----------
+    factor : ``[T, ...]``, real or complex; broadcasts to `added`.
+    added : ``[T, B, ...]``.
+    """
+    reach = 1
+    while reach < added.shape[0]:
+        added = torch.cat([added[:reach], added[reach:] + factor[reach:] * added[:-reach]])
+        factor = torch.cat([factor[:reach], factor[reach:] * factor[:-reach]])
+        reach *= 2
+    return added

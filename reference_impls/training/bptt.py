@@ -59,7 +59,7 @@ CARD = {
     ],
     "capabilities": {
         "updates": "per_batch",
-        "structures": ["chain", "feedback"],
+        "structures": ["chain", "feedback", "delayed", "recurrent"],
         "neuron": {},
         "memory_in_T": "O(T)",
         "spiking_backward": False,

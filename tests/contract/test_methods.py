@@ -9,7 +9,7 @@ from harness.conformance import Check
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 
 ROWS = load_rows()
-TOPOLOGY_OF = {"chain": "mlp", "feedback": "feedback"}
+TOPOLOGY_OF = {"chain": "mlp", "feedback": "feedback", "delayed": "delayed", "recurrent": "lateral"}
 SUBJECTS = [
     MethodSubject(row, "if", TOPOLOGY_OF[structure], ROWS)
     for row in ROWS.methods.values()
