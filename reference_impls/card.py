@@ -105,11 +105,8 @@ class TrainingCapabilities:
 class TopologyCapabilities:
     """What a topology can be fed with."""
 
-    structure: Literal["chain", "residual", "skip", "feedback", "recurrent", "reversible"]
-    """``chain``: layer after layer. ``residual``: feed-forward, with paths around layers. ``skip``: with paths over any
-    of them. ``feedback``: the spikes of
-    the last layer come back to the first, one step late. ``recurrent``: those of every layer to itself. ``reversible``:
-    those of every layer to the one below it."""
+    structure: Literal["chain", "delayed", "residual", "skip", "feedback", "recurrent", "reversible"]
+    """See `Network.structure`."""
     sample_dims: tuple[int, ...]
     """Numbers of dimensions that one sample at one step may have."""
     sized_as: str | None = None

@@ -65,7 +65,13 @@ class Network(nn.Module, ABC):
     """A topology filled with neurons. Subclasses live in ``topologies/``."""
 
     structure: ClassVar[str]
-    """``chain``, ``residual``, ``feedback``, ``recurrent``, ``reversible``: what a method may rely on."""
+    """What a training method may assume about the connections.
+
+    ``chain``: layers follow one another, and a step of one needs nothing but that step of the one below. ``delayed``:
+    it needs earlier steps of it, too. ``residual``: there are paths around a layer; ``skip``: over any number of them.
+    ``feedback``: the last layer's spikes reach the first one step later. ``recurrent``: a layer's reach itself.
+    ``reversible``: a layer's reach the one below as well.
+    """
 
     @abstractmethod
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:

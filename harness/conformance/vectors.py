@@ -13,7 +13,6 @@ from typing import Literal
 
 from harness.conformance import Check, CheckFailedError
 from harness.golden import SURROGATES, VECTORS, Case, load
-from reference_impls.discovery import resolve
 
 __all__ = ["SURROGATE_CHECKS", "SurrogateSubject", "cases_about", "check_cases"]
 
@@ -23,13 +22,11 @@ SHOWN = 3
 
 def cases_about(kind: Literal["neurons", "training"], source: str, vectors: Path) -> list[Case]:
     """Return the cases below `vectors` that the file with the card `source` answers for."""
-    resolved_as: Literal["neuron", "training"] = "neuron" if kind == "neurons" else "training"
+    expected = "neuron" if kind == "neurons" else "training"
     return [
         case
         for case in load(vectors)
-        if case.kind == kind
-        and case.implementation not in (None, SURROGATES)
-        and resolve(resolved_as, case.slug)[0].name == source
+        if (found := case.source) is not None and (found.kind, found.name) == (expected, source)
     ]
 
 

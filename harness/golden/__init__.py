@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from reference_impls.discovery import resolve
+from reference_impls.card import Kind
+from reference_impls.discovery import Source, resolve
 from reference_impls.names import UnknownNameError
 
 __all__ = ["SURROGATES", "VECTORS", "Case", "Comparison", "Difference", "float64_default", "load"]
@@ -69,13 +70,18 @@ class Case:
     @property
     def implementation(self) -> str | None:
         """Return the row that the file is about, or None if nothing here implements it."""
-        if self.slug == SURROGATES:
-            return self.slug
-        try:
-            resolve("neuron" if self.kind == "neurons" else "training", self.slug)
-        except UnknownNameError:
-            return None
-        return self.slug
+        return self.slug if self.slug == SURROGATES or self.source is not None else None
+
+    @property
+    def source(self) -> Source | None:
+        """Return the file that the case is about (a neuron's may be a topology), or None if there is none."""
+        kinds: tuple[Kind, ...] = ("neuron", "topology") if self.kind == "neurons" else ("training",)
+        for kind in kinds:
+            try:
+                return resolve(kind, self.slug)[0]
+            except UnknownNameError:
+                continue
+        return None
 
     def differences(self, backend: str = "eager") -> list[Difference]:
         """Run the case and return every tensor that differs (empty: all agree)."""

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from harness.golden import EXACT, SURROGATES, Comparison
 from harness.golden.circuit import Circuit
+from harness.golden.connected import COMPARED_BY
 from harness.golden.spike_times import compare_spike_times
-from harness.golden.vocabulary import STATES, SYNAPSES, renamed, surrogate, translated
+from harness.golden.vocabulary import STATES, SYNAPSES, fire_rule, parameters, renamed, surrogate
 from reference_impls.api import Neuron, SequentialNeuron, build_neuron
 from reference_impls.discovery import resolve
 from reference_impls.surrogate import make_surrogate
@@ -21,21 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-# Keys of a case's `params` that describe the vector, not the neuron.
-DESCRIPTIVE = {
-    "N",
-    "seed",
-    "spike_when",
-    "threshold_equals",
-    "effective_weight",
-    "m1",
-    "m2",
-    "bernoulli_sample",
-    "uniform_noise",
-    "implementation",
-}
-# Names of the original code, where they differ from the shared vocabulary.
-VOCABULARY = {"tau_decay": "decay", "variant": "estimate"}
 # psu.json holds twice the derivative of its own equations for these two parameters, and the plain derivative for
 # the input and for alpha: two backward passes were summed there. tests/golden/test_errata.py shows by central
 # differences that half is right. A file without the mistake passes as well.
@@ -51,12 +37,19 @@ def compare(case: Case, backend: str) -> Iterator[Comparison]:
     if "input_spike_times" in data:
         yield from compare_spike_times(case.slug, data)
         return
+    for mark, compared in COMPARED_BY.items():
+        if mark in data["params"]:
+            yield from compared(case, backend)
+            return
     circuit = _build(case.slug, data, backend)
     x = _leaf(data["input"])
     noise = _noise(data)
     spikes = circuit(x) if noise is None else circuit(x, noise=noise)
     # Files hold spikes of height 1; a neuron may emit them scaled.
-    yield Comparison("spikes", spikes / getattr(circuit.neuron, "amplitude", 1.0), data["spikes"], EXACT)
+    if data.get("grad_output_on") == "v_post":  # a neuron that emits its membrane
+        yield Comparison("v_post", spikes, data["v_post"])
+    else:
+        yield Comparison("spikes", spikes / getattr(circuit.neuron, "amplitude", 1.0), data["spikes"], EXACT)
     yield from _states(circuit, x.detach(), data)
     yield from _averages(circuit.neuron, spikes, data)
     if "grad_output" in data:
@@ -72,20 +65,11 @@ def compare(case: Case, backend: str) -> Iterator[Comparison]:
 
 
 def _build(slug: str, data: Mapping[str, Any], backend: str) -> Circuit:
-    given = translated(slug, data["params"])
-    synapses = {key: given.pop(key) for key in SYNAPSES if key in given}
-    params = {VOCABULARY.get(key, key): value for key, value in given.items() if key not in DESCRIPTIVE}
     source, _ = resolve("neuron", slug)
+    params = parameters(slug, data, source.literal["capabilities"]["parallel"] == "sequential")
+    synapses = {key: params.pop(key) for key in SYNAPSES if key in params}
     if not _depends_on_steps(source.literal, params):
         params.pop("T", None)
-    if "estimate" in params:
-        params["estimate"] = params["estimate"].split()[0]
-    if source.name == "psu":
-        params["surrogate_alpha"] = data["surrogate"]["params"]["alpha"]
-    elif (shape := surrogate(data)) is not None:
-        params["surrogate"] = shape
-    if source.literal["capabilities"]["parallel"] == "sequential":
-        params["fire_rule"] = "ge" if ">=" in data["params"]["spike_when"] else "gt"
     return Circuit(build_neuron(slug, backend=backend, **params), synapses)
 
 
@@ -135,9 +119,9 @@ def _averages(neuron: Neuron, spikes: Tensor, data: Mapping[str, Any]) -> Iterat
 
 def _gradients(prefix: str, slug: str, circuit: Circuit, x: Tensor, data: Mapping[str, Any]) -> Iterator[Comparison]:
     yield Comparison(f"{prefix}grad_input", _grad(x), data[f"{prefix}grad_input"])
-    parameters = circuit.learned()
+    learned = circuit.learned()
     for name, expected in data[f"{prefix}grad_params"].items():
-        got = _grad(parameters[name if name in parameters else renamed(slug, name)])
+        got = _grad(learned[name if name in learned else renamed(slug, name)])
         if (slug, name) in SUMMED_TWICE:
             half = torch.as_tensor(expected).reshape(got.shape) / 2
             expected = half if torch.allclose(got, half) else expected
@@ -150,7 +134,7 @@ def _grad(leaf: Tensor) -> Tensor:
 
 def _compare_surrogate(data: Mapping[str, Any]) -> Iterator[Comparison]:
     x = _leaf(data["input"])
-    spikes = make_surrogate(surrogate(data) or {})(x, "ge" if ">=" in data["params"]["spike_when"] else "gt")
+    spikes = make_surrogate(surrogate(data) or {})(x, fire_rule(data))
     yield Comparison("spikes", spikes, data["spikes"], EXACT)
     (spikes * _sequence(data["grad_output"])).sum().backward()
     yield Comparison("grad_input", _grad(x), data["grad_input"])

@@ -9,19 +9,18 @@ import torch
 from torch import Tensor
 
 from harness.golden import Comparison
+from harness.golden.vocabulary import parameters
 from reference_impls.api import build_neuron
 
 __all__ = ["compare_spike_times"]
 
-DESCRIPTIVE = ("n_inputs", "n_outputs", "seed", "null_means", "weight")
 NEVER = -1.0
 """Stands for "no spike" in a comparison, which takes finite numbers only."""
 
 
 def compare_spike_times(slug: str, data: Mapping[str, Any]) -> Iterator[Comparison]:
     """Yield output times, causal sets and gradients beside those of the file."""
-    params = {key: value for key, value in data["params"].items() if key not in DESCRIPTIVE}
-    neuron = build_neuron(slug, **params)
+    neuron = build_neuron(slug, **parameters(slug, data))
     times = _times(data["input_spike_times"], float("inf")).requires_grad_()
     weight = torch.tensor(data["params"]["weight"]).requires_grad_()
     out = neuron.spike_times(times, weight)  # type: ignore[operator]

@@ -47,7 +47,7 @@ def connections(
 
     Parameters
     ----------
-    structure : of the network: ``chain``, ``residual``, ``feedback``, ``recurrent`` or ``reversible``.
+    structure : of the network: ``chain``, ``delayed``, ``residual``, ``feedback``, ``recurrent`` or ``reversible``.
     synapses : in the network's order: input map, maps from each layer to the next, for ``feedback`` the map from the
         last layer to the first, read-out. In a ``residual`` one a synapse ``*.shortcut`` leaves the same layer as the
         one before it and arrives with the one after it; for ``recurrent``, a layer's map to itself follows the map
@@ -58,10 +58,10 @@ def connections(
         return _joined(synapses, joins)
     if structure in SORTED:
         return SORTED[structure](synapses)
-    if structure not in ("chain", "feedback"):
+    if structure not in ("chain", "delayed", "feedback"):
         raise UserError(
             f"cannot tell which layers the synapses of a {structure!r} network join",
-            f"use a chain, feedback, {' or '.join(SORTED)} network, or write its joins()",
+            f"use a chain, delayed, feedback, {' or '.join(SORTED)} network, or write its joins()",
         )
     first, *inner, last = [synapse.connections for synapse in synapses]
     if structure == "feedback":

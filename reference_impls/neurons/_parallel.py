@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["band_blocks", "check_steps", "initial", "mix_band", "mix_over_time", "mix_past"]
+__all__ = ["affine_scan", "band_blocks", "check_steps", "initial", "mix_band", "mix_over_time", "mix_past"]
 
 PANEL = 128
 """Rows of a triangle that are multiplied at once; 16 panels take 57 % of the time of the whole matrix at T = 2,048."""
@@ -76,3 +76,21 @@ def initial(value: Any, shape: tuple[int, ...], what: str) -> Tensor | None:
     if tensor.numel() != torch.Size(shape).numel():
         raise ValueError(f"{what} must have shape {shape}, got {tuple(tensor.shape)}")
     return tensor.reshape(shape)
+
+
+def affine_scan(factor: Tensor, added: Tensor) -> Tensor:
+    """Return ``v[t] = factor[t] v[t-1] + added[t]`` for every t, from ``v = 0``, by doubling.
+
+    The maps of single steps are composed pairwise, ``(a1, b1) then (a2, b2) = (a1 a2, a2 b1 + b2)``: depth log2 T.
+
+    Parameters
+    ----------
+    factor : ``[T, ...]``, real or complex; broadcasts to `added`.
+    added : ``[T, B, ...]``.
+    """
+    reach = 1
+    while reach < added.shape[0]:
+        added = torch.cat([added[:reach], added[reach:] + factor[reach:] * added[:-reach]])
+        factor = torch.cat([factor[:reach], factor[reach:] * factor[:-reach]])
+        reach *= 2
+    return added

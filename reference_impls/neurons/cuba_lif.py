@@ -24,8 +24,8 @@ CARD = {
         "equations and decays, with the reset detached."
     ),
     "equations": (
-        "i = current_decay i + x; h = decay v + gain i, gain 1 or 1 - decay; s = 1 if h >= v_threshold; hard reset "
-        "v = (1 - s) h + s v_reset, soft reset v = h - v_threshold s"
+        "i = current_decay i + current_gain x; h = decay v + gain i, gain 1 or 1 - decay; s = 1 if h >= v_threshold; "
+        "hard reset v = (1 - s) h + s v_reset, soft reset v = h - v_threshold s"
     ),
     "citations": [
         {
@@ -41,6 +41,22 @@ CARD = {
             "venue": "Neural Computation 30(6):1514-1541",
             "year": 2018,
             "arxiv": "1705.11146",
+        },
+        {
+            "authors": "D. Chen, P. Peng, T. Huang, Y. Tian",
+            "title": "Fully Spiking Actor Network with Intra-layer Connections for Reinforcement Learning",
+            "venue": "IEEE TNNLS",
+            "year": 2024,
+            "arxiv": "2401.05444",
+            "code": "https://github.com/lucifer2859/ILC-SAN (commit 5012a77)",
+        },
+        {
+            "authors": "M. Xiao, Y. Zhu, D. He, Z. Lin",
+            "title": "Temporal Spiking Neural Networks with Synaptic Delay for Graph Reasoning",
+            "venue": "ICML",
+            "year": 2024,
+            "arxiv": "2405.16851",
+            "code": "https://github.com/pkuxmq/GRSNN (commit 5c9d34e)",
         },
     ],
     "capabilities": {
@@ -78,6 +94,30 @@ CARD = {
                 "surrogate": {"name": "fast_sigmoid", "params": {"scale": 100.0}},
             },
         },
+        "ilc-cuba-lif": {
+            "title": "CUBA-LIF of ILC-SAN",
+            "summary": (
+                "The current-based LIF of spiking actors: a tie does not fire and the gradient passes the reset. The "
+                "connections inside a layer that give ILC-SAN its name belong to the topology ilc."
+            ),
+            "params": {"fire_rule": "gt", "detach_reset": False, "surrogate": "rectangle_glif"},
+        },
+        "alpha-lif": {
+            "title": "Alpha-current LIF of GRSNN",
+            "summary": (
+                "Current and membrane decay alike, with exp(-1/4), and a current of e/tau a spike, so that the "
+                "membrane's response is an alpha function. GRSNN's delays belong to the topology delayed-round."
+            ),
+            "params": {
+                "tau": 4.0,
+                "decay_rule": "exp",
+                "current_decay": 0.7788007830714049,
+                "current_gain": 0.6795704571147613,
+                "v_threshold": 2.0,
+                "detach_reset": False,
+                "surrogate": {"name": "sigmoid", "params": {"alpha": 4.0}},
+            },
+        },
     },
     "aliases": {"cuba-lif-spikingjelly": {"detach_reset": False}},
     "divergences": [
@@ -86,6 +126,8 @@ CARD = {
         "SpikingJelly's node always lets gradient through the reset (the alias cuba-lif-spikingjelly does too); this "
         "row detaches it, as published recipes do.",
         "Loihi and lava-dl give the complements of these decays: a parameter of 0.25 there is a decay of 0.75 here.",
+        "ILC-SAN writes its hard reset as a gate at the start of the next step, which is the same; GRSNN adds a "
+        "constant current to the membrane of a source node, which `inject` does.",
         "A constant input is amplified by 1/((1 - current_decay)(1 - decay)), 8 with decays of 0.5 and 0.75: "
         "hence the threshold of 0.5.",
     ],
@@ -111,10 +153,12 @@ class CubaLIF(MembraneNeuron):
     decay : factor on the previous membrane, in [0, 1] (SpikingJelly's voltage_decay); overrides `tau`.
     decay_rule : as in ``lif``.
     input_gain : ``one`` or ``one_minus_decay``, the weight of the current in the membrane.
+    current_gain : weight of the input in the current.
     current_init : current before the first step.
     **membrane : see :class:`MembraneNeuron`.
 
-    Golden vectors from SpikingJelly 2.0.0 ``CUBALIFNode``.
+    Golden vectors from SpikingJelly 2.0.0 ``CUBALIFNode``, ILC-SAN's ``SpikeMLP`` and GRSNN's
+    ``SNNAlphaRelationalConv``.
     """
 
     def __init__(
@@ -124,6 +168,7 @@ class CubaLIF(MembraneNeuron):
         decay: float | None = None,
         decay_rule: str = "euler",
         input_gain: str = "one",
+        current_gain: float = 1.0,
         current_init: float = 0.0,
         v_threshold: float = 0.5,
         fire_rule: str = "ge",
@@ -138,6 +183,7 @@ class CubaLIF(MembraneNeuron):
         if not 0 <= current_decay <= 1:
             raise ValueError(f"current_decay must lie in [0, 1], got {current_decay}")
         self.current_decay = float(current_decay)
+        self.current_gain = float(current_gain)
         self.current_init = float(current_init)
         self._decay = resolve_decay(tau, decay, decay_rule)
         self.gain = 1.0 if resolve_input_gain(input_gain, None) == "one" else 1 - self._decay
@@ -153,7 +199,18 @@ class CubaLIF(MembraneNeuron):
 
     def step(self, x: Tensor, state: CubaState, params: Mapping[str, Tensor]) -> tuple[Tensor, CubaState]:
         """Sum the current, charge with it, fire, reset."""
-        i = self.current_decay * state.i + x
+        return self._charged(x, state, 0.0)
+
+    def inject(self, x: Tensor, current: Tensor, state: CubaState) -> tuple[Tensor, CubaState]:
+        """Take a single step with a `current` ``[B, ...]`` straight into the membrane, past the synaptic current."""
+        spikes, state = self._charged(x, state, current)
+        self._notify(spikes.unsqueeze(0))
+        return spikes, state
+
+    def _charged(self, x: Tensor, state: CubaState, current: Tensor | float) -> tuple[Tensor, CubaState]:
+        i = self.current_decay * state.i + (x if self.current_gain == 1 else self.current_gain * x)
         h = self.decay * state.v + (i if self.gain == 1 else self.gain * i)
+        if isinstance(current, Tensor):
+            h = h + current
         s = self.fire(h)
         return s, CubaState(self.reset(h, s).v, i)

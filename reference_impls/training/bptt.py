@@ -59,7 +59,7 @@ CARD = {
     ],
     "capabilities": {
         "updates": "per_batch",
-        "structures": ["chain", "residual", "skip", "feedback", "recurrent", "reversible"],
+        "structures": ["chain", "delayed", "residual", "skip", "feedback", "recurrent", "reversible"],
         "neuron": {},
         "memory_in_T": "O(T)",
         "spiking_backward": False,

@@ -11,6 +11,7 @@ from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 ROWS = load_rows()
 TOPOLOGY_OF = {
     "chain": "mlp",
+    "delayed": "delayed",
     "residual": "nf-resnet",
     "skip": "skip-mlp",
     "feedback": "feedback",
