@@ -14,7 +14,15 @@ from reference_impls import backends
 from reference_impls.backends import UnsupportedError
 from reference_impls.card import Card, CardError, Kind
 from reference_impls.discovery import discover, load_class, resolve
-from reference_impls.method import OptimizerFactory, SpikeCounts, StageReport, TrainingMethod, UpdateReport
+from reference_impls.method import (
+    Epoch,
+    OptimizerFactory,
+    PretrainingReport,
+    SpikeCounts,
+    StageReport,
+    TrainingMethod,
+    UpdateReport,
+)
 from reference_impls.names import UnknownNameError, check_name
 from reference_impls.network import Network, NetworkOutput, Synapse, over_time
 from reference_impls.neuron import (
@@ -32,6 +40,7 @@ from reference_impls.requirements import why_missing
 __all__ = [
     "Card",
     "CardError",
+    "Epoch",
     "Network",
     "NetworkOutput",
     "Neuron",
@@ -40,6 +49,7 @@ __all__ = [
     "OptimizerFactory",
     "ParallelNeuron",
     "Peer",
+    "PretrainingReport",
     "SequentialNeuron",
     "SpikeCounts",
     "StageReport",

@@ -90,18 +90,24 @@ class TrainingCapabilities:
 
     updates: Literal["per_batch", "per_step", "per_window"]
     structures: tuple[str, ...]
-    """Structures of network that it can train: ``chain``, ``feedback``."""
+    """Structures of network that it can train: ``chain``, ``feedback``, ``recurrent``."""
     memory_in_T: str
     spiking_backward: bool
     neuron: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """For a neuron capability, the values that the method can work with."""
+    pretraining: bool = False
+    """Whether it takes part of the budget for something that it trains first."""
+    targets: tuple[Literal["classes", "signal"], ...] = ("classes",)
+    """What it can learn: a class for each sample, or a signal that goes on at every step."""
+    gradient: bool = True
+    """Whether it forms the gradient of a loss, which `gradients` returns."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopologyCapabilities:
     """What a topology can be fed with."""
 
-    structure: Literal["chain", "feedback"]
+    structure: Literal["chain", "feedback", "recurrent"]
     sample_dims: tuple[int, ...]
     """Numbers of dimensions that one sample at one step may have."""
 

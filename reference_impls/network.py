@@ -45,7 +45,7 @@ class Network(nn.Module, ABC):
     """A topology filled with neurons. Subclasses live in ``topologies/``."""
 
     structure: ClassVar[str]
-    """``chain`` or ``feedback``: what a training method may assume about the connections."""
+    """``chain``, ``feedback`` or ``recurrent``: what a training method may assume about the connections."""
 
     @abstractmethod
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:

@@ -22,7 +22,7 @@ from torch import Tensor
 from reference_impls.discovery import resolve
 from reference_impls.names import UnknownNameError
 
-__all__ = ["VECTORS", "Case", "Comparison", "Difference", "float64_default", "load"]
+__all__ = ["VECTORS", "Case", "Comparison", "Difference", "cases_of", "float64_default", "load"]
 
 VECTORS = Path(__file__).parent / "vectors"
 """The copies that travel with the project."""
@@ -98,6 +98,17 @@ def load(directory: Path = VECTORS) -> list[Case]:
     if not cases:
         raise ValueError(f"{directory}: no golden files (*.json) here; give a folder of neurons/ and training/ vectors")
     return cases
+
+
+def cases_of(name: str) -> list[Case]:
+    """Return the cases that travel with the project and that the training method's card `name` answers for."""
+    return [
+        case
+        for case in load()
+        if case.kind == "training"
+        and case.implementation is not None
+        and resolve("training", case.slug)[0].name == name
+    ]
 
 
 def _read(path: Path) -> Iterator[Case]:
