@@ -9,6 +9,7 @@ from harness.conformance import Outcome, run_checks
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
 from harness.conformance.peers import PEER_CHECKS, PeerSubject
+from harness.conformance.signals import SIGNAL_CHECKS, SignalSubject
 from harness.suites._base import Answer, Figure, Suite
 from harness.workload import Workload
 from reference_impls.api import build_peer
@@ -58,4 +59,6 @@ def _neuron(workload: Workload) -> list[Outcome]:
 
 def _method(workload: Workload) -> list[Outcome]:
     cell, rows = workload.cell, workload.rows
+    if "classes" not in rows.methods[cell.method].capabilities.targets:
+        return run_checks(SIGNAL_CHECKS, SignalSubject(rows.methods[cell.method], cell.neuron, cell.topology))
     return run_checks(METHOD_CHECKS, MethodSubject(rows.methods[cell.method], cell.neuron, cell.topology, rows))
