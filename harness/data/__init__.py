@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.data._base import DataFile, DataSet, Presence, Progress, Verdict, data_root
 from harness.data.digits import DIGITS
+from harness.data.formula import FORMULA
 from harness.data.mnist import MNIST
 from harness.data.nmnist import NMNIST, NMNIST_1100
 from reference_impls.names import check_name
@@ -29,7 +30,7 @@ __all__ = [
     "verify",
 ]
 
-DATA_SETS: Mapping[str, DataSet] = {known.name: known for known in (DIGITS, MNIST, NMNIST, NMNIST_1100)}
+DATA_SETS: Mapping[str, DataSet] = {known.name: known for known in (DIGITS, FORMULA, MNIST, NMNIST, NMNIST_1100)}
 
 
 def data_set(name: str) -> DataSet:
