@@ -63,7 +63,7 @@ CARD = {
             "direction": "none",
         },
         "pretraining_seconds": {
-            "title": "time spent on pretraining",
+            "title": "time spent on pretraining, beside other cells",
             "unit": "seconds",
             "direction": "lower",
         },
