@@ -89,6 +89,13 @@ _LAYER_METRICS = (
     "layer_seconds",
 )
 
+_TRACKING_METRICS = (
+    "normalised_error_fraction",
+    "training_error_fraction",
+    "firing_rate_hertz",
+    "learning_state_bytes",
+)
+
 BOARDS: tuple[Board, ...] = (
     Board(
         name="neurons",
@@ -137,6 +144,16 @@ BOARDS: tuple[Board, ...] = (
         columns=(_ERROR, _STEP, _PEAK, _SPIKES, _ENERGY),
         rank_by=_ERROR.key,
         fixed={"backend": ("eager",)},
+    ),
+    Board(
+        name="signals",
+        title="Signals",
+        question="Which training method makes a recurrent pool produce a signal on its own, and at which firing rate?",
+        axis="method",
+        columns=tuple(Column("tracking", metric, needs_verification=False) for metric in _TRACKING_METRICS),
+        rank_by="tracking.normalised_error_fraction",
+        fixed={"backend": ("eager",)},
+        varies=("topology",),
     ),
     Board(
         name="libraries",

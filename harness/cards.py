@@ -72,6 +72,10 @@ class TaskCard:
     networks: Mapping[str, Mapping[str, Any]]
     """For each topology that fits, its parameters."""
     budgets: Mapping[str, Budget]
+    target: Literal["classes", "signal"] = "classes"
+    """Whether a sample has a class, or a signal with `classes` components that goes on at every step."""
+    step_seconds: float | None = None
+    """Duration of a time step, where a task has one."""
     citations: tuple[Citation, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Variant] = field(default_factory=dict)
@@ -107,6 +111,8 @@ class SuiteCard:
     typical_seconds: float
     """Guess for a dry run where nothing has been measured yet."""
     metrics: Mapping[str, MetricCard]
+    targets: tuple[Literal["classes", "signal"], ...] = ("classes",)
+    """Kinds of target that the question can be asked about."""
 
 
 AnyCard = Card | TaskCard | SuiteCard

@@ -6,6 +6,8 @@ from what is installed. Must not import an implementation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.cards import Row, Rows
 from harness.cell import NOT_APPLICABLE, Cell
 from reference_impls.card import NeuronCapabilities, PeerCapabilities, TopologyCapabilities, TrainingCapabilities
@@ -27,6 +29,7 @@ def why_unsupported(cell: Cell, rows: Rows) -> str | None:
     peer = rows.peers.get(cell.neuron)
     reasons = (
         peer and _peer(peer, cell),
+        cell.task != NOT_APPLICABLE and _target(cell, method, rows),
         topology and cell.task != NOT_APPLICABLE and _task_network(cell.task, topology, rows),
         method and topology and _method_topology(method, topology),
         method and topology and cell.task != NOT_APPLICABLE and _method_depth(method, topology, cell.task, rows),
@@ -44,6 +47,22 @@ def _peer(peer: Row, cell: Cell) -> str | None:
         if value.partition(":")[0] not in known:
             return f"{peer.name} is measured with {axis} {' or '.join(known)}, not {value}."
     return why_missing(peer.name, able.requires)
+
+
+def _target(cell: Cell, method: Row | None, rows: Rows) -> str | None:
+    """Whether suite and training method know what to do with the task's kind of target."""
+    wanted = rows.task(cell.task).target
+    if method and wanted not in method.capabilities.targets:
+        return f"{method.name} learns {_kinds(method.capabilities.targets)}; {cell.task} asks for {_kinds((wanted,))}."
+    suite = rows.suites.get(cell.suite)
+    if suite and wanted not in rows.suite(suite.name).targets:
+        judged = _kinds(rows.suite(suite.name).targets)
+        return f"{suite.name} is asked of tasks with {judged}; {cell.task} asks for {_kinds((wanted,))}."
+    return None
+
+
+def _kinds(targets: Sequence[str]) -> str:
+    return " and ".join({"classes": "classes", "signal": "a signal"}[target] for target in targets)
 
 
 def _task_network(task: str, topology: Row, rows: Rows) -> str | None:

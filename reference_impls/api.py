@@ -14,7 +14,15 @@ from reference_impls import backends
 from reference_impls.backends import UnsupportedError
 from reference_impls.card import Card, CardError, Kind
 from reference_impls.discovery import discover, load_class, resolve
-from reference_impls.method import OptimizerFactory, SpikeCounts, StageReport, TrainingMethod, UpdateReport
+from reference_impls.method import (
+    Epoch,
+    OptimizerFactory,
+    PretrainingReport,
+    SpikeCounts,
+    StageReport,
+    TrainingMethod,
+    UpdateReport,
+)
 from reference_impls.names import UnknownNameError, check_name
 from reference_impls.network import Apply, FeedForward, Fire, Join, Network, NetworkOutput, Signal, Synapse, over_time
 from reference_impls.neuron import (
@@ -33,6 +41,7 @@ __all__ = [
     "Apply",
     "Card",
     "CardError",
+    "Epoch",
     "FeedForward",
     "Fire",
     "Join",
@@ -44,6 +53,7 @@ __all__ = [
     "OptimizerFactory",
     "ParallelNeuron",
     "Peer",
+    "PretrainingReport",
     "SequentialNeuron",
     "Signal",
     "SpikeCounts",

@@ -99,6 +99,12 @@ class TrainingCapabilities:
     """Whether the neurons' plain attributes stay as they are while it trains, so that compiled kernels hold."""
     hidden_layers: int | None = None
     """Most layers of neurons that a network may have (None: any number)."""
+    pretraining: bool = False
+    """Whether it takes part of the budget for something that it trains first."""
+    targets: tuple[Literal["classes", "signal"], ...] = ("classes",)
+    """What it can learn: a class for each sample, or a signal that goes on at every step."""
+    gradient: bool = True
+    """Whether it forms the gradient of a loss, which `gradients` returns."""
 
 
 @dataclass(frozen=True, slots=True)

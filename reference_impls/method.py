@@ -19,9 +19,19 @@ from torch import Tensor, nn
 
 from reference_impls.network import Network, Synapse
 
-__all__ = ["OptimizerFactory", "SpikeCounts", "StageReport", "TrainingMethod", "UpdateReport"]
+__all__ = [
+    "Epoch",
+    "OptimizerFactory",
+    "PretrainingReport",
+    "SpikeCounts",
+    "StageReport",
+    "TrainingMethod",
+    "UpdateReport",
+]
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+Epoch = Callable[[], Iterable[tuple[Tensor, Tensor]]]
+"""Goes once through the training data: encoded batches ``x[T, B, ...]`` with targets, in a new order at each call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,16 @@ class UpdateReport:
     """The method's own figures: solver iterations, residual, saturated fraction, ..."""
 
 
+@dataclass(frozen=True, slots=True)
+class PretrainingReport:
+    """What `TrainingMethod.pretrain` took of the budget."""
+
+    epochs: int
+    updates: int
+    losses: tuple[float, ...] = ()
+    """Mean loss of each epoch."""
+
+
 class SpikeCounts:
     """Events and neurons of each layer, counted on the device while a simulation runs."""
 
@@ -68,8 +88,9 @@ class SpikeCounts:
 class TrainingMethod(ABC):
     """Owns the weight update of a whole batch.
 
-    `prepare` is called once; `update` makes zero, one or T optimizer steps; `gradients` does the same work
-    without stepping. Inputs are encoded, ``x[T, B, ...]``; targets are class indices ``[B]``.
+    `prepare` is called once, `pretrain` once after it by whoever trains to the end; `update` makes zero, one or T
+    optimizer steps; `gradients` does the same work without stepping. Inputs are encoded, ``x[T, B, ...]``;
+    targets are class indices ``[B]``.
     """
 
     count_spikes: bool = False
@@ -92,6 +113,28 @@ class TrainingMethod(ABC):
         self.network = network
         if optimizer is not None:
             self.optimizer = optimizer(network.parameters())
+
+    def pretrain(self, epoch: Epoch, epochs: int) -> PretrainingReport | None:
+        """Learn from training data before the first update: nothing here, None.
+
+        A method that starts from something trained (an ANN that it converts) takes it from the same budget: of the
+        `epochs` that there are it uses some, at least one fewer than all, and reports them; the rest is for `update`.
+        What has not been pretrained can be updated all the same, so that a single step can be timed and weighed.
+
+        Parameters
+        ----------
+        epoch : call it once for each epoch.
+        epochs : of the whole budget.
+        """
+        return None
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all that was learned: the network, and what else the method needs to go on (a teacher)."""
+        return self.network.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state_dict` of the same method on a network of the same shape gave."""
+        self.network.load_state_dict(state)
 
     @abstractmethod
     def accumulate(self, x: Tensor, target: Tensor) -> UpdateReport:

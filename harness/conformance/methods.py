@@ -1,4 +1,4 @@
-"""The contract of a training method, clause by clause, on a small network of the topology that it trains.
+"""The contract of a training method that learns classes, clause by clause, on a small network that it trains.
 
 Must not know any method by name: what a method promises stands in the capabilities of its card.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from harness.cards import Row, Rows
-from harness.conformance import Check
+from harness.conformance import Check, CheckFailedError
 from harness.conformance.neurons import require
 from harness.conformance.vectors import cases_about, check_cases
 from harness.golden import VECTORS, Case
@@ -144,6 +144,39 @@ def check_learns(subject: MethodSubject) -> None:
     require(correct == 1.0, f"one small batch of separable classes is not learned: {correct:.0%} right")
 
 
+def check_state(subject: MethodSubject) -> None:
+    method, (x, target) = subject.method(subject.network(), 0.02), subject.batch()
+    method.pretrain(lambda: [(x, target)], 4)
+    method.update(x, target)
+    fresh = subject.method(subject.network())
+    fresh.load_state_dict({name: value.clone() for name, value in method.state_dict().items()})
+    require(torch.equal(fresh.predict(x), method.predict(x)), "a state dict does not carry all that predict() needs")
+    losses = []
+    for each in (method, fresh):
+        torch.manual_seed(SEED)
+        losses.append(each.accumulate(x, target).loss)
+    require(losses[0] == losses[1], "a state dict does not carry all that the loss needs")
+
+
+def check_pretraining(subject: MethodSubject) -> None:
+    method, (x, target), epochs = subject.method(subject.network(), 0.02), subject.batch(), 40
+    calls: list[int] = []
+
+    def epoch() -> list[tuple[Tensor, Tensor]]:
+        calls.append(len(calls))
+        return [(x, target)] * 3
+
+    report = method.pretrain(epoch, epochs)
+    if report is None:
+        raise CheckFailedError("declared to pretrain, but pretrain() does nothing")
+    require(0 < report.epochs < epochs, f"takes {report.epochs} of {epochs} epochs: some, but not all, are its own")
+    require(len(calls) == report.epochs, f"reports {report.epochs} epochs and went {len(calls)} times through the data")
+    require(report.updates >= 1, "reports no update")
+    require(report.losses[-1] < report.losses[0], f"the loss did not fall: {report.losses[0]} to {report.losses[-1]}")
+    require(torch.isfinite(method.predict(x)).all(), "predict() is not finite afterwards")
+    require(method.pretrain(epoch, 1) is not None, "does not report a budget of one epoch")
+
+
 def check_counts(subject: MethodSubject) -> None:
     method, (x, target) = subject.method(subject.network()), subject.batch()
     method.count_spikes = True
@@ -188,6 +221,13 @@ METHOD_CHECKS: tuple[Check[MethodSubject], ...] = (
     Check("update", "update() steps the optimizer and moves parameters.", check_update),
     Check("prediction", "predict() gives logits [B, C] without a graph.", check_prediction),
     Check("learns", "A small batch of separable classes is learned.", check_learns),
+    Check("state", "A state dict carries all that prediction and loss need.", check_state),
+    Check(
+        "pretraining",
+        "Pretraining learns, reports what it took of the budget and leaves some of it.",
+        check_pretraining,
+        lambda subject: subject.row.capabilities.pretraining,
+    ),
     Check("counts", "Every stage counts its spikes, within what is possible.", check_counts),
     Check(
         "flat-memory",

@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.cards import Budget, Rows
 from harness.report.measured import Combination
@@ -20,6 +21,7 @@ from reference_impls.card import Reported
 __all__ = ["Here", "ReportedView", "reported_beside"]
 
 ERROR = "accuracy.error_fraction"
+SIGNAL_ERROR = "tracking.normalised_error_fraction"
 
 
 def _accuracy(error: Estimate) -> Estimate:
@@ -28,11 +30,19 @@ def _accuracy(error: Estimate) -> Estimate:
     return Estimate(1 - error.value, low, high, error.n, error.covers)
 
 
-_MEASURED_AS: Mapping[str, Callable[[Estimate], Estimate]] = {
-    "accuracy_percent": _accuracy,
-    "error_percent": lambda error: error,
+class _Counterpart(NamedTuple):
+    """How a reported figure is had from a measured fraction."""
+
+    column: str
+    convert: Callable[[Estimate], Estimate] = lambda error: error
+
+
+_MEASURED_AS: Mapping[str, _Counterpart] = {
+    "accuracy_percent": _Counterpart(ERROR, _accuracy),
+    "error_percent": _Counterpart(ERROR),
+    "normalised_error_percent": _Counterpart(SIGNAL_ERROR),
 }
-"""How a reported figure is had from the measured error fraction; others have no counterpart here."""
+"""By reported metric; others have no counterpart here."""
 MOST = 4
 """Measured figures that stand beside a reported one."""
 _UNITS: Mapping[str, str] = {"percent": "%", "ratio": "x", "seconds": "s", "bytes": "B", "joules": "J"}
@@ -75,7 +85,7 @@ def reported_beside(
     """
     by_task: dict[str, list[Combination]] = defaultdict(list)
     for one in combinations:
-        if ERROR in one.row.values:
+        if {ERROR, SIGNAL_ERROR} & set(one.row.values):
             by_task[dict(one.table.group.axes).get("task", "")].append(one)
     return tuple(_view(figure, by_task, rows, pages) for figure in reported)
 
@@ -85,8 +95,8 @@ def _view(
 ) -> ReportedView:
     tasks = [task for task in rows.tasks if _plain(figure.task) in _names(rows, task)]
     name, _, unit = figure.metric.rpartition("_")
-    convert = _MEASURED_AS.get(figure.metric)
-    longest = [one for task in tasks for one in _longest(by_task.get(task, ()), rows)] if convert else []
+    measured = _MEASURED_AS.get(figure.metric)
+    longest = [one for task in tasks for one in _longest(by_task.get(task, ()), rows)]
     return ReportedView(
         task=figure.task,
         task_page=next((pages[("task", task)] for task in tasks if ("task", task) in pages), None),
@@ -96,7 +106,9 @@ def _view(
         steps="" if figure.T is None else str(figure.T),
         where=figure.where,
         note=figure.note,
-        here=tuple(_here(figure, one, rows, convert) for one in longest if convert),
+        here=tuple(
+            _here(figure, one, rows, measured) for one in longest if measured and measured.column in one.row.values
+        ),
     )
 
 
@@ -128,8 +140,8 @@ def _epochs(one: Combination, rows: Rows) -> int:
     return budget.epochs if budget else 0
 
 
-def _here(figure: Reported, one: Combination, rows: Rows, convert: Callable[[Estimate], Estimate]) -> Here:
-    axes, value, budget = dict(one.table.group.axes), one.row.values[ERROR], _budget(one, rows)
+def _here(figure: Reported, one: Combination, rows: Rows, measured: _Counterpart) -> Here:
+    axes, value, budget = dict(one.table.group.axes), one.row.values[measured.column], _budget(one, rows)
     card = rows.task(axes["task"])
     steps = f"T {figure.T} there, {card.T} here" if figure.T not in (None, card.T) else ""
     network = f"network {figure.network} there, {one.row.topology} here" if figure.network else ""
@@ -137,7 +149,7 @@ def _here(figure: Reported, one: Combination, rows: Rows, convert: Callable[[Est
     samples = f"{count(budget.train_limit, 'training sample')} here" if budget and budget.train_limit else ""
     task = f"task {axes['task']} here" if _plain(axes["task"]) != _plain(figure.task) else ""
     return Here(
-        figure=f"{with_interval(convert(value.estimate), Scale(100.0, '%'))} %",
+        figure=f"{with_interval(measured.convert(value.estimate), Scale(100.0, '%'))} %",
         what=one.label,
         differs="; ".join(part for part in (task, steps, network, epochs, samples, figure.note) if part),
     )

@@ -35,7 +35,7 @@ _STEPS: dict[str, tuple[tuple[float, str], ...]] = {
     "neuron-steps per second": ((1.0, "/s"), (1e3, "k/s"), (1e6, "M/s"), (1e9, "G/s")),
     "operations": ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G")),
 }
-_FIXED: dict[str, Scale] = {"fraction": Scale(100.0, "%"), "ratio": Scale(1.0, "x")}
+_FIXED: dict[str, Scale] = {"fraction": Scale(100.0, "%"), "ratio": Scale(1.0, "x"), "hertz": Scale(1.0, "Hz")}
 _BARE = {"parameters", "epochs", "updates", "checks", "spikes", "events", "neurons"}
 
 

@@ -119,6 +119,9 @@ def _training(able: TrainingCapabilities) -> tuple[Fact, ...]:
         Fact("updates", _UPDATES.get(able.updates, able.updates)),
         Fact("trains", f"{joined(able.structures)} networks"),
         Fact("needs a neuron with", needs or "no particular property"),
+        Fact("learns", joined({"classes": "classes", "signal": "signals"}[target] for target in able.targets)),
+        Fact("gradient", "that of a loss" if able.gradient else "none: it has a rule of its own"),
+        *([Fact("begins with", "something it trains first, out of the same budget")] if able.pretraining else []),
         Fact("memory over time", able.memory_in_T),
         Fact("backward pass", "spikes" if able.spiking_backward else "real numbers"),
     )
@@ -149,7 +152,7 @@ def _task(card: TaskCard) -> tuple[Fact, ...]:
     return (
         Fact("time steps", str(card.T)),
         Fact("sample at one step", " x ".join(map(str, card.sample_shape))),
-        Fact("classes", str(card.classes)),
+        Fact("classes", str(card.classes)) if card.target == "classes" else Fact("signals", str(card.classes)),
         Fact("encoding", card.encoding),
         Fact("split", card.split),
         Fact("data set", card.data),

@@ -6,6 +6,7 @@ it drives.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Iterator
@@ -20,9 +21,9 @@ from harness.codehash import code_hash
 from harness.suites._base import Answer, DivergedError
 from harness.tasks._base import Samples
 from harness.workload import Workload
-from reference_impls.api import TrainingMethod
+from reference_impls.api import PretrainingReport, TrainingMethod
 
-__all__ = ["Epoch", "TrainingRun", "batches", "predicted_classes", "train", "trained_method"]
+__all__ = ["Epoch", "Pretraining", "TrainingRun", "batches", "predicted_classes", "train", "trained_method"]
 
 EVALUATION_BATCH = 500
 
@@ -38,6 +39,16 @@ class Epoch:
     """Time spent in updates, encoding included, evaluation not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pretraining:
+    """What a method took of the budget before its first update, and what that alone gave."""
+
+    report: PretrainingReport
+    seconds: float
+    test_errors: int
+    """On the test split, before the first update."""
+
+
 @dataclass
 class TrainingRun:
     """A finished training."""
@@ -46,16 +57,25 @@ class TrainingRun:
     best_epoch: int = 0
     """Index of the epoch with the fewest validation errors (the first of several)."""
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+    """What the method had learned by then."""
     updates: int = 0
+    """Those of `pretraining` not included."""
+    pretraining: Pretraining | None = None
+    """None for a method that has no such stage."""
     validation_size: int = 0
     test_size: int = 0
+
+    @property
+    def pretraining_epochs(self) -> int:
+        """Return the epochs of the budget that are not in `epochs`."""
+        return self.pretraining.report.epochs if self.pretraining else 0
 
     def add(self, epoch: Epoch, method: TrainingMethod) -> None:
         """Append an epoch; keep its weights if it is the best so far."""
         self.epochs.append(epoch)
         if len(self.epochs) == 1 or epoch.validation_errors < self.epochs[self.best_epoch].validation_errors:
             self.best_epoch = len(self.epochs) - 1
-            self.best_weights = {key: value.detach().clone() for key, value in method.network.state_dict().items()}
+            self.best_weights = {key: value.detach().clone() for key, value in method.state_dict().items()}
 
 
 def batches(
@@ -103,7 +123,8 @@ def train(workload: Workload) -> tuple[TrainingMethod, TrainingRun]:
     validation, test = (limited(part, budget.test_limit) for part in (split.validation, split.test))
     run = TrainingRun(validation_size=len(validation), test_size=len(test))
     order = torch.Generator().manual_seed(workload.cell.seed)
-    for index in range(budget.epochs):
+    run.pretraining = _pretrain(method, training, test, workload, order)
+    for index in range(run.pretraining_epochs, budget.epochs):
         started, loss = time.perf_counter(), 0.0
         for x, target in batches(training, budget.batch_size, workload, order):
             report = method.update(x, target)
@@ -117,7 +138,7 @@ def train(workload: Workload) -> tuple[TrainingMethod, TrainingRun]:
         test_errors = _errors(method, test, workload)
         run.add(Epoch(loss / len(training), validation_errors, test_errors, seconds), method)
         workload.progress((index + 1) / budget.epochs, f"epoch {index + 1}/{budget.epochs}")
-    method.network.load_state_dict(run.best_weights)
+    method.load_state_dict(run.best_weights)
     return method, run
 
 
@@ -130,7 +151,7 @@ def trained_method(workload: Workload) -> TrainingMethod:
         return method
     method = workload.method()
     method.prepare(workload.network())
-    method.network.load_state_dict(torch.load(path, weights_only=True, map_location=workload.device))
+    method.load_state_dict(torch.load(path, weights_only=True, map_location=workload.device))
     return method
 
 
@@ -150,6 +171,31 @@ def weights_path(workload: Workload) -> Path | None:
         return None
     cell = replace(workload.cell, suite="accuracy", threads=1)
     return workload.scratch / "weights" / f"{cell.id}-{code_hash(cell, workload.rows)[:10]}.pt"
+
+
+def _pretrain(
+    method: TrainingMethod, training: Samples, test: Samples, workload: Workload, order: torch.Generator
+) -> Pretraining | None:
+    """Let the method take its share of the budget first; its time covers encoding, like that of any epoch."""
+    epochs = workload.budget.epochs
+    begun = itertools.count(1)
+
+    def epoch() -> Iterator[tuple[Tensor, Tensor]]:
+        done = next(begun)
+        workload.progress((done - 1) / epochs, f"pretraining, epoch {done}/{epochs}")
+        return batches(training, workload.budget.batch_size, workload, order)
+
+    started = time.perf_counter()
+    report = method.pretrain(epoch, epochs)
+    seconds = time.perf_counter() - started
+    if report is None:
+        return None
+    bad = next((index for index, loss in enumerate(report.losses, start=1) if not math.isfinite(loss)), None)
+    if bad is not None:
+        raise DivergedError(f"the loss became {report.losses[bad - 1]} in epoch {bad}, pretraining")
+    if report.epochs:
+        _check_parameters(method, report.epochs - 1, TrainingRun())
+    return Pretraining(report, seconds, _errors(method, test, workload))
 
 
 def _check_parameters(method: TrainingMethod, index: int, run: TrainingRun) -> None:

@@ -52,6 +52,26 @@ CARD = {
             "unit": "updates",
             "direction": "none",
         },
+        "pretraining_epochs": {
+            "title": "epochs of the budget spent on pretraining",
+            "unit": "epochs",
+            "direction": "none",
+        },
+        "pretraining_updates": {
+            "title": "optimizer updates, pretraining",
+            "unit": "updates",
+            "direction": "none",
+        },
+        "pretraining_seconds": {
+            "title": "time spent on pretraining, beside other cells",
+            "unit": "seconds",
+            "direction": "lower",
+        },
+        "pretrained_error_fraction": {
+            "title": "test error after pretraining",
+            "unit": "fraction",
+            "direction": "lower",
+        },
         "parameters": {
             "title": "parameters",
             "unit": "parameters",
@@ -76,10 +96,10 @@ class Accuracy(Suite):
             "last_error_fraction": _error(run.epochs[-1].test_errors, run.test_size),
             "best_test_error_fraction": _error(best_on_test, run.test_size),
             "validation_error_fraction": _error(chosen.validation_errors, run.validation_size),
-            "best_epoch": Figure(float(run.best_epoch + 1)),
+            "best_epoch": Figure(float(run.pretraining_epochs + run.best_epoch + 1)),
             "optimizer_updates": Figure(float(run.updates)),
             "parameters": Figure(float(sum(parameter.numel() for parameter in method.network.parameters()))),
-        }
+        } | _pretraining(run)
         details = {
             "split_digest": workload.split.digest,
             "training_samples": min(
@@ -92,6 +112,19 @@ class Accuracy(Suite):
         return Answer(figures, series=_curves(run), details=details)
 
 
+def _pretraining(run: TrainingRun) -> dict[str, Figure]:
+    """Give what a method did before its first update figures of their own; most do nothing."""
+    if run.pretraining is None:
+        return {}
+    done = run.pretraining
+    return {
+        "pretraining_epochs": Figure(float(done.report.epochs)),
+        "pretraining_updates": Figure(float(done.report.updates)),
+        "pretraining_seconds": Figure(done.seconds),
+        "pretrained_error_fraction": _error(done.test_errors, run.test_size),
+    }
+
+
 def _error(errors: int, samples: int) -> Figure:
     low, high = wilson_interval(errors, samples)
     return Figure(errors / samples, n=samples, low=low, high=high, covers="test samples")
@@ -100,7 +133,8 @@ def _error(errors: int, samples: int) -> Figure:
 def _curves(run: TrainingRun) -> dict[str, Series]:
     def curve(name: str, unit: str, value: object) -> Series:
         assert callable(value)
-        points = tuple((float(index), float(value(epoch))) for index, epoch in enumerate(run.epochs, start=1))
+        first = run.pretraining_epochs + 1
+        points = tuple((float(index), float(value(epoch))) for index, epoch in enumerate(run.epochs, start=first))
         return Series(x="epoch", x_unit="epochs", y=name, y_unit=unit, points=points)
 
     def validation(epoch: Epoch) -> float:

@@ -12,6 +12,7 @@ from harness.conformance.agreement import agreement
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
 from harness.conformance.peers import PEER_CHECKS, PeerSubject
+from harness.conformance.signals import SIGNAL_CHECKS, SignalSubject
 from harness.conformance.vectors import SURROGATE_CHECKS, SurrogateSubject
 from harness.golden import SURROGATES, VECTORS
 from harness.suites._base import Answer, Figure, Suite
@@ -83,8 +84,11 @@ def _neuron(workload: Workload) -> _Judged:
 
 def _method(workload: Workload) -> _Judged:
     cell, rows = workload.cell, workload.rows
-    row = rows.methods[cell.method]
-    subject = MethodSubject(row, cell.neuron, cell.topology, rows, workload.vectors or VECTORS)
+    row, vectors = rows.methods[cell.method], workload.vectors or VECTORS
+    if "classes" not in row.capabilities.targets:
+        of_signals = SignalSubject(row, cell.neuron, cell.topology, vectors)
+        return _Judged(run_checks(SIGNAL_CHECKS, of_signals), len(of_signals.golden_cases()), {})
+    subject = MethodSubject(row, cell.neuron, cell.topology, rows, vectors)
     outcomes = run_checks(METHOD_CHECKS, subject)
     kept = all(outcome.passed for outcome in outcomes)
     beside_bptt = [asdict(layer) for layer in agreement(subject)] if kept else []

@@ -26,7 +26,7 @@ class Samples:
     inputs: Tensor
     """``[N, ...]``, any dtype that `Task.encode` accepts."""
     labels: Tensor
-    """``[N]``, int64."""
+    """Classes ``[N]``, int64; or signals ``[N, T, components]``, floats."""
 
     def __len__(self) -> int:
         return self.labels.shape[0]

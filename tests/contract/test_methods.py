@@ -7,6 +7,7 @@ import pytest
 from harness.cards import load_rows
 from harness.conformance import Check
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
+from harness.conformance.signals import SIGNAL_CHECKS, SignalSubject
 
 ROWS = load_rows()
 TOPOLOGY_OF = {
@@ -21,8 +22,15 @@ TOPOLOGY_OF = {
 SUBJECTS = [
     MethodSubject(row, "if", TOPOLOGY_OF[structure], ROWS)
     for row in ROWS.methods.values()
+    if "classes" in row.capabilities.targets
     for structure in row.capabilities.structures
 ]
+SIGNALS = [
+    SignalSubject(row, "lif-double-exponential", "reservoir")
+    for row in ROWS.methods.values()
+    if "signal" in row.capabilities.targets
+]
+SIGNAL_CLAUSES = [(subject, check) for subject in SIGNALS for check in SIGNAL_CHECKS if check.applies(subject)]
 CLAUSES = [(subject, check) for subject in SUBJECTS for check in METHOD_CHECKS if check.applies(subject)]
 
 
@@ -30,4 +38,11 @@ CLAUSES = [(subject, check) for subject in SUBJECTS for check in METHOD_CHECKS i
     ("subject", "check"), CLAUSES, ids=[f"{s.row.name}-{s.topology}-{check.name}" for s, check in CLAUSES]
 )
 def test_contract(subject: MethodSubject, check: Check[MethodSubject]) -> None:
+    check.run(subject)
+
+
+@pytest.mark.parametrize(
+    ("subject", "check"), SIGNAL_CLAUSES, ids=[f"{s.row.name}-{check.name}" for s, check in SIGNAL_CLAUSES]
+)
+def test_contract_of_signals(subject: SignalSubject, check: Check[SignalSubject]) -> None:
     check.run(subject)
