@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from harness.data._base import cache_home, staging
 
-__all__ = ["remembered"]
+__all__ = ["remembered", "signature"]
 
 
 def remembered(
@@ -52,6 +52,12 @@ def remembered(
     with contextlib.suppress(OSError):
         _store(path, frames)
     return frames
+
+
+def signature(path: Path) -> str:
+    """Return a text that changes when the file does; hashing every file would take as long as reading them all."""
+    status = path.stat()
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
 def _store(path: Path, frames: NDArray[np.uint8]) -> None:

@@ -15,7 +15,7 @@ from harness.data.events import Events
 from harness.data.fsdd import FSDD, SPEAKERS, TEST_TAKES, read_wave
 from harness.tasks import _audio, _frames
 from harness.tasks._base import Split
-from harness.tasks._cache import remembered
+from harness.tasks._cache import remembered, signature
 from harness.tasks._split import official, split_of
 
 __all__ = ["STOP_S", "frames_of", "load_spoken"]
@@ -59,8 +59,8 @@ def load_spoken(
                 frames[number] = frames_of(events, *shape)
         return frames
 
-    signature = [f"{item.path} {item.path.stat().st_size} {item.path.stat().st_mtime_ns}" for item in recordings]
-    frames = remembered(name, [*shape, *signature], (_audio.__file__, _frames.__file__, __file__, code), make)
+    decided_by = [*shape, *(signature(item.path) for item in recordings)]
+    frames = remembered(name, decided_by, (_audio.__file__, _frames.__file__, __file__, code), make)
     labels = np.array([item.digit for item in recordings], dtype=np.int64)
     if held_out_speaker is None:
         in_test = np.array([item.take < TEST_TAKES for item in recordings])

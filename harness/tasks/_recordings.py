@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.data.events import Events, Recording
 from harness.tasks import _frames
-from harness.tasks._cache import remembered
+from harness.tasks._cache import remembered, signature
 
 __all__ = ["load_frames"]
 
@@ -59,11 +59,5 @@ def load_frames(
 
     labels = np.array([item.label for item in recordings], dtype=np.int64)
     in_test = np.array([item.part == "test" for item in recordings])
-    decided_by = [*shape, framing, most, f"tonic {version('tonic')}", *(_signature(item) for item in recordings)]
+    decided_by = [*shape, framing, most, f"tonic {version('tonic')}", *(signature(item.path) for item in recordings)]
     return remembered(name, decided_by, (*code, _frames.__file__, __file__), make), labels, in_test
-
-
-def _signature(recording: Recording) -> str:
-    """Return a text that changes when the file does; hashing every file would take as long as reading them all."""
-    status = recording.path.stat()
-    return f"{recording.path} {status.st_size} {status.st_mtime_ns}"

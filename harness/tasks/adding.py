@@ -39,7 +39,7 @@ CARD = {
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 256, "test_limit": 128},
         "quick": {"epochs": 5, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 1500, "test_limit": 500},
-        "standard": {"epochs": 40, "batch_size": 64, "learning_rate": 5e-3},
+        "standard": {"epochs": 20, "batch_size": 64, "learning_rate": 5e-3},
     },
     "citations": [
         {

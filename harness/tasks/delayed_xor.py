@@ -47,7 +47,7 @@ CARD = {
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 256, "test_limit": 128},
         "quick": {"epochs": 10, "batch_size": 64, "learning_rate": 5e-3},
-        "standard": {"epochs": 40, "batch_size": 64, "learning_rate": 5e-3},
+        "standard": {"epochs": 20, "batch_size": 64, "learning_rate": 5e-3},
     },
     "notes": ["Generated from a frozen random stream; the seed of a run draws the weights, never the data."],
 }

@@ -47,11 +47,11 @@ CARD = {
             "params": {"leave_out_speakers": True},
         }
     },
-    "networks": {"mlp": {"hidden": [128, 128]}, "feedback": {"hidden": [128]}},
+    "networks": {"mlp": {"hidden": [128]}, "feedback": {"hidden": [128]}},
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 256, "test_limit": 128},
-        "quick": {"epochs": 2, "batch_size": 64, "learning_rate": 5e-3},
-        "standard": {"epochs": 20, "batch_size": 64, "learning_rate": 5e-3},
+        "quick": {"epochs": 3, "batch_size": 128, "learning_rate": 1e-2},
+        "standard": {"epochs": 20, "batch_size": 128, "learning_rate": 1e-2},
     },
     "citations": [
         {
