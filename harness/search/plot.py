@@ -45,7 +45,8 @@ def draw_search(courses: Mapping[str, Sequence[Tried]], plain: float | None, pat
         points = [(one.number, 100 * one.accuracy) for one in courses[name] if one.accuracy is not None]
         axes.plot(*zip(*points, strict=True), linestyle="none", marker="o", markersize=3, alpha=0.5, color=colour)
         steps = [(number, 100 * value) for number, value in line]
-        axes.plot(*zip(*steps, strict=True), drawstyle="steps-post", linewidth=1.2, color=colour, label=f"{name}, best so far")
+        course = f"{name}, best so far"
+        axes.plot(*zip(*steps, strict=True), drawstyle="steps-post", linewidth=1.2, color=colour, label=course)
     if plain is not None:
         axes.axhline(100 * plain, linestyle=":", linewidth=1, color=INK, label="without skips")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
