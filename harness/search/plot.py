@@ -45,12 +45,13 @@ def draw_search(courses: Mapping[str, Sequence[Tried]], plain: float | None, pat
         points = [(one.number, 100 * one.accuracy) for one in courses[name] if one.accuracy is not None]
         axes.plot(*zip(*points, strict=True), linestyle="none", marker="o", markersize=3, alpha=0.5, color=colour)
         steps = [(number, 100 * value) for number, value in line]
-        axes.plot(*zip(*steps, strict=True), drawstyle="steps-post", linewidth=1.2, color=colour, label=name)
+        course = f"{name}, best so far"
+        axes.plot(*zip(*steps, strict=True), drawstyle="steps-post", linewidth=1.2, color=colour, label=course)
     if plain is not None:
         axes.axhline(100 * plain, linestyle=":", linewidth=1, color=INK, label="without skips")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("evaluation")
-    axes.set_ylabel("validation accuracy in %; line: best so far")
+    axes.set_ylabel("validation accuracy in %")
     axes.grid(color="#d8dee4", linewidth=0.5)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
