@@ -72,6 +72,8 @@ class TaskCard:
     networks: Mapping[str, Mapping[str, Any]]
     """For each topology that fits, its parameters."""
     budgets: Mapping[str, Budget]
+    target_error: float = 0.1
+    """Validation error (a fraction) that training is timed to; one that good methods reach, and not at once."""
     citations: tuple[Citation, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Variant] = field(default_factory=dict)
