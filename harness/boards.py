@@ -53,6 +53,7 @@ class Board:
 
 
 _ERROR = Column("accuracy", "error_fraction", needs_verification=False)
+_TO_TARGET = Column("accuracy", "seconds_to_target", needs_verification=False)
 _STEP = Column("throughput", "train_step_seconds")
 _INFERENCE = Column("throughput", "inference_step_seconds")
 _SPEED = Column("throughput", "train_neuron_steps_per_second")
@@ -102,7 +103,7 @@ BOARDS: tuple[Board, ...] = (
         title="Neuron models",
         question="Which neuron model, under the same training, network and budget?",
         axis="neuron",
-        columns=(_ERROR, _STEP, _INFERENCE, _RATIO, _ROOF, _PEAK, _SAVED, _SPIKES, _ENERGY),
+        columns=(_ERROR, _TO_TARGET, _STEP, _INFERENCE, _RATIO, _ROOF, _PEAK, _SAVED, _SPIKES, _ENERGY),
         rank_by=_ERROR.key,
         fixed={"method": ("bptt",), "backend": ("eager",)},
     ),
@@ -111,7 +112,7 @@ BOARDS: tuple[Board, ...] = (
         title="Training methods",
         question="Which training method, with the same neuron, on the same task and budget?",
         axis="method",
-        columns=(_ERROR, _STEP, _RATIO, _GROWTH, _PEAK, _SAVED, _SLOPE, _SPIKES, _ENERGY),
+        columns=(_ERROR, _TO_TARGET, _STEP, _RATIO, _GROWTH, _PEAK, _SAVED, _SLOPE, _SPIKES, _ENERGY),
         rank_by=_ERROR.key,
         fixed={"backend": ("eager",)},
         varies=("topology",),

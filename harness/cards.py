@@ -76,6 +76,8 @@ class TaskCard:
     """Whether a sample has a class, or a signal with `classes` components that goes on at every step."""
     step_seconds: float | None = None
     """Duration of a time step, where a task has one."""
+    target_error: float = 0.1
+    """Validation error (a fraction) that training is timed to; one that good methods reach, and not at once."""
     citations: tuple[Citation, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Variant] = field(default_factory=dict)

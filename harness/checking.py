@@ -167,12 +167,14 @@ def _of_record(cell: Cell, record: Record | None) -> dict[str, Verdict]:
     if golden:
         verdicts["golden"] = _verdict(golden, int(record.details["golden_cases"]))
     if others:
-        verdicts[column] = _verdict(others, len(others))
+        verdicts[column] = _verdict(others, len(others), named=column == "contract")
     return verdicts
 
 
-def _verdict(checks: Iterable[Mapping[str, object]], count: int) -> Verdict:
-    problems = tuple(f"{check['name']}: {check['problem']}" for check in checks if not check["passed"])
+def _verdict(checks: Iterable[Mapping[str, object]], count: int, named: bool = False) -> Verdict:
+    """Return what `checks` found; each problem with the name of its clause where a column holds several."""
+    broken = [check for check in checks if not check["passed"]]
+    problems = tuple(f"{check['name']}: {check['problem']}" if named else str(check["problem"]) for check in broken)
     return Verdict("failed" if problems else "passed", count, problems)
 
 

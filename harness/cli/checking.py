@@ -152,7 +152,7 @@ def _explain(found: Iterable[CheckRow]) -> None:
         typer.secho(f"  {column}, {who}: {problem}", dim=True)
     for row in found:
         for column, verdict in row.verdicts.items():
-            if verdict.state in ("failed", "missing"):
+            if verdict.state == "failed":
                 typer.secho(f"{row.name}, {column}: {'; '.join(verdict.problems)}", fg="red")
 
 

@@ -43,6 +43,16 @@ _MEASURED_AS: Mapping[str, _Counterpart] = {
     "normalised_error_percent": _Counterpart(SIGNAL_ERROR),
 }
 """By reported metric; others have no counterpart here."""
+_SPEEDUPS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "training_speedup_over_lif_ratio": (
+        ("speedup_t2048", "one layer, T = 2,048"),
+        ("speedup_t16", "one layer, T = 16"),
+    ),
+    "forward_speedup_over_lif_ratio": (("forward_speedup_t64", "one layer, T = 64"),),
+}
+"""Figures of the suite ``layers`` that a reported speed-up is compared with, and what each is of."""
+_SHAPED_LIKE = {"shd": ("network_speedup", "training step on random spikes shaped like SHD")}
+"""The same for a speed-up on a task that the suite imitates."""
 MOST = 4
 """Measured figures that stand beside a reported one."""
 _UNITS: Mapping[str, str] = {"percent": "%", "ratio": "x", "seconds": "s", "bytes": "B", "joules": "J"}
@@ -84,14 +94,20 @@ def reported_beside(
     pages : page of each (kind, name).
     """
     by_task: dict[str, list[Combination]] = defaultdict(list)
+    combinations = list(combinations)
+    layers = [one for one in combinations if one.suite == "layers"]
     for one in combinations:
         if {ERROR, SIGNAL_ERROR} & set(one.row.values):
             by_task[dict(one.table.group.axes).get("task", "")].append(one)
-    return tuple(_view(figure, by_task, rows, pages) for figure in reported)
+    return tuple(_view(figure, by_task, layers, rows, pages) for figure in reported)
 
 
 def _view(
-    figure: Reported, by_task: Mapping[str, list[Combination]], rows: Rows, pages: Mapping[tuple[str, str], str]
+    figure: Reported,
+    by_task: Mapping[str, list[Combination]],
+    layers: Iterable[Combination],
+    rows: Rows,
+    pages: Mapping[tuple[str, str], str],
 ) -> ReportedView:
     tasks = [task for task in rows.tasks if _plain(figure.task) in _names(rows, task)]
     name, _, unit = figure.metric.rpartition("_")
@@ -106,10 +122,26 @@ def _view(
         steps="" if figure.T is None else str(figure.T),
         where=figure.where,
         note=figure.note,
-        here=tuple(
-            _here(figure, one, rows, measured) for one in longest if measured and measured.column in one.row.values
+        here=(
+            *(_here(figure, one, rows, measured) for one in longest if measured and measured.column in one.row.values),
+            *_speedups(figure, layers),
         ),
     )
+
+
+def _speedups(figure: Reported, layers: Iterable[Combination]) -> Iterable[Here]:
+    """Yield the measured speed-ups over eager LIF that a reported one can be held against."""
+    wanted = _SPEEDUPS.get(figure.metric, ())
+    shaped = _SHAPED_LIKE.get(_plain(figure.task))
+    for metric, what in (shaped,) if wanted and shaped else wanted:
+        for one in layers:
+            value = one.row.values.get(f"layers.{metric}")
+            if value is not None:
+                text = f"{with_interval(value.estimate, Scale(1.0, 'x'))} x"
+                differs = "; ".join(
+                    part for part in (f"over our eager LIF, on {one.table.group.machine}", figure.note) if part
+                )
+                yield Here(text, what, differs)
 
 
 def _plain(name: str) -> str:

@@ -37,6 +37,8 @@ class Epoch:
     test_errors: int
     seconds: float
     """Time spent in updates, encoding included, evaluation not."""
+    updates: int
+    """Optimizer updates since the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def train(workload: Workload) -> tuple[TrainingMethod, TrainingRun]:
         _check_parameters(method, index, run)
         validation_errors = _errors(method, validation, workload)
         test_errors = _errors(method, test, workload)
-        run.add(Epoch(loss / len(training), validation_errors, test_errors, seconds), method)
+        run.add(Epoch(loss / len(training), validation_errors, test_errors, seconds, run.updates), method)
         workload.progress((index + 1) / budget.epochs, f"epoch {index + 1}/{budget.epochs}")
     method.load_state_dict(run.best_weights)
     return method, run

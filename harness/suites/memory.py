@@ -5,6 +5,8 @@ The bytes of tensors are exact and the same on every machine; the peak is what t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.measure.memory import live_bytes, model_bytes, saved_bytes, slope_over_steps, state_bytes
 from harness.measure.peak import peak_bytes
 from harness.record import Series
@@ -15,15 +17,16 @@ from harness.workload import Workload
 CARD = {
     "name": "memory",
     "kind": "suite",
-    "version": 1,
+    "version": 2,
     "title": "Memory",
     "summary": (
         "One training step on a batch of 128 samples: the most bytes that autograd keeps at one time, how they grow "
-        "with T, the most bytes of all tensors alive, and the peak of the process above its baseline."
+        "with T from 2 to 256 (the task's samples repeated or cut), the most bytes of all tensors alive, and the peak "
+        "of the process above its baseline."
     ),
     "exclusive": True,
     "timeout_seconds": 600.0,
-    "typical_seconds": 2.0,
+    "typical_seconds": 2.5,
     "metrics": {
         "peak_bytes": {"short": "peak", "title": "peak memory of the process", "unit": "bytes", "direction": "lower"},
         "live_bytes": {
@@ -68,7 +71,11 @@ CARD = {
 }
 
 BATCH_SIZE = 128
-STEPS = (2, 4, 8, 16, 32)
+STEPS = (2, 4, 16, 64, 256)
+LONGEST_UNROLLED = 64
+"""Steps of the longest loop that is compiled."""
+MOST_BYTES = 4 << 30
+"""Lengths at which more would be kept are left out, on any machine: a figure must not depend on what it has."""
 
 
 class Memory(Suite):
@@ -79,8 +86,9 @@ class Memory(Suite):
         step = ready(workload, BATCH_SIZE)
         step.train()  # the optimizer's state and lazy initialisation are there from the first step on
         peak = peak_bytes(step.train, workload.device)
-        saved = {T: _saved(ready(workload, BATCH_SIZE, T)) for T in STEPS}
-        growth = slope_over_steps(STEPS, list(saved.values()))
+        steps = affordable(workload, BATCH_SIZE, STEPS)
+        saved = {T: saved_at(workload, BATCH_SIZE, T) for T in steps}
+        growth = slope_over_steps(steps, list(saved.values()))
         figures = {
             "peak_bytes": Figure(float(peak.peak_bytes)),
             "saved_bytes": Figure(float(_saved(step))),
@@ -95,15 +103,33 @@ class Memory(Suite):
             "baseline_bytes": peak.baseline_bytes,
             "reserved_bytes": peak.reserved_bytes,
             "saved_growth_r_squared": growth.r_squared,
-            "growth_measured_at_T": STEPS,
+            "growth_measured_at_T": steps,
         }
         series = {"saved_bytes": _series("saved_bytes", saved)}
         if workload.cell.backend == "eager":  # compiled code allocates where no operator can be watched
-            live = {T: _live(ready(workload, BATCH_SIZE, T)) for T in STEPS}
+            live = {T: _live(ready(workload, BATCH_SIZE, T)) for T in steps}
             figures["live_bytes"] = Figure(float(_live(step)))
-            figures["live_bytes_per_time_step"] = Figure(slope_over_steps(STEPS, list(live.values())).per_step)
+            figures["live_bytes_per_time_step"] = Figure(slope_over_steps(steps, list(live.values())).per_step)
             series["live_bytes"] = _series("live_bytes", live)
         return Answer(figures, series, details)
+
+
+def affordable(workload: Workload, batch_size: int, steps: Sequence[int]) -> tuple[int, ...]:
+    """Return those of `steps` (ascending) at which a training step is worth its cost; the first two always are.
+
+    Where more than `MOST_BYTES` would be kept it is not, by a line through the first two, nor where a loop that
+    torch.compile unrolls takes longer to compile than everything else together.
+    """
+    few, more = (saved_at(workload, batch_size, T) for T in steps[:2])
+    growth = (more - few) / (steps[1] - steps[0])
+    longest = LONGEST_UNROLLED if workload.cell.backend == "compiled" else steps[-1]
+    further = (n for n in steps[2:] if n <= longest and few + growth * (n - steps[0]) <= MOST_BYTES)
+    return (*steps[:2], *further)
+
+
+def saved_at(workload: Workload, batch_size: int, T: int) -> int:
+    """Return the bytes kept for the backward pass of one training step over `T` steps."""
+    return _saved(ready(workload, batch_size, T))
 
 
 def _saved(step: Step) -> int:

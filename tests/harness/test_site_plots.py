@@ -16,6 +16,8 @@ from harness.cell import Cell
 from harness.record import Series
 from harness.report.curves import MOST_POINTS, cost_curves, series_plots
 from harness.report.links import row_id
+from harness.report.measured import combinations_of
+from harness.report.paper import reported_beside
 from harness.report.plots import SIZES, Axis, Label, ParetoPlot, RowMark, _box, frontier, label_sides, pareto_plots
 from harness.tables import Table, build_tables
 
@@ -201,3 +203,38 @@ def test_long_lines_are_thinned_to_their_ends(count: int) -> None:
     assert drawn[-1] == count - 1
     assert drawn == sorted(set(drawn))
     assert len(drawn) <= MOST_POINTS + 1
+
+
+def test_a_board_draws_the_figures_it_names_over_t_and_n_in_its_order() -> None:
+    records = []
+    for neuron in ("lif", "psn"):
+        points = ((4.0, 1.0), (64.0, 2.0))
+        series = {
+            f"{y}{x}": Series(x=x, x_unit="", y=y, y_unit="ratio", points=points)
+            for y in ("speedup", "another", "beside")
+            for x in ("T", "N", "epoch")
+        }
+        records.append((neuron, synthetic.record(Cell("layers", neuron=neuron), series=series)))
+    drawn = cost_curves(records, {}, "x", ("speedup", "another"))
+    assert [(plot.y_title, plot.x_title) for plot in drawn] == [
+        ("speedup [x]", "time steps"),
+        ("speedup [x]", "neurons"),
+        ("another [x]", "time steps"),
+        ("another [x]", "neurons"),
+    ]
+    assert all(plot.x_log for plot in drawn)
+    assert len({plot.id for plot in drawn}) == 4
+
+
+def test_reported_speed_ups_stand_beside_those_of_the_suite_of_layers() -> None:
+    rows = synthetic.rows()
+    record = synthetic.Factory().measured(Cell("layers", neuron="psu"))
+    of_psu = combinations_of([record], rows)[("neuron", "psu")]
+    (view,) = reported_beside(rows.neurons["psu"].card.reported, of_psu, rows, {})
+    (here,) = view.here
+    assert view.task == "SHD"
+    assert here.what == "training step on random spikes shaped like SHD"
+    assert "given as 3 to 4 times" in here.differs
+    alone = rows.neurons["spsn-sigmoid-bernoulli"].card.reported[1]
+    (view,) = reported_beside([alone], of_psu, rows, {})
+    assert [here.what for here in view.here] == ["one layer, T = 2,048", "one layer, T = 16"]

@@ -11,22 +11,27 @@ import torch
 from harness.cards import load_rows
 from harness.cell import Cell
 from harness.measure.clock import Protocol
-from harness.suites import _steps
+from harness.measure.memory import slope_over_steps
+from harness.suites import _steps, memory, scaling
 from harness.suites._base import Answer, DivergedError, Figure, Suite, to_metrics
 from harness.suites._steps import stretched
-from harness.suites._train import train, trained_method, weights_path
+from harness.suites._train import Epoch, TrainingRun, train, trained_method, weights_path
+from harness.suites.accuracy import _to_target
 from harness.workload import Workload
 from reference_impls.api import Network, UnknownNameError
 from reference_impls.discovery import load_class
 
 ROWS = load_rows()
 CELL = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="smoke")
+LENGTHS = (2, 4, 16, 64, 256)
 SHORTEST = Protocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=6, max_blocks=6)
 
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(_steps._PROTOCOLS, "smoke", SHORTEST)
+    for suite in (memory, scaling):
+        monkeypatch.setattr(suite, "STEPS", (2, 4, 8))
 
 
 def answer(cell: Cell, scratch: Path | None = None) -> Answer:
@@ -37,7 +42,7 @@ def answer(cell: Cell, scratch: Path | None = None) -> Answer:
     return found
 
 
-OTHERS = ("conformance", "libraries")
+OTHERS = ("conformance", "libraries", "layers")
 NETWORK_SUITES = [name for name in ROWS.suites if name not in OTHERS and "classes" in ROWS.suite(name).targets]
 COMBINATIONS = [
     ("lif", "bptt", "mlp", "digits"),
@@ -112,6 +117,41 @@ def test_bptt_grows_with_t_and_ottt_does_not() -> None:
     ottt = answer(replace(CELL, suite="memory", method="ottt-a")).figures["saved_bytes_per_time_step"]
     assert bptt.value > 0
     assert ottt.value == 0
+
+
+@pytest.mark.parametrize("task", ["digits", "digits-rows"])
+@pytest.mark.parametrize(
+    ("method", "topology"),
+    [
+        (name, {"chain": "mlp", "feedback": "feedback"}[structure])
+        for name, row in ROWS.methods.items()
+        for structure in row.capabilities.structures
+        if row.capabilities.memory_in_T == "O(1)"
+    ],
+)
+def test_methods_that_claim_constant_memory_have_it_from_2_to_256_steps(method: str, topology: str, task: str) -> None:
+    workload = Workload(Cell("memory", task, "if", method, topology, budget="smoke"), ROWS)
+    kept = {T: memory.saved_at(workload, 16, T) for T in LENGTHS}
+    assert slope_over_steps(list(kept), list(kept.values())).per_step < 0.01 * kept[2], kept
+
+
+def test_lengths_that_would_keep_too_much_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = Workload(replace(CELL, suite="memory"), ROWS)
+    assert memory.affordable(workload, 16, LENGTHS) == LENGTHS
+    monkeypatch.setattr(memory, "MOST_BYTES", memory.saved_at(workload, 16, 16))
+    assert memory.affordable(workload, 16, LENGTHS) == (2, 4, 16)
+    compiled = Workload(replace(CELL, suite="memory", backend="compiled"), ROWS)
+    monkeypatch.undo()
+    monkeypatch.setattr(memory, "saved_at", lambda _workload, _batch_size, T: T)
+    assert memory.affordable(compiled, 16, LENGTHS) == (2, 4, 16, 64)
+
+
+def test_time_to_target_is_that_of_the_first_epoch_that_reaches_it() -> None:
+    epochs = [Epoch(1.0, errors, 0, seconds=2.0, updates=10 * (i + 1)) for i, errors in enumerate((50, 10, 30, 5))]
+    run = TrainingRun(epochs, validation_size=100)
+    reached = _to_target(run, 0.1)
+    assert (reached["seconds_to_target"].value, reached["updates_to_target"].value) == (4.0, 20.0)
+    assert _to_target(run, 0.04) == {}
 
 
 def test_what_stops_being_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
