@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from harness.golden import EXACT, Comparison
+from harness.golden import CLOSE, EXACT, Comparison
 from harness.golden.networks import feedback, named_as_in_file
 from reference_impls.api import build_method, build_neuron
 from reference_impls.synapses import effective_weight, restrict
@@ -76,10 +76,23 @@ def _solved(
     gradients = named_as_in_file(method.gradients(x, target), list(expected["gradients"]))
     for name, gradient in gradients.items():
         yield Comparison(f"{label}: gradient {name}", gradient, expected["gradients"][name], SOLVED_TO)
+    yield from _adjoint(label, method, x, target, expected)
     if "logits" in expected:
         yield Comparison(f"{label}: logits", method.predict(x), expected["logits"])
         report = method.accumulate(x, target)
         yield Comparison(f"{label}: loss", torch.tensor(report.loss), expected["loss"])
+
+
+def _adjoint(label: str, method: Any, x: Tensor, target: Tensor, expected: Mapping[str, Any]) -> Iterator[Comparison]:
+    """Yield the rate that the classifier reads, the loss's gradient there and the adjoint, where the file has them."""
+    rate = simulate(method.network, x).weighted[-1].requires_grad_()
+    loss = torch.nn.functional.cross_entropy(method.network.classifier(rate), target)
+    (q,) = torch.autograd.grad(loss, rate)
+    beta, _ = method._adjoint(x[0], rate.detach(), q)
+    found = {"output_rate": (rate, CLOSE), "loss_gradient_wrt_output_rate": (q, CLOSE), "adjoint": (beta, SOLVED_TO)}
+    for key, (value, tolerance) in found.items():
+        if key in expected:
+            yield Comparison(f"{label}: {key}", value, expected[key], tolerance)
 
 
 @torch.no_grad()

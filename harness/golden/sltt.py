@@ -35,14 +35,20 @@ def compare(case: Case, backend: str) -> Iterator[Comparison]:
         buffers = case.data[row].get("batch_norm_buffers_after", {})
         yield from _named(f"{row}: buffer", names, buffers, gradient=False)
         yield from _membranes(row, network, x, case.data[row].get("membrane_after_reset", []))
-    # Over all T at once batch norm would see one batch of T * B samples, which is another network.
-    if not hyper["batch_norm"] and hyper["mse_target"] == "constant_1":
-        network, names = _network(hyper, inputs["initial_state"], backend)
-        method = build_method("bptt-tet", tet_weight=hyper["loss_mse_weight"], tet_target=1.0)
-        method.prepare(network)
-        method.accumulate(x, target)
-        expected = case.data["bptt_same_network_for_comparison"]["gradients"]
-        yield from _named("bptt: gradient", names, expected, gradient=True)
+    yield from _bptt(case, x, target, backend)
+
+
+def _bptt(case: Case, x: Tensor, target: Tensor, backend: str) -> Iterator[Comparison]:
+    """Yield what BPTT gives on the same network, step by step: batch norm would see T * B samples at once otherwise."""
+    hyper, expected = case.data["hyper_parameters"], case.data["bptt_same_network_for_comparison"]
+    network, names = _network(hyper, case.data["inputs"]["initial_state"], backend)
+    tet_target = 1.0 if hyper["mse_target"] == "constant_1" else None
+    method = build_method("bptt-tet", tet_weight=hyper["loss_mse_weight"], tet_target=tet_target, stepwise=True)
+    method.prepare(network)
+    loss = method.accumulate(x, target).loss
+    yield Comparison("bptt: loss", torch.tensor(loss), torch.tensor(expected["loss_of_selected_steps"]).sum())
+    yield from _named("bptt: gradient", names, expected["gradients"], gradient=True)
+    yield from _named("bptt: buffer", names, expected.get("batch_norm_buffers_after", {}), gradient=False)
 
 
 def _network(hyper: Mapping[str, Any], values: Mapping[str, Any], backend: str) -> tuple[Chain, dict[str, nn.Module]]:

@@ -1,13 +1,13 @@
 """Forward gradient: one directional derivative, carried forward in time, instead of a backward pass.
 
 A sanity method more than a contender: unbiased for the surrogate's gradient, at a variance that grows with the number
-of parameters. Must not know which topology it trains: a network's own ``run`` of one step is all that is asked of it.
+of parameters. Must not know which topology it trains: a network's own ``wire`` is all that is asked of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,9 @@ from torch.func import functional_call
 
 from reference_impls.api import (
     Network,
-    NetworkOutput,
     OptimizerFactory,
     SequentialNeuron,
+    Signal,
     StageReport,
     State,
     TrainingMethod,
@@ -137,23 +137,37 @@ class ForwardGradient(TrainingMethod):
                 if name in direction
             }
             total: Tensor | float = 0.0
-            states: tuple[State | None, ...] | None = None
-            for x_t in x.split(1):
-                out: NetworkOutput = functional_call(runner, duals, (x_t, states))
-                states = out.states
-                total = total + (self.loss(out.logits, target) if self.per_step else out.logits)
+            states: tuple[State, ...] | None = None
+            fed_back: Signal = None
+            for x_t in x.unbind(0):
+                logits, states, fed_back = functional_call(runner, duals, (x_t, states, fed_back))
+                total = total + (self.loss(logits.unsqueeze(0), target) if self.per_step else logits)
             mean = total / x.shape[0]
             assert isinstance(mean, Tensor)
-            loss, slope = forward_ad.unpack_dual(mean if self.per_step else self.loss(mean, target))
+            loss, slope = forward_ad.unpack_dual(mean if self.per_step else self.loss(mean.unsqueeze(0), target))
         return loss, torch.zeros_like(loss) if slope is None else slope
 
 
 class _Runner(nn.Module):
-    """What ``functional_call`` can call with other parameters: `Network.run`."""
+    """What ``functional_call`` can call with other parameters: one step of a network, by its neurons' own steps.
+
+    A fused backend replaces whole sequences, and its kernels carry no tangents.
+    """
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, x: Tensor, states: Any) -> NetworkOutput:
-        return self.network.run(x, states)
+    def forward(
+        self, x: Tensor, states: tuple[State, ...] | None, fed_back: Signal
+    ) -> tuple[Tensor, tuple[State, ...], Signal]:
+        neurons: Any = self.network.neurons()
+        after: list[State] = [None] * len(neurons)
+
+        def fire(layer: int, current: Tensor) -> Tensor:
+            state = neurons[layer].init_state(current) if states is None else states[layer]
+            spikes, after[layer] = neurons[layer].advance(current, state)
+            return cast("Tensor", spikes)
+
+        logits, last = self.network.wire(x, fire, lambda synapse, signal: synapse(signal), fed_back)
+        return logits, tuple(after), last if self.network.structure == "feedback" else None

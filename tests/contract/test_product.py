@@ -62,11 +62,11 @@ def test_what_the_cards_allow_is_accepted(method: str) -> None:
 
 @pytest.mark.parametrize("method", ROWS.methods)
 def test_one_batch_of_every_allowed_neuron_gives_a_finite_gradient(method: str) -> None:
-    """On the first topology that the method trains; small, and once for each neuron row."""
+    """On the first topology that the method trains; small, and once for each neuron file."""
     done = set()
     target = torch.tensor([0, 1])
     for neuron, topology in allowed(method):
-        if neuron in done:
+        if neuron in done or neuron != ROWS.neurons[neuron].card.name:
             continue
         done.add(neuron)
         torch.manual_seed(0)
