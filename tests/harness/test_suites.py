@@ -47,6 +47,7 @@ COMBINATIONS = [
     ("if", "ide", "feedback", "digits"),
     ("lif", "spide", "feedback", "digits-events"),
     ("klif", "tbptt", "feedback", "digits"),
+    ("if", "hsd", "conv", "digits"),
 ]
 
 
