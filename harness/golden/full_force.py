@@ -26,7 +26,8 @@ def compare(case: Case, backend: str) -> Iterator[Comparison]:
     """Yield what warm-up and training give beside the authors' classes; the TTFS file also lists who had to wait."""
     hyper, inputs = case.data["hyper_parameters"], case.data["inputs"]
     method = _method(case, backend)
-    x, target = (torch.tensor(inputs[name]).reshape(-1, 1) for name in ("input_T", "target_T"))
+    x = torch.tensor(inputs["input_T"]).reshape(-1, hyper["n_in"])
+    target = torch.tensor(inputs["target_T"]).reshape(-1, hyper["n_out"])
     warmup, steps = hyper["warmup_steps"], hyper["steps"]
     seen = _Seen(method)
     for t in range(warmup):

@@ -54,7 +54,7 @@ CARD = {
     "defaults": {"dt": 1e-3, "surrogate": "atan"},
     "divergences": [
         "The released code steps 0.05 ms; the default here is 1 ms, the duration of a step of the signal tasks. A "
-        "constant input x acts as x / dt millivolts whatever the step.",
+        "constant input x settles at x / dt millivolts for small steps, and 30 % above that at 1 ms.",
         "The released network has no gradient. Under BPTT a surrogate sees the membrane in units of v_threshold - "
         "v_reset; the refractory time lets no gradient through.",
     ],

@@ -102,6 +102,25 @@ def test_who_fires_follows_the_rule(rule: str) -> None:
     assert (together > 0) == (rule != "lowest_index")
 
 
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize(("dt", "above"), [(5e-5, 0.02), (1e-3, 0.31)])
+def test_a_constant_input_settles_near_its_share_of_a_step(dt: float, above: float) -> None:
+    neuron: Any = build_neuron("lif-double-exponential", dt=dt, v_threshold=1e9, bias=-45.0)
+    state = neuron.run(torch.full((round(0.4 / dt), 1, 1), 20 * dt)).state
+    rise, decay = (1 - np.exp(-dt / tau) for tau in (neuron.tau_rise, neuron.tau_decay))
+    assert float(state.s) == pytest.approx(20 * dt**2 / (neuron.tau_rise * neuron.tau_decay * rise * decay), rel=1e-6)
+    assert 20 < float(state.s) < 20 * (1 + above)
+    assert float(state.v) == pytest.approx(float(state.s) - 45, rel=1e-4)
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("refractory", [0.002, 0.005])
+def test_a_neuron_is_silent_for_its_refractory_time(refractory: float) -> None:
+    neuron: Any = build_neuron("lif-double-exponential", refractory=refractory)
+    fired = neuron(torch.ones(100, 1, 1)).flatten().nonzero().flatten()
+    assert set(fired.diff()[5:].tolist()) == {round(refractory / neuron.dt)}
+
+
 def test_warm_up_trials_teach_nothing() -> None:
     method, (x, f) = prepared(warmup_trials=2), signal()
     before = method.network.recurrent.weight.clone()

@@ -53,6 +53,7 @@ COMBINATIONS = [
     ("lif", "spide", "feedback", "digits-events"),
     ("klif", "tbptt", "feedback", "digits"),
     ("lif", "bptt", "skip-conv", "digits"),
+    ("if", "hsd", "conv", "digits"),
 ]
 
 
