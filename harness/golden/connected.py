@@ -39,11 +39,15 @@ def _grad(leaf: Tensor) -> Tensor:
     return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
 
 
-def _gradients(data: Mapping[str, Any], x: Tensor, learned: Mapping[str, Tensor]) -> Iterator[Comparison]:
-    """What `learned` (under the names of the file) and the input got, once the loss is differentiated."""
+def _gradients(data: Mapping[str, Any], x: Tensor, got: Mapping[str, Tensor]) -> Iterator[Comparison]:
+    """What the input and the parameters (under the names of the file) got, once the loss is differentiated."""
     yield Comparison("grad_input", _grad(x), data["grad_input"])
     for name, expected in data["grad_params"].items():
-        yield Comparison(f"grad_params.{name}", _grad(learned[name]), expected)
+        yield Comparison(f"grad_params.{name}", got[name], expected)
+
+
+def _grads(learned: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: _grad(tensor) for name, tensor in learned.items()}
 
 
 def compare_spaced(case: Case, backend: str) -> Iterator[Comparison]:
@@ -63,7 +67,7 @@ def compare_spaced(case: Case, backend: str) -> Iterator[Comparison]:
     yield Comparison("spikes", spikes, data["spikes"], EXACT)
     yield Comparison("v_post", _walked(neuron, current)[1]["v"], data["v_post"])
     (spikes * _sequence(data["grad_output"])).sum().backward()
-    yield from _gradients(data, x, {"weight": weight, "position": position})
+    yield from _gradients(data, x, _grads({"weight": weight, "position": position}))
 
 
 def _walked(neuron: nn.Module, currents: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -116,7 +120,7 @@ def compare_graph(case: Case, backend: str) -> Iterator[Comparison]:
     yield Comparison("i_syn", traces["i"], data["i_syn"])
     yield Comparison("trace", response_slope(spikes.detach(), tau), data["trace"])
     (spikes * _sequence(data["grad_output"])).sum().backward()
-    yield from _gradients(data, g, learned)
+    yield from _gradients(data, g, _grads(learned))
 
 
 def compare_lateral(case: Case, backend: str) -> Iterator[Comparison]:
@@ -127,7 +131,11 @@ def compare_lateral(case: Case, backend: str) -> Iterator[Comparison]:
     given = {name: params.pop(name, None) for name in ("lateral_weight", "lateral_bias")}
     read = {name: params.pop(f"decoder_{name}") for name in ("weight", "bias")}
     lateral, readout = LateralMap(populations, size, params.pop("lateral")), PopulationReadout(populations, size)
-    assign(lateral, **{name[8:]: value for name, value in given.items() if value is not None})
+    weight = torch.tensor(given.pop("lateral_weight") or lateral.weight.tolist())
+    diagonal = weight.dim() == 1  # self-connections only, one number a neuron
+    assign(lateral, weight=weight.unsqueeze(1) * lateral.mask if diagonal else weight)
+    if given["lateral_bias"] is not None:
+        assign(lateral, bias=given["lateral_bias"])
     assign(readout, **read)
     neuron: Any = build_neuron(case.slug, backend=backend, **params)
     x = _sequence(data["input"]).requires_grad_()
@@ -148,13 +156,14 @@ def compare_lateral(case: Case, backend: str) -> Iterator[Comparison]:
     yield Comparison("readout", torch.stack(potentials), data["readout"])
     yield Comparison("action", action, data["action"])
     ((output * _sequence(data["grad_output"])).sum() + (action * torch.tensor(data["grad_action"])).sum()).backward()
-    learned = {
-        "ilc_weight": lateral.weight,
-        "ilc_bias": lateral.bias,
-        "decoder_weight": readout.weight,
-        "decoder_bias": readout.bias,
+    got = {
+        "ilc_weight": _grad(lateral.weight).sum(1) if diagonal else _grad(lateral.weight),
+        "decoder_weight": _grad(readout.weight),
+        "decoder_bias": _grad(readout.bias),
     }
-    yield from _gradients(data, x, {name: tensor for name, tensor in learned.items() if tensor is not None})
+    if lateral.bias is not None:
+        got["ilc_bias"] = _grad(lateral.bias)
+    yield from _gradients(data, x, got)
 
 
 def compare_gated(case: Case, backend: str) -> Iterator[Comparison]:
@@ -184,7 +193,7 @@ def compare_gated(case: Case, backend: str) -> Iterator[Comparison]:
     yield Comparison("spikes", spikes, data["spikes"])
     yield Comparison("v_pre_spike", torch.stack(membranes), data["v_pre_spike"])
     (spikes * _sequence(data["grad_output"])).sum().backward()
-    yield from _gradients(data, x, learned)
+    yield from _gradients(data, x, _grads(learned))
 
 
 def _with_membranes(layer: GatedLayer, x: Tensor, membranes: list[Tensor]) -> Tensor:
@@ -200,7 +209,7 @@ def _with_membranes(layer: GatedLayer, x: Tensor, membranes: list[Tensor]) -> Te
 COMPARED_BY = {
     "raw_sigma": compare_spaced,
     "edges": compare_graph,
-    "ilc_weight": compare_lateral,
+    "pop_dim": compare_lateral,
     "hidden_max_abs": compare_gated,
 }
 """A parameter that only files of this form have, and what compares them."""

@@ -98,7 +98,7 @@ CARD = {
             "title": "CUBA-LIF of ILC-SAN",
             "summary": (
                 "The current-based LIF of spiking actors: a tie does not fire and the gradient passes the reset. The "
-                "connections inside a layer that give ILC-SAN its name belong to the topology ilc."
+                "connections inside a layer that give ILC-SAN its name belong to the topology lateral."
             ),
             "params": {"fire_rule": "gt", "detach_reset": False, "surrogate": "rectangle_glif"},
         },

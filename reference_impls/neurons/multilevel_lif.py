@@ -160,9 +160,10 @@ class MultilevelLIF(SequentialNeuron):
     def emitted(self, v: Tensor, max_abs: Tensor) -> Tensor:
         """Quantise the membrane `v`; the gradient is 1 within the range and 0 outside."""
         scale = self.levels * (1 - MARGIN) / max_abs
-        clamped = torch.minimum(torch.maximum(v, -max_abs), max_abs)
-        level = torch.trunc(scale * clamped)
-        level = torch.where(level.abs() <= self.level_threshold, torch.zeros_like(level), level)
+        clamped = torch.where(v > max_abs, max_abs, torch.where(v < -max_abs, -max_abs, v))
+        # Truncation towards zero, in operations that the fused backends know.
+        size = torch.floor(scale * clamped.abs())
+        level = torch.where(size <= self.level_threshold, torch.zeros_like(size), torch.sign(clamped) * size)
         return straight_through(level / scale, clamped)
 
     def extra_repr(self) -> str:

@@ -53,7 +53,7 @@ CARD = {
         },
     ],
     "capabilities": {"structure": "delayed", "sample_dims": [1, 2, 3], "sized_as": "mlp"},
-    "defaults": {"hidden": [128], "delay": "spaced", "length": 5, "position_gain": 100.0, "anneal_batches": 200},
+    "defaults": {"hidden": [128], "delay": "spaced", "length": 5, "position_gain": 20.0, "anneal_batches": 200},
     "variants": {
         "delayed-round": {
             "title": "Multi-layer perceptron with learned delays (GRSNN's synapse)",
@@ -97,8 +97,8 @@ CARD = {
     "divergences": [
         "The released networks pad (K-1)/2 silent steps after every layer's input, so each layer makes the sequence "
         "longer; here every layer keeps T steps, and what is still under way at the end is lost.",
-        "Two optimisers there (positions 100 times faster, on a cosine), one here: positions are stored divided by "
-        "position_gain, which under Adam is the same ratio, without a schedule of their own.",
+        "Two optimisers there (Adam 0.1 on positions, on a cosine; 1e-3 on weights, on a cycle up to 5e-3), one here: "
+        "positions are stored divided by position_gain, so that under Adam at 5e-3 they also move 0.1 steps an update.",
         "The width narrows over a quarter of the epochs there, once an epoch; here over anneal_batches batches. It is "
         "part of the state dict, as are the positions.",
         "Batch norm, dropout, the read-out with delays and the loss on summed softmaxes of the released networks are "
@@ -137,7 +137,7 @@ class DelayedMLP(Network):
         hidden: Sequence[int] = (128,),
         delay: str = "spaced",
         length: int = 5,
-        position_gain: float = 100.0,
+        position_gain: float = 20.0,
         anneal_batches: int = 200,
         longest: int = 4,
         base_delay: int = 1,

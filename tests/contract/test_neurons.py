@@ -19,7 +19,7 @@ def test_contract(subject: NeuronSubject, check: Check[NeuronSubject]) -> None:
 
 FASTER = [
     *(("compiled", name) for name in ("lif", "klif", "psu", "mpe-psn")),
-    *(("fused-numba", name) for name in ("lif", "klif", "clif", "alif-lsnn")),
+    *(("fused-numba", name) for name in ("lif", "klif", "clif", "alif-lsnn", "multilevel-lif")),
 ]
 
 
