@@ -101,7 +101,8 @@ def saved_bytes(function: Callable[[], object], left_out: Iterable[Tensor] = ())
     excluded = tuple(left_out)  # held, so that no other storage can take the place of one of them
     ledger = _Ledger(_keys(excluded))
     # Compiled code would trace the hooks; without the mark it refuses them.
-    pack = torch.compiler.disable(lambda tensor: _Saved(tensor, ledger))
+    # Detached: an output that is saved by its own node would otherwise hold that node, and neither would ever end.
+    pack = torch.compiler.disable(lambda tensor: _Saved(tensor.detach(), ledger))
     unpack = torch.compiler.disable(lambda saved: saved.tensor)
     with saved_tensors_hooks(pack, unpack):
         function()

@@ -164,6 +164,7 @@ class LayerTraces:
     never formed; else it is a number per synapse and sample.
     """
 
+    @torch.enable_grad()  # whether a parameter is learned shows in a graph only
     def __init__(self, neuron: SequentialNeuron, decay: float = 0.0, self_weights: Tensor | None = None) -> None:
         self.neuron = neuron
         self.learned = [name for name, value in neuron.step_params().items() if value.requires_grad]

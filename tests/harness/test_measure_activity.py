@@ -245,7 +245,7 @@ class TestCornerCases:
 
 
 def test_full_coverage_of_what_the_topologies_make() -> None:
-    for topology in ("mlp", "conv", "feedback"):
+    for topology in ("mlp", "conv", "feedback", "recurrent"):
         network = build_network(topology, (2, 8, 8), 5, functools.partial(build_neuron, "lif"))
         activity = count_activity(network, [spikes(4, 3, 2, 8, 8)], input_kind="events")
         assert activity.coverage == 1
@@ -333,6 +333,7 @@ NETWORKS = {
     "conv": functools.partial(exact_network, "conv", channels=[3, 4], pool=2, kernel_size=3),
     "skip": functools.partial(exact_network, "skip-mlp", hidden=[12, 7, 7], skips="asc"),
     "feedback": functools.partial(exact_network, "feedback", hidden=[12, 7], restriction="none"),
+    "recurrent": functools.partial(exact_network, "recurrent", hidden=[12, 7]),
     "feedback-conv": functools.partial(exact_network, "feedback", channels=[3, 4], restriction="none"),
 }
 SAMPLES = spikes(5, 12, 1, 6, 6, rate=0.5)

@@ -189,6 +189,9 @@ def test_connections_join_the_layers_they_should() -> None:
     joined = connections("feedback", count_activity(feedback, [x]).synapses)
     assert joined == Connections(48, (24, 12, 18), (18, 24, 12), 15)
     assert (joined.trained, joined.total) == (48 + 24 + 12 + 18, 48 + 24 + 12 + 18 + 15)
+    recurrent = build_network("recurrent", (8,), 5, functools.partial(build_neuron, "if"), hidden=[6, 4])
+    joined = connections("recurrent", count_activity(recurrent, [x]).synapses)
+    assert joined == Connections(48, (36 + 24, 16), (36, 16 + 24), 20)
     with pytest.raises(UserError, match="'web'"):
         connections("web", count_activity(chain, [x]).synapses)
 

@@ -85,6 +85,15 @@ def test_a_graph_that_is_dropped_without_backward_is_let_go() -> None:
     assert saved_bytes(drop) == KeptBytes(400, 1200)
 
 
+def test_an_operator_that_saves_its_own_output_does_not_keep_itself() -> None:
+    def steps(count: int) -> None:
+        for _ in range(count):
+            torch.relu(torch.ones(8, requires_grad=True) * 2)
+
+    once, often = (saved_bytes(functools.partial(steps, count)).peak_bytes for count in (1, 20))
+    assert once == often > 0
+
+
 def test_a_retained_graph_is_kept_until_it_goes() -> None:
     def retain() -> None:
         kept = leaf().sin().sum()
