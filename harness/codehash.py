@@ -11,7 +11,6 @@ import ast
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 from harness.cards import Rows
@@ -64,28 +63,35 @@ def code_hash(cell: Cell, rows: Rows, root: Path | None = None) -> str:
         rows.methods.get(cell.method),
         rows.topologies.get(cell.topology),
     ]
-    digest = hashlib.sha256()
-    for name in RULED_BY:
-        digest.update(f"{name} {_version(name)}\n".encode())
     peer = rows.peers.get(cell.neuron)
-    for name in (*COMPILERS.get(cell.backend, ()), *(peer.capabilities.requires if peer else ())):
-        digest.update(f"{name} {installed_version(name)}\n".encode())  # installing it makes a new record
+    # Installing one of these makes a new record.
+    installed = (*RULED_BY, *COMPILERS.get(cell.backend, ()), *(peer.capabilities.requires if peer else ()))
     modules = [row.module for row in used if row is not None]
     if cell.backend != NOT_APPLICABLE:
         modules.append(f"reference_impls.backends.{cell.backend.replace('-', '_')}")
-    for module, text in sorted(_closure(tuple(modules), folder).items()):
-        digest.update(f"{module} {text}\n".encode())
-    for row in used:
-        if row is not None and _file(row.module, folder) is None:
-            digest.update(_essence(row.path).encode())
-    return digest.hexdigest()
+    outside = tuple(row.path for row in used if row is not None and _file(row.module, folder) is None)
+    return _hash(tuple((name, _version(name)) for name in installed), tuple(modules), outside, folder)
 
 
-_version = functools.lru_cache(maxsize=8)(version)
+_version = functools.lru_cache(maxsize=64)(installed_version)
 """Looking a version up reads a file, and a plan asks for every cell."""
 
 
 @functools.lru_cache(maxsize=4096)
+def _hash(
+    installed: tuple[tuple[str, str | None], ...], modules: tuple[str, ...], outside: tuple[Path, ...], folder: Path
+) -> str:
+    """Hash versions and code; cells that differ in a seed or in what they are asked for share one."""
+    digest = hashlib.sha256()
+    for name, version in installed:
+        digest.update(f"{name} {version}\n".encode())
+    for module, text in sorted(_closure(modules, folder).items()):
+        digest.update(f"{module} {text}\n".encode())
+    for path in outside:
+        digest.update(_essence(path).encode())
+    return digest.hexdigest()
+
+
 def _closure(modules: tuple[str, ...], folder: Path) -> dict[str, str]:
     """Map every module of this project that `modules` reach to the hash of its code."""
     found: dict[str, str] = {}

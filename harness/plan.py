@@ -229,12 +229,12 @@ def _order(cell: Cell) -> tuple[int, Cell]:
 
 
 def _gated(cells: Iterable[Cell]) -> list[Cell]:
-    """Keep of the conformance gate what the work stands behind."""
+    """Keep of the conformance gate what the work stands behind: eager is what other backends are compared with."""
     remaining = list(cells)
     work = [cell for cell in remaining if cell.suite != GATE]
     if not work:
         return remaining
-    neurons = {(cell.neuron, cell.backend) for cell in work}
+    neurons = {(cell.neuron, backend) for cell in work for backend in (cell.backend, "eager")}
     methods = {(cell.method, cell.topology) for cell in work}
     gate = [
         cell

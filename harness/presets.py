@@ -20,6 +20,15 @@ ANY = ("*",)
 NONE = (NOT_APPLICABLE,)
 BASES = ("@bases",)
 """One row of every file: its variants are left out."""
+NETWORKS = ("mlp", "feedback", "recurrent", "delayed", "nf-resnet", "reversible", "skip-mlp")
+"""One topology of every structure: what a training method's contract is checked on, as far as it trains it."""
+POOL, RESERVOIR = ("lif-double-exponential",), ("reservoir",)
+"""Neuron and topology of the methods that learn signals."""
+PARALLEL = (
+    *("psn", "masked-psn", "sliding-psn", "*psu", "mpe-psn", "spsn-*", "paralif-delta", "fastsnn-single-spike"),
+    *("single-spike-block", "rel-psp", "blocks-alif", "fpt", "lif-fixed-point", "pmsn", "prf", "amp-lif"),
+)
+"""Neurons that compute all steps at once: one of each form."""
 FASTER = ("compiled", "fused-*")
 """Backends that are compared with eager."""
 FASTEST = ("@fastest",)
@@ -57,13 +66,29 @@ def _conformance(neurons: tuple[str, ...], methods: tuple[str, ...], faster: tup
     """Select the gate: the contract of neurons, of methods on the networks that they train, and of the backends."""
     return (
         Selection(("conformance",), neurons=neurons, dtype="float64"),
-        Selection(("conformance",), neurons=("if",), methods=methods, topologies=("mlp", "feedback"), dtype="float64"),
+        Selection(("conformance",), neurons=("if",), methods=methods, topologies=NETWORKS, dtype="float64"),
+        Selection(("conformance",), neurons=POOL, methods=methods, topologies=RESERVOIR, dtype="float64"),
         Selection(("conformance",), neurons=faster, backends=FASTER, dtype="float64"),
     )
 
 
+TRAINED = ("mlp", "feedback", "recurrent", "nf-resnet", "reversible")
+"""Networks on which training methods are compared."""
+_TELLING = ("nmnist-1100", "fsdd", "smnist-rows", "delayed-xor")
+"""Tasks that tell neurons apart; `digits` saturates."""
+_REAL = ("mnist", "nmnist-1100", "fsdd")
+_SETS = (
+    *("digits", "digits-rows", "mnist", "nmnist", "fsdd", "fsdd-speakers", "smnist-rows", "delayed-xor", "adding"),
+    *("fashion-mnist", "cifar10", "shd", "dvsgesture"),
+)
+"""One encoding of every set; the other encodings, and sequences of hundreds of steps, are in `full`."""
+_COSTED = ("digits", "digits-rows", "mnist", "nmnist", "fsdd")
+"""What a step costs depends on shapes alone, so a few tasks tell."""
 _ONE_OF_EACH = ("if", "lif", "psn", "psu")
 _COST = ("throughput", "memory")
+
+_LAYERS = (Selection(("layers",), neurons=("lif", *PARALLEL)),)
+"""Parallel neurons against T and N. The suite itself measures LIF, eager and fused, beside each of them."""
 
 _LIBRARIES = (
     Selection(("conformance",), peers=ANY, backends=NONE),
@@ -74,6 +99,8 @@ _LIBRARIES = (
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
     Selection(("accuracy", "spikes", *_COST, "scaling"), ANY, ANY, ANY, ANY, ANY, seeds=3),
+    Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
+    Selection(("layers",), neurons=ANY, backends=ANY),
     *_LIBRARIES,
 )
 """Every combination there is: what a cell that is named axis by axis is looked up in."""
@@ -100,11 +127,14 @@ PRESETS: Mapping[str, Preset] = {
                 # Neurons under BPTT, methods under IF: the two axes of the leaderboard.
                 Selection(("accuracy",), ("digits",), BASES, ("bptt",), ("mlp",), seeds=3),
                 Selection(("accuracy",), ("digits",), ("?psu",), ("bptt",), ("mlp",), seeds=3),
-                Selection(("accuracy",), ("digits",), ("if",), ANY, ("mlp", "feedback"), seeds=3),
+                Selection(("accuracy",), ("digits",), ("if",), ANY, ("mlp", "feedback", "recurrent"), seeds=3),
                 Selection(("accuracy",), ("digits-events", "digits-rows"), _ONE_OF_EACH, ("bptt",), ("mlp",), seeds=3),
-                Selection(("accuracy",), ("digits",), ("lif",), ("bptt",), ("conv",), seeds=3),
+                Selection(("accuracy",), ("digits",), ("lif",), ("bptt",), ("conv", "skip-mlp"), seeds=3),
+                Selection(("accuracy",), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",), seeds=3),
+                Selection(("tracking",), ("two-sines",), POOL, ANY, RESERVOIR, seeds=3),
                 Selection(("spikes", *_COST), ("digits",), BASES, ("bptt",), ("mlp",)),
-                Selection(("spikes", *_COST), ("digits",), ("if",), ANY, ("mlp", "feedback")),
+                Selection(("spikes", *_COST), ("digits",), ("if",), ANY, ("mlp", "feedback", "recurrent")),
+                Selection(("spikes", *_COST), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",)),
                 Selection(("spikes", "memory"), ("digits-events", "digits-rows"), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FASTER),
                 Selection(("memory",), ("digits",), ("lif",), ("bptt",), ("mlp",), ("fused-*",)),
@@ -115,6 +145,32 @@ PRESETS: Mapping[str, Preset] = {
             ),
         ),
         Preset(
+            "neurons",
+            "Neurons on recordings, spoken digits, rows of digits and delays, 3 seeds to convergence; hours on a CPU.",
+            "standard",
+            (
+                *_conformance(ANY, (), ANY),
+                Selection(("accuracy",), _TELLING, ANY, ("bptt",), ("mlp",), FASTEST, seeds=3),
+                Selection(("spikes",), _TELLING, ANY, ("bptt",), ("mlp",), FASTEST),
+            ),
+        ),
+        Preset(
+            "methods",
+            "Training methods on real sets with IF and their own networks, 3 seeds to convergence; hours on a CPU.",
+            "standard",
+            (
+                *_conformance(("if",), ANY, ("if",)),
+                Selection(("accuracy",), _REAL, ("if",), ANY, TRAINED, FASTEST, seeds=3),
+                Selection(("spikes",), _REAL, ("if",), ANY, TRAINED, FASTEST),
+            ),
+        ),
+        Preset(
+            "layers",
+            "Parallel neurons against T and N, beside LIF step by step and fused; half an hour.",
+            "quick",
+            (*_conformance(("lif", *PARALLEL), (), ()), *_LAYERS),
+        ),
+        Preset(
             "libraries",
             "Other libraries' LIF beside ours, alternating; minutes. Install them with: python -m nox -s peers.",
             "quick",
@@ -122,16 +178,17 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "standard",
-            "Every implementation to convergence on every task whose data are present, 5 seeds; hours on a CPU.",
+            "Every implementation to convergence on sets that fill a GPU as far as they are present, 5 seeds; days on a CPU.",
             "standard",
             (
                 *_conformance(ANY, ANY, ANY),
-                Selection(("accuracy",), ANY, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
-                Selection(("accuracy",), ANY, ("if", "lif"), ANY, ("mlp", "feedback"), FASTEST, seeds=5),
-                Selection(("spikes",), ANY, ANY, ("bptt",), ("mlp", "conv"), FASTEST),
-                Selection(("spikes",), ANY, ("if", "lif"), ANY, ("mlp", "feedback"), FASTEST),
-                Selection((*_COST, "scaling"), ANY, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER)),
-                Selection((*_COST, "scaling"), ANY, ("if", "lif"), ANY, ("mlp", "feedback")),
+                Selection(("accuracy",), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
+                Selection(("accuracy",), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
+                Selection(("tracking",), ("two-sines", "accordion"), POOL, ANY, RESERVOIR, seeds=5),
+                Selection(("spikes",), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST),
+                Selection(("spikes",), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST),
+                Selection((*_COST, "scaling"), _COSTED, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER)),
+                Selection((*_COST, "scaling"), _COSTED, ("if", "lif"), ANY, TRAINED),
             ),
         ),
         Preset(

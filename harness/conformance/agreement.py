@@ -45,7 +45,8 @@ def agreement(subject: MethodSubject) -> tuple[LayerAgreement, ...]:
     if structure not in subject.rows.methods["bptt"].capabilities.structures:
         return ()
     with float64_default():
-        network = subject.network(STEPS, layers=LAYERS)
+        most = subject.row.capabilities.hidden_layers or LAYERS
+        network = subject.network(STEPS, layers=min(LAYERS, most))
         method = subject.method(network)
         _open_paths(network)
         plain = copy.deepcopy(network)

@@ -107,7 +107,7 @@ class Memory(Suite):
         }
         series = {"saved_bytes": _series("saved_bytes", saved)}
         if workload.cell.backend == "eager":  # compiled code allocates where no operator can be watched
-            live = {T: _live(ready(workload, BATCH_SIZE, T)) for T in steps}
+            live = {T: live_at(workload, BATCH_SIZE, T) for T in steps}
             figures["live_bytes"] = Figure(float(_live(step)))
             figures["live_bytes_per_time_step"] = Figure(slope_over_steps(steps, list(live.values())).per_step)
             series["live_bytes"] = _series("live_bytes", live)
@@ -130,6 +130,11 @@ def affordable(workload: Workload, batch_size: int, steps: Sequence[int]) -> tup
 def saved_at(workload: Workload, batch_size: int, T: int) -> int:
     """Return the bytes kept for the backward pass of one training step over `T` steps."""
     return _saved(ready(workload, batch_size, T))
+
+
+def live_at(workload: Workload, batch_size: int, T: int) -> int:
+    """Return the most bytes of all tensors alive at one time in one training step over `T` steps."""
+    return _live(ready(workload, batch_size, T))
 
 
 def _saved(step: Step) -> int:

@@ -110,19 +110,21 @@ class Traces:
         """e ``[B, p, n]`` of the last step, if it is `formed`."""
         self.filtered: Tensor | None = None
         """ebar ``[B, p, n]``, if there is a low-pass."""
-        self.parts: list[Tensor | None] = []
-        """Derivatives of each part of the state, ``[B, p, n]`` or ``[B, p, 1]``; None: zero."""
+        self._rows: list[list[tuple[Tensor, Tensor]]] = []
         self.terms: list[tuple[Tensor, Tensor]] = []
         """Slopes ``[B, n]`` or scalar, and parts ``[B, p, n]`` or ``[B, p, 1]``, whose products sum to e."""
 
     def advance(self, slopes: Sequence[Slopes], drives: Sequence[Drive]) -> None:
         """Take one step; `slopes` are those of the spikes and of every part of the state."""
-        before = self.parts or [None] * (len(slopes) - 1)
+        # What no output depends on (the last spikes, where the reset is cut) is never formed.
+        states = range(len(slopes) - 1)
+        read = [bool(self._rows) and any(row.state[index] is not None for row in slopes) for index in states]
+        before = [self.part(index) if read[index] else None for index in states]
         rows = []
         for index, row in enumerate(slopes):
             pairs = [(by[index], source) for by, source in drives] + list(zip(row.state, before, strict=True))
             rows.append([(slope, part) for slope, part in pairs if slope is not None and part is not None])
-        self.terms, self.parts = rows[0], [_summed(row) for row in rows[1:]]
+        self.terms, self._rows = rows[0], rows[1:]
         if self.formed:
             self.eligibility = _summed(self.terms)
         if self.decay and self.eligibility is not None:
@@ -130,6 +132,10 @@ class Traces:
             self.filtered = fresh if self.filtered is None else self.decay * self.filtered + fresh
         elif self.filtered is not None:
             self.filtered = self.decay * self.filtered
+
+    def part(self, index: int) -> Tensor | None:
+        """Return the derivative of a part of the state, ``[B, p, n]`` or ``[B, p, 1]``; None: zero."""
+        return _summed(self._rows[index])
 
     def times(self, signal: Tensor, filtered: bool) -> Tensor | None:
         """Return the sum over the batch of ``signal[B, n]`` times ebar (or e), ``[p, n]``; None: zero."""

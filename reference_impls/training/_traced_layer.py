@@ -62,8 +62,9 @@ class TracedLayer:
             return
         inputs, found = self._given.numel(), {}
         bias = next((value for name, value in self.into.named_parameters() if name.endswith("bias")), None)
-        for name, part in zip(state._fields, self.traces.synapses.parts, strict=True):
-            if name in names and part is not None:
+        for name in names:
+            part = self.traces.synapses.part(state._fields.index(name))
+            if part is not None:
                 value = self.into(part[:, :inputs].reshape(-1, *self._given))
                 if bias is not None:  # it passes the filter, too
                     lifted = bias.view(-1, *[1] * (value.dim() - 2))

@@ -254,8 +254,8 @@ def test_a_lif_has_one_trace_for_all_neurons_and_an_alif_one_for_each() -> None:
         walk = method.begin(x)
         for _ in walk.losses(torch.tensor([0, 1, 2, 1])):
             pass
-        parts = zip(walk.layer.traces.state._fields, walk.layer.traces.synapses.parts, strict=True)
-        shapes[neuron] = {name: part.shape[2] for name, part in parts if part is not None}
+        parts = {name: walk.layer.traces.synapses.part(index) for index, name in enumerate(("v", "b"))}
+        shapes[neuron] = {name: part.shape[2] for name, part in parts.items() if part is not None}
     assert shapes["lif-eprop"]["v"] == shapes["alif-eprop"]["v"] == 1
     assert shapes["alif-eprop"]["b"] == HIDDEN
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structures import TOPOLOGY_OF
 
 from harness.cards import load_rows
 from harness.conformance import Check
@@ -10,15 +11,6 @@ from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 from harness.conformance.signals import SIGNAL_CHECKS, SignalSubject
 
 ROWS = load_rows()
-TOPOLOGY_OF = {
-    "chain": "mlp",
-    "delayed": "delayed",
-    "residual": "nf-resnet",
-    "skip": "skip-mlp",
-    "feedback": "feedback",
-    "recurrent": "recurrent",
-    "reversible": "reversible",
-}
 SUBJECTS = [
     MethodSubject(row, "if", TOPOLOGY_OF[structure], ROWS)
     for row in ROWS.methods.values()

@@ -53,6 +53,31 @@ class Stateless(SequentialNeuron):
         return torch.relu(x.clamp(-2, 1)) * 0.5, state
 
 
+class Charge(NamedTuple):
+    """A membrane."""
+
+    v: Tensor
+
+
+class Graded(SequentialNeuron):
+    """Spikes between learnable bounds: the gradients of ``minimum`` and ``maximum`` write in place."""
+
+    def __init__(self, bound: Tensor) -> None:
+        super().__init__()
+        self.bound = nn.Parameter(bound)
+
+    def init_state(self, like: Tensor) -> Charge:
+        return Charge(torch.zeros_like(like))
+
+    def step_params(self) -> dict[str, Tensor]:
+        return {"bound": self.bound}
+
+    def step(self, x: Tensor, state: Charge, params: Mapping[str, Tensor]) -> tuple[Tensor, Charge]:
+        v = state.v + x
+        s = torch.minimum(torch.maximum(v, -params["bound"]), params["bound"])
+        return s, Charge(v - 0.5 * s)
+
+
 class Mixing(Adaptive):
     """Not element-wise: no kernel can be printed."""
 

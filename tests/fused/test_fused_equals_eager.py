@@ -16,7 +16,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from own_neurons import Adaptive, Stateless
+from own_neurons import Adaptive, Graded, Stateless
 from torch import Tensor
 
 from harness.cards import load_rows
@@ -143,6 +143,15 @@ def test_parameters_of_a_layer_a_channel_and_a_neuron(way: str, layout: tuple[in
     x = torch.randn(6, 3, 4, 2, 5, dtype=dtype, device="cuda" if way == "cupy" else "cpu")
     for with_state in (False, True):
         compare(eager, fused, x, dtype, with_state)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("way", WAYS)
+def test_gradients_that_torch_writes_in_place(way: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    eager, fused = both(way, Graded(torch.tensor([0.4, 0.8, 1.6], dtype=dtype)))
+    x = 2 * torch.randn(7, 5, 3, dtype=dtype, device="cuda" if way == "cupy" else "cpu")
+    compare(eager, fused, x, dtype, with_state=True)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -170,6 +170,8 @@ class _Reader:
 
     def _read(self, node: fx.Node, target: Any) -> Argument:
         arguments = [self._argument(value) for value in node.args]
+        if target is _aten.copy.default:  # (destination, source): what is written, not what was there
+            return self._as_kind_of(*arguments[:2])
         if target in _COPIES:
             return arguments[0]
         if target in _CONSTANTS:
@@ -208,6 +210,10 @@ class _Reader:
             return value if value in self._flags else self._assign("ne", (value, 0.0))
         return self._assign("number", (value,)) if value in self._flags else value
 
+    def _as_kind_of(self, old: Argument, new: Argument) -> Argument:
+        """Return `new` as what `old` was: a truth value that is written into a number becomes one."""
+        return self._assign("number", (new,)) if new in self._flags and old not in self._flags else new
+
     def _power(self, base: Argument, exponent: Argument) -> Argument:
         if exponent == 2:
             return self._assign("mul", (base, base))
@@ -238,7 +244,7 @@ def _reached(body: Any, outputs: Any) -> tuple[Assignment, ...]:
 
 
 _VIEWS = {_aten.alias.default, _aten.detach.default, _aten.expand.default, _aten.view.default, _aten.squeeze.default}
-_COPIES = {_aten.clone.default, _aten.lift_fresh_copy.default, _aten.copy.default}
+_COPIES = {_aten.clone.default, _aten.lift_fresh_copy.default}
 _CONSTANTS: Mapping[Any, Callable[[fx.Node, list[Any]], Argument]] = {
     _aten.zeros_like.default: lambda _node, _arguments: 0.0,
     _aten.ones_like.default: lambda _node, _arguments: 1.0,
