@@ -20,6 +20,7 @@ from harness.plan import GATE, Filters, Plan, Planned, make_plan
 from harness.presets import ALL_CELLS, Preset
 from harness.record import Record
 from harness.store import Store
+from reference_impls.card import Kind
 from reference_impls.discovery import resolve
 from reference_impls.names import UnknownNameError
 
@@ -133,14 +134,21 @@ def unanswered(vectors: Path) -> dict[str, list[Path]]:
     for path in files:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
+            kinds: tuple[Kind, ...] = ("neuron", "topology") if "neuron" in content else ("training",)
             slug = content["neuron"] if "neuron" in content else content["slug"]
-            if slug != SURROGATES:
-                resolve("neuron" if "neuron" in content else "training", slug)
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not a golden file: {error!r}", "leave it out of the folder") from error
-        except UnknownNameError:
+        if slug != SURROGATES and not any(_exists(kind, slug) for kind in kinds):
             found[slug].append(path)
     return found
+
+
+def _exists(kind: Kind, name: str) -> bool:
+    try:
+        resolve(kind, name)
+    except UnknownNameError:
+        return False
+    return True
 
 
 def _unsupported_by(plan: Plan) -> Callable[[Cell], dict[str, Verdict]]:

@@ -64,13 +64,14 @@ def code_hash(cell: Cell, rows: Rows, root: Path | None = None) -> str:
         rows.topologies.get(cell.topology),
     ]
     peer = rows.peers.get(cell.neuron)
-    # Installing one of these makes a new record.
-    installed = (*RULED_BY, *COMPILERS.get(cell.backend, ()), *(peer.capabilities.requires if peer else ()))
+    installed = [(name, _version(name)) for name in (*RULED_BY, *COMPILERS.get(cell.backend, ()))]
+    if peer is not None:  # installing its library makes a new record
+        installed += [(name, installed_version(name)) for name in peer.capabilities.requires]
     modules = [row.module for row in used if row is not None]
     if cell.backend != NOT_APPLICABLE:
         modules.append(f"reference_impls.backends.{cell.backend.replace('-', '_')}")
     outside = tuple(row.path for row in used if row is not None and _file(row.module, folder) is None)
-    return _hash(tuple((name, _version(name)) for name in installed), tuple(modules), outside, folder)
+    return _hash(tuple(installed), tuple(modules), outside, folder)
 
 
 _version = functools.lru_cache(maxsize=64)(installed_version)

@@ -17,7 +17,7 @@ __all__ = ["why_unsupported"]
 
 FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("cuda",)}
 """Devices of each backend that prints one kernel over time."""
-STEP_BY_STEP = ("feedback", "recurrent", "reversible")
+STEP_BY_STEP = ("feedback", "recurrent", "lateral", "gated", "pool", "reversible")
 """Structures in which a layer needs the spikes that it or another one emitted at the step before."""
 
 

@@ -20,7 +20,10 @@ ANY = ("*",)
 NONE = (NOT_APPLICABLE,)
 BASES = ("@bases",)
 """One row of every file: its variants are left out."""
-NETWORKS = ("mlp", "feedback", "recurrent", "delayed", "nf-resnet", "reversible", "skip-mlp")
+NETWORKS = (
+    *("mlp", "delayed", "nf-resnet", "skip-mlp"),
+    *("feedback", "recurrent", "lateral", "gated", "reversible"),
+)
 """One topology of every structure: what a training method's contract is checked on, as far as it trains it."""
 POOL, RESERVOIR = ("lif-double-exponential",), ("reservoir",)
 """Neuron and topology of the methods that learn signals."""
@@ -178,7 +181,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "standard",
-            "Every implementation to convergence on sets that fill a GPU as far as they are present, 5 seeds; days on a CPU.",
+            "Every implementation to convergence on every set that is present, 5 seeds; for a GPU, days on a CPU.",
             "standard",
             (
                 *_conformance(ANY, ANY, ANY),

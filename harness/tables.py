@@ -207,8 +207,10 @@ def _row(
     known = {"neuron": rows.cell_neurons, "method": rows.methods, "task": rows.tasks}.get(board.axis, {})
     values: dict[str, Value] = {}
     failures: dict[str, Record] = {}
+    used: list[Record] = []
     for column in board.columns:
         of_suite = _one_a_seed(record for record in records if record.cell.suite == column.suite)
+        used += of_suite
         measured = [record for record in of_suite if record.status == "ok" and column.metric in record.metrics]
         if measured:
             values[column.key] = _value(column, measured, rows)
@@ -218,7 +220,7 @@ def _row(
     return TableRow(
         name=name,
         title=known[name].title if name in known else name,
-        verified=all(verified.of(record) for record in records),
+        verified=all(verified.of(record) for record in used),
         topology=topology,
         values=values,
         failures=failures,

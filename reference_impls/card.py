@@ -111,7 +111,9 @@ class TrainingCapabilities:
 class TopologyCapabilities:
     """What a topology can be fed with."""
 
-    structure: Literal["chain", "delayed", "residual", "skip", "feedback", "recurrent", "reversible"]
+    structure: Literal[
+        "chain", "delayed", "residual", "skip", "feedback", "recurrent", "lateral", "gated", "pool", "reversible"
+    ]
     """See `Network.structure`."""
     sample_dims: tuple[int, ...]
     """Numbers of dimensions that one sample at one step may have."""

@@ -70,7 +70,9 @@ class Network(nn.Module, ABC):
     ``chain``: layers follow one another, and a step of one needs nothing but that step of the one below. ``delayed``:
     it needs earlier steps of it, too. ``residual``: there are paths around a layer; ``skip``: over any number of them.
     ``feedback``: the last layer's spikes reach the first one step later. ``recurrent``: a layer's reach itself.
-    ``reversible``: a layer's reach the one below as well.
+    ``lateral``: those of a last layer of populations reach their own population. ``gated``: currents have a memory of
+    their own, with gates. ``pool``: one layer that reaches itself, and whose output goes on as a signal.
+    ``reversible``: a layer's spikes reach the one below as well.
     """
 
     @abstractmethod

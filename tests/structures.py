@@ -11,5 +11,7 @@ TOPOLOGY_OF = {
     "skip": "skip-mlp",
     "feedback": "feedback",
     "recurrent": "recurrent",
+    "lateral": "lateral",
+    "gated": "gated",
     "reversible": "reversible",
 }

@@ -129,6 +129,10 @@ def clock_version(root: Path = ROOT) -> int:
     return _integer(root / "harness" / "measure" / "clock.py", "CLOCK_VERSION")
 
 
+TRACKED_ON = {"chain": "mlp", "feedback": "feedback"}
+"""The topology that a training method is tracked on: the first whose structure it trains."""
+
+
 def tracked_cells(suite: str, root: Path = ROOT) -> dict[str, Cell]:
     """Map the label of every series that asv measures for `suite` to its cell, as the cards in `root` have them.
 
@@ -149,8 +153,10 @@ def _combinations(suite: str, folder: Path) -> Iterator[Cell]:
         yield Cell(suite, TASK, read_literal(path)["name"], "bptt", "mlp", budget=BUDGET)
     for path in sorted(folder.glob("training/[!_]*.py")):
         card = read_literal(path)
-        topology = "mlp" if "chain" in card["capabilities"]["structures"] else "feedback"
-        yield Cell(suite, TASK, "if", card["name"], topology, budget=BUDGET)
+        trained = card["capabilities"]["structures"]
+        topology = next((name for structure, name in TRACKED_ON.items() if structure in trained), None)
+        if topology is not None:
+            yield Cell(suite, TASK, "if", card["name"], topology, budget=BUDGET)
 
 
 def reported(value: float, samples: Sequence[float]) -> float | Samples | None:

@@ -85,10 +85,13 @@ class MethodSubject:
         return method
 
     def golden_cases(self) -> list[Case]:
-        """Return the vectors of the authors' code that this row's file answers for (variants leave them to it)."""
+        """Return the vectors that this row's file and the topology's answer for (variants leave them to it)."""
+        topology = self.rows.topologies[self.topology].card
+        assert isinstance(topology, Card)
         if self.row.name != self.row.card.name:
             return []
-        return cases_about("training", self.row.card.name, self.vectors)
+        own = cases_about("training", self.row.card.name, self.vectors)
+        return own + cases_about("topology", topology.name, self.vectors)
 
 
 def check_gradients(subject: MethodSubject) -> None:

@@ -53,7 +53,7 @@ class NeuronSubject:
 
     def golden_cases(self) -> list[Case]:
         """Return the vectors of the authors' code that this row's file answers for."""
-        return cases_about("neurons", self.source_name, self.vectors)
+        return cases_about("neuron", self.source_name, self.vectors)
 
 
 def current(*shape: int, seed: int = SEED, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from harness.conformance import Check, CheckFailedError
 from harness.golden import SURROGATES, VECTORS, Case, load
+from reference_impls.card import Kind
 
 __all__ = ["SURROGATE_CHECKS", "SurrogateSubject", "cases_about", "check_cases"]
 
@@ -20,13 +20,12 @@ SHOWN = 3
 """Differences that a message names."""
 
 
-def cases_about(kind: Literal["neurons", "training"], source: str, vectors: Path) -> list[Case]:
+def cases_about(kind: Kind, source: str, vectors: Path) -> list[Case]:
     """Return the cases below `vectors` that the file with the card `source` answers for."""
-    expected = "neuron" if kind == "neurons" else "training"
     return [
         case
         for case in load(vectors)
-        if (found := case.source) is not None and (found.kind, found.name) == (expected, source)
+        if (found := case.source) is not None and (found.kind, found.name) == (kind, source)
     ]
 
 

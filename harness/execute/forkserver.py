@@ -26,7 +26,8 @@ __all__ = ["COMPILER", "context", "launch", "start", "stop", "wait_until_ready"]
 PRELOAD = "harness.execute.preload"
 COMPILER = "harness.execute.preload_compiler"
 """To be preloaded too where most cells compile: seconds for each of them, but as many for the server."""
-_preloaded = [PRELOAD]
+_also: list[str] = []
+"""What else the server imports."""
 
 
 def context() -> ForkServerContext:
@@ -36,7 +37,7 @@ def context() -> ForkServerContext:
 
 def start(*also: str) -> None:
     """Start the fork server unless it is running; returns at once, while it imports (the modules `also` too)."""
-    _preloaded[1:] = also
+    _also[:] = also
     with _surroundings():
         forkserver.ensure_running()
 
@@ -93,7 +94,7 @@ def stop() -> None:
 @contextlib.contextmanager
 def _surroundings() -> Iterator[None]:
     """Set up what the fork server takes over from this process when it is started."""
-    context().set_forkserver_preload(_preloaded)
+    context().set_forkserver_preload([PRELOAD, *_also])
     with _interrupt_masked(), _environment():
         yield
 

@@ -18,6 +18,7 @@ from reference_impls.neurons._parallel import mix_over_time
 
 __all__ = [
     "BLOCK",
+    "LONGEST_MATRIX",
     "cascade_response",
     "cascaded",
     "convolved",

@@ -15,7 +15,7 @@ from torch import Tensor
 from reference_impls.api import ParallelNeuron
 from reference_impls.names import check_name
 from reference_impls.neurons._adaptive import Units, learned, within
-from reference_impls.neurons._cascade import decaying_sum
+from reference_impls.neurons._scan import decaying_sum
 from reference_impls.surrogate import FIRE_RULES, make_surrogate, straight_through
 
 CARD = {

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from reference_impls.api import ParallelNeuron
 from reference_impls.names import check_name
-from reference_impls.neurons._cascade import LONGEST_MATRIX, convolved, toeplitz
 from reference_impls.neurons._parallel import mix_over_time
+from reference_impls.neurons._scan import LONGEST_MATRIX, convolved, toeplitz
 from reference_impls.surrogate import FIRE_RULES, make_surrogate
 
 CARD = {

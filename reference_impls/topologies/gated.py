@@ -52,7 +52,7 @@ CARD = {
             "code": "https://github.com/wponghiran/imp-snns-for-sl (commit 9125ccd)",
         }
     ],
-    "capabilities": {"structure": "recurrent", "sample_dims": [1, 2, 3], "sized_as": "mlp"},
+    "capabilities": {"structure": "gated", "sample_dims": [1, 2, 3], "sized_as": "mlp"},
     "defaults": {"hidden": [128], "gate": "input+recurrent", "dropout": 0.2, "track_range": True},
     "variants": {
         "gated-input": {
@@ -184,7 +184,7 @@ class GatedNetwork(Network):
         If the neuron is not sequential: the gates need the spikes of step t before step t+1.
     """
 
-    structure = "recurrent"
+    structure = "gated"
 
     def __init__(
         self,

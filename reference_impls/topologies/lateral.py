@@ -49,7 +49,7 @@ CARD = {
             "code": "https://github.com/lucifer2859/ILC-SAN (commit 5012a77)",
         }
     ],
-    "capabilities": {"structure": "recurrent", "sample_dims": [1, 2, 3], "sized_as": "mlp"},
+    "capabilities": {"structure": "lateral", "sample_dims": [1, 2, 3], "sized_as": "mlp"},
     "defaults": {"hidden": [128], "population": 10, "lateral": "intra"},
     "variants": {
         "lateral-no-bias": {
@@ -174,7 +174,7 @@ class LateralMLP(Network):
         If the neuron is not sequential: the connections need the spikes of step t before step t+1.
     """
 
-    structure = "recurrent"
+    structure = "lateral"
 
     def __init__(
         self,

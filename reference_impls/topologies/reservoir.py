@@ -33,7 +33,7 @@ CARD = {
             "code": "https://github.com/drexel-DISCO/SNN-full-FORCE (commit 60170a1)",
         }
     ],
-    "capabilities": {"structure": "recurrent", "sample_dims": [1]},
+    "capabilities": {"structure": "pool", "sample_dims": [1]},
     "defaults": {"size": 300, "gain": 1.5, "input_gain": 0.2},
 }
 
@@ -64,7 +64,7 @@ class Reservoir(Network):
     dt, tau_rise, tau_decay : length of a time step, and time constants of the filter behind the spikes, s.
     """
 
-    structure = "recurrent"
+    structure = "pool"
 
     def __init__(
         self,

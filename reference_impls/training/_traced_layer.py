@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reference_impls.api import UnsupportedError
 from reference_impls.synapses import effective_weight
 from reference_impls.training._eligibility import LayerTraces, Traces, product
 
@@ -74,13 +73,7 @@ class TracedLayer:
 
     @torch.no_grad()
     def learn(self, signal: Tensor) -> None:
-        """Add the products of the (low-passed) traces with a learning signal ``[B, ...]``.
-
-        Raises
-        ------
-        UnsupportedError
-            If the map shares its weights (a convolution) and the traces are not those of its input.
-        """
+        """Add the products of the (low-passed) traces with a learning signal ``[B, ...]``."""
         signal = signal.flatten(1)
         for name, traces in self._traced():
             if name or is_linear(self.into):
@@ -90,21 +83,28 @@ class TracedLayer:
 
     def _learn_shared(self, signal: Tensor, traces: Traces) -> None:
         """Do the same for a map that is no matrix, through its own backward pass: its input is the trace."""
-        weights = {name: value for name, value in self.into.named_parameters() if not name.endswith("bias")}
         inputs = self._given.numel()
-        for slope, part in traces.terms:
-            if part.shape[2] != 1:
-                raise UnsupportedError(
-                    f"{type(self.block.neuron).__name__} has traces of its own in every neuron, which a convolution "
-                    "cannot share: choose a neuron with a linear membrane and a soft, detached reset, or topology mlp"
-                )
-            post = signal * slope
-            with torch.enable_grad():
-                image = self.into(part[:, :inputs].reshape(-1, *self._given))
-                found = torch.autograd.grad(image, list(weights.values()), post.reshape(image.shape))
-            for name, gradient in zip(weights, found, strict=True):
-                _add(self._shared, name, gradient)
-            _add(self._shared, "bias", product(post, part[:, inputs:])[0].unflatten(0, self._layer))
+        if traces.decay == 0 and all(part.shape[2] == 1 for _, part in traces.terms):
+            for slope, part in traces.terms:
+                post = signal * slope
+                self._pull_back(part[:, :inputs], post)
+                _add(self._shared, "bias", product(post, part[:, inputs:])[0].unflatten(0, self._layer))
+            return
+        # Every neuron has traces of its own: one sum for each pair of input and neuron, as of a matrix, which the map
+        # takes back to the weights that it makes the matrix of.
+        sums = traces.times(signal, filtered=True)
+        if sums is not None:
+            self._pull_back(torch.eye(inputs, dtype=sums.dtype, device=sums.device), sums[:inputs])
+            _add(self._shared, "bias", sums[inputs].unflatten(0, self._layer))
+
+    def _pull_back(self, given: Tensor, upstream: Tensor) -> None:
+        """Add the gradient of the weights for inputs ``[B, p]`` and the gradient of what the map makes of them."""
+        weights = {name: value for name, value in self.into.named_parameters() if not name.endswith("bias")}
+        with torch.enable_grad():
+            image = self.into(given.reshape(-1, *self._given))
+            found = torch.autograd.grad(image, list(weights.values()), upstream.reshape(image.shape))
+        for name, gradient in zip(weights, found, strict=True):
+            _add(self._shared, name, gradient)
 
     @torch.no_grad()
     def average(self, weight: float) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
+from typing import Literal
 
 from torch import Tensor, cat, no_grad
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
@@ -59,7 +61,17 @@ CARD = {
     ],
     "capabilities": {
         "updates": "per_batch",
-        "structures": ["chain", "delayed", "residual", "skip", "feedback", "recurrent", "reversible"],
+        "structures": [
+            "chain",
+            "delayed",
+            "residual",
+            "skip",
+            "feedback",
+            "recurrent",
+            "lateral",
+            "gated",
+            "reversible",
+        ],
         "neuron": {},
         "memory_in_T": "O(T)",
         "spiking_backward": False,
@@ -79,8 +91,11 @@ CARD = {
         },
         "bptt-checkpointed": {
             "title": "BPTT, checkpointed over time",
-            "summary": "Keeps the state every 4 steps and runs each segment again in the backward pass.",
-            "params": {"checkpoint": 4},
+            "summary": (
+                "Cuts T into segments of sqrt(T) steps, keeps the state between them and runs each again in the "
+                "backward pass."
+            ),
+            "params": {"checkpoint": "sqrt"},
             "capabilities": {"neuron": {"parallel": ["sequential"]}, "memory_in_T": "O(sqrt T)"},
         },
     },
@@ -122,7 +137,8 @@ class BPTT(TrainingMethod):
     tet_weight, tet_target : weight and constant of TET's regulariser (target None: one-hot rows).
     window : truncate: the state is detached every `window` steps; needs a per-step loss. None: never.
     update : with a window, whether to step the optimizer at the ``end_of_batch`` or the ``end_of_window``.
-    checkpoint : keep the state every `checkpoint` steps only and recompute between, to the last bit.
+    checkpoint : keep the state every `checkpoint` steps only and recompute between, to the last bit; ``sqrt``: every
+        ceil(sqrt(T)) steps, at which states and one segment together take the least.
     stepwise : take the network one time step after another instead of layer after layer, so that a weight's gradient
         is summed step by step, the last first: the same bits with any `checkpoint` and with none.
 
@@ -136,7 +152,7 @@ class BPTT(TrainingMethod):
         tet_target: float | None = 1.0,
         window: int | None = None,
         update: str = "end_of_batch",
-        checkpoint: int | None = None,
+        checkpoint: int | Literal["sqrt"] | None = None,
         stepwise: bool = False,
     ) -> None:
         self.bptt_loss = {"loss": loss, "tet_weight": tet_weight, "tet_target": tet_target}
@@ -144,7 +160,7 @@ class BPTT(TrainingMethod):
         if window is not None and loss not in PER_STEP:
             raise ValueError(f"truncated BPTT needs a loss of every step ({', '.join(PER_STEP)}), not {loss!r}")
         for name, steps in (("window", window), ("checkpoint", checkpoint)):
-            if steps is not None and steps < 1:
+            if steps is not None and steps != "sqrt" and steps < 1:
                 raise ValueError(f"{name} must be at least 1 time step, got {steps}")
         self.window = window
         if check_name("update", update, UPDATES) == "end_of_window" and window is None:
@@ -205,7 +221,7 @@ class BPTT(TrainingMethod):
         if self.checkpoint is None:
             return self._forward(x, states)
         logits = []
-        for segment in x.split(self.checkpoint):
+        for segment in x.split(math.isqrt(x.shape[0] - 1) + 1 if self.checkpoint == "sqrt" else self.checkpoint):
             # Handed over one by one: tensors inside a tuple would be kept where no saved-tensor hook sees them.
             leaves, structure = tree_flatten(states)
             out = checkpointed(partial(self._segment, structure), segment, *leaves, use_reentrant=False)

@@ -48,7 +48,7 @@ CARD = {
     ],
     "capabilities": {
         "updates": "per_step",
-        "structures": ["recurrent"],
+        "structures": ["pool"],
         "neuron": {"membrane": ["double-exponential"]},
         "targets": ["signal"],
         "gradient": False,
@@ -156,7 +156,7 @@ class FullForce(TrainingMethod):
     @torch.no_grad()
     def prepare(self, network: Network, optimizer: OptimizerFactory | None = None) -> None:
         """Take over a pool; `optimizer` is not used, for least squares has none."""
-        if network.structure != "recurrent":
+        if network.structure != "pool":
             raise ValueError(f"full-FORCE trains a recurrent pool; this network's structure is {network.structure!r}")
         performer: Any = network
         if not hasattr(performer.neuron, "selection"):

@@ -49,7 +49,7 @@ CARD = {
     ],
     "capabilities": {
         "updates": "per_batch",
-        "structures": ["chain", "residual", "skip", "feedback", "recurrent", "reversible"],
+        "structures": ["chain", "residual", "skip", "feedback", "recurrent", "lateral", "gated", "reversible"],
         "neuron": {"parallel": ["sequential"]},
         "memory_in_T": "O(1)",
         "spiking_backward": False,

@@ -173,7 +173,7 @@ def test_bptt_trains_every_parameter(topology: str, params: dict[str, Any], name
 def test_counters_find_the_connections(topology: str, params: dict[str, Any], name: str) -> None:
     built = network(topology, params, name)
     activity = count_activity(built, [spikes(STEPS, BATCH, INPUTS)], input_kind="events")
-    joined = connections(built.structure, activity.synapses)
+    joined = connections(built.structure, activity.synapses, built.joins())
     assert len(joined.into) == len(joined.out_of) == len(built.neurons())
     assert sum(joined.into) == sum(joined.out_of)
     products = [item for item in activity.uncovered if "layer" not in item.where and name != "psn"]
@@ -271,7 +271,7 @@ def test_adaptive_gain_with_a_constant_network_is_the_fixed_gain() -> None:
     [
         (Cell("accuracy", "digits", "psn", "bptt", "lateral"), "lateral needs a neuron's spikes step by step"),
         (Cell("accuracy", "digits", "if", "ottt-a", "delayed"), "delayed is a delayed network"),
-        (Cell("accuracy", "digits", "if", "sltt", "gated"), "gated is a recurrent network"),
+        (Cell("accuracy", "digits", "if", "sltt", "gated"), "gated is a gated network"),
         (Cell("throughput", "digits", "if", "bptt", "gated", "fused"), "gated needs its layers step by step"),
         (Cell("accuracy", "digits", "amp-lif", "ottt-a", "mlp"), "needs a neuron whose parallel is sequential"),
     ],

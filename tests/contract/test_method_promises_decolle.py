@@ -16,7 +16,7 @@ from harness.cell import Cell
 from harness.compatibility import why_unsupported
 from harness.golden import float64_default
 from harness.measure.memory import live_bytes, saved_bytes
-from reference_impls.api import UnsupportedError, build_method, build_network, build_neuron, over_time
+from reference_impls.api import build_method, build_network, build_neuron, over_time
 
 FEATURES, CLASSES, BATCH = 6, 3, 4
 FIRST = "blocks.0.synapse.weight"
@@ -95,6 +95,9 @@ def test_over_time_only_the_trace_of_the_input_goes_forward() -> None:
         ("conv", "if", {"channels": [3], "pool": 2}),
         ("conv", "lif", {"channels": [3], "pool": 1}),
         ("conv", "decolle-lif", {"channels": [3], "pool": 2}),
+        ("conv", "lif-hard", {"channels": [3], "pool": 2}),
+        ("conv", "clif", {"channels": [3], "pool": 1}),
+        ("conv", "klif", {"channels": [3], "pool": 2}),
     ],
 )
 def test_one_layer_with_a_cut_reset_is_bptt_on_its_read_out(topology: str, neuron: str, params: dict[str, Any]) -> None:
@@ -120,13 +123,6 @@ def test_convolutions_below_the_first_see_the_traces_of_their_input() -> None:
     logits = torch.stack([net.readout(s) for s in spikes])
     (gradient,) = torch.autograd.grad(summed_loss(logits, target), net.blocks[1].synapse[1].weight)
     assert torch.allclose(found["blocks.1.synapse.1.weight"], gradient, atol=1e-14, rtol=1e-11)
-
-
-def test_a_convolution_shares_no_traces_of_single_neurons() -> None:
-    shape = (1, 6, 6)
-    net, (x, target) = network("conv", "lif-hard", shape, channels=[3]), sequence(5, shape)
-    with pytest.raises(UnsupportedError, match="LIF has traces of its own"):
-        prepared(net).gradients(x, target)
 
 
 @pytest.mark.parametrize("update", ["online", "accumulated"])

@@ -40,7 +40,15 @@ def network(neuron: str, method: str, topology: str) -> Network:
     if ROWS.neurons[neuron].capabilities.needs_T:
         params["T"] = T
     make = functools.partial(build_neuron, neuron, **params)
-    return build_network(topology, sample_shape(topology), CLASSES, make)
+    return build_network(topology, sample_shape(topology), CLASSES, make, **size(method, topology))
+
+
+def size(method: str, topology: str) -> dict[str, Any]:
+    """Return as many layers as the method trains at most, where it says so."""
+    most = ROWS.methods[method].capabilities.hidden_layers
+    if most is None:
+        return {}
+    return {"hidden" if 1 in ROWS.topologies[topology].capabilities.sample_dims else "channels": [4] * most}
 
 
 def allowed(method: str) -> Iterator[tuple[str, str]]:
@@ -60,7 +68,7 @@ def test_what_the_cards_allow_is_accepted(method: str) -> None:
             pytest.fail(f"{method} with {neuron} on {topology} is allowed by the cards and refused: {error}")
 
 
-@pytest.mark.parametrize("method", ROWS.methods)
+@pytest.mark.parametrize("method", [name for name, row in ROWS.methods.items() if row.capabilities.gradient])
 def test_one_batch_of_every_allowed_neuron_gives_a_finite_gradient(method: str) -> None:
     """On the first topology that the method trains; small, and once for each neuron file."""
     done = set()
@@ -97,5 +105,5 @@ def test_a_method_refuses_a_structure_that_its_card_leaves_out() -> None:
         structure = ROWS.topologies[topology].capabilities.structure
         if structure in ROWS.methods[method].capabilities.structures:
             continue
-        with pytest.raises(ValueError, match=r"structure|topology"):
+        with pytest.raises(ValueError, match=repr(structure)):
             build_method(method).prepare(network("if", method, topology))

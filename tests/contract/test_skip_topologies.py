@@ -281,7 +281,7 @@ def test_states_carry_over_between_two_halves_of_a_sequence() -> None:
 
 def test_methods_that_walk_a_chain_are_impossible_and_the_others_are_not() -> None:
     sentence = why_unsupported(Cell("accuracy", "digits", "if", "ottt-a", "skip-mlp"), ROWS)
-    assert sentence == "ottt-a trains chain networks; skip-mlp is a skip network."
+    assert sentence == "ottt-a trains chain and residual and feedback networks; skip-mlp is a skip network."
     for method in ("bptt", "bptt-tet", "tbptt", "bptt-checkpointed", "sltt", "sltt-k"):
         for topology in ("skip-mlp", "skip-mlp-asc", "skip-conv", "skip-conv-plain"):
             assert why_unsupported(Cell("accuracy", "digits", "if", method, topology), ROWS) is None

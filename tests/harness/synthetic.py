@@ -106,7 +106,7 @@ def record(
         commit="0123456789abcdef0123456789abcdef01234567",
         dirty=False,
         code_hash="feedc0de" * 8,
-        suite_version=1,
+        suite_version=load_rows().suite(cell.suite).version if cell.suite in load_rows().suites else 1,
         task_version=1,
         clock_version=1,
         packages={"torch": "2.13.0", "numpy": "2.4.6"},
@@ -231,6 +231,8 @@ def _plain(factory: Factory) -> Iterator[Record]:
     for neuron in NEURONS:
         cell = Cell("conformance", neuron=neuron, dtype="float64")
         yield factory.conformance(cell, broken=2 if neuron == "klif" else 0)
+    for neuron in ("if", "lif", "psn"):
+        yield factory.conformance(Cell("conformance", neuron=neuron, backend="compiled", dtype="float64"))
     for peer in factory.rows.peers:
         yield factory.conformance(Cell("conformance", neuron=peer, backend=NOT_APPLICABLE))
         yield factory.measured(Cell("libraries", neuron=peer, backend=NOT_APPLICABLE))

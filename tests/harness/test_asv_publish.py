@@ -20,7 +20,7 @@ from harness.asv.export import export
 from harness.asv.points import Points, points_of
 from harness.asv.regressions import Regression, published_regressions
 from harness.asv.runs import open_tree, publish
-from harness.asv.series import Published, published_series, series_label
+from harness.asv.series import Published, current_version, published_series, series_label
 from harness.record import Record
 
 COMMITS = 12
@@ -32,6 +32,7 @@ def flat(_: int) -> float:
     return 2e-3
 
 
+THIS_VERSION = current_version("throughput")
 HISTORIES = {
     # neuron: its training step at each commit
     "if": flat,
@@ -141,7 +142,7 @@ def test_samples_get_a_median_and_an_interval(outcome: Outcome) -> None:
     assert row["result"][index] == pytest.approx(2e-3)
     low, high = row["stats_ci_99_a"][index], row["stats_ci_99_b"][index]
     assert 1.98e-3 < low < 2e-3 < high < 2.02e-3
-    assert row["version"] == "suite 1, clock 1"
+    assert row["version"] == THIS_VERSION
 
 
 def test_seeds_are_one_figure_under_a_name_that_says_so(outcome: Outcome) -> None:
@@ -197,7 +198,7 @@ def test_what_asv_has_measured_stands(outcome: Outcome, tmp_path: Path) -> None:
     """A record of the same series and commit gives way, unless asv's figure is of another version."""
     commit, other = outcome.repository.commits[:2]
     kept: dict[str, Any] = {}
-    for one, version in ((commit, "suite 1, clock 1"), (other, "suite 0, clock 1")):
+    for one, version in ((commit, THIS_VERSION), (other, "suite 0, clock 1")):
         write_asv_result(tmp_path, one, version)
         export(outcome.points, tmp_path, rows(), lambda _: 0)
         (path,) = (tmp_path / LAPTOP.name).glob(f"{one[:8]}-records-*.json")

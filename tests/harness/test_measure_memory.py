@@ -207,6 +207,11 @@ def test_checkpointed_bptt_saves_and_takes_less_than_plain() -> None:
     assert live["bptt-checkpointed"] < live["bptt"] / 2
 
 
+def test_checkpointed_bptt_saves_with_the_root_of_the_steps() -> None:
+    saved = [saved_by("bptt-checkpointed", T * T).peak_bytes for T in (4, 8, 16)]
+    assert slope_over_steps([4, 8, 16], saved).r_squared > 0.99
+
+
 def test_live_bytes_of_bptt_exceed_what_is_saved_and_grow_with_it() -> None:
     live = [live_bytes(trained("bptt", T)[1]).peak_bytes for T in STEPS]
     saved = [saved_by("bptt", T).peak_bytes for T in STEPS]

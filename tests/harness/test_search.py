@@ -264,7 +264,7 @@ def test_another_search_in_the_same_folder_is_refused(tmp_path: Path) -> None:
         ({"task": "digit"}, "did you mean 'digits'"),
         ({"topology": "skip-mlp-asc"}, "unknown topology to search 'skip-mlp-asc'"),
         ({"topology": "mlp"}, "unknown topology to search 'mlp'"),
-        ({"method": "ottt-a"}, "ottt-a trains chain networks; skip-mlp is a skip network"),
+        ({"method": "ottt-a"}, "ottt-a trains chain and residual and feedback networks; skip-mlp is a skip network"),
         ({"task": "digits-rows", "topology": "skip-conv"}, "skip-conv takes samples of 3 dimensions"),
         ({"types": ("dcs",)}, "did you mean 'dsc'"),
         ({"max_parameters": 10}, "without skips has 6,634 parameters already, more than 10"),
