@@ -82,9 +82,12 @@ def _task_network(task: str, topology: Row, rows: Rows) -> str | None:
 def _method_topology(method: Row, topology: Row) -> str | None:
     trains: TrainingCapabilities = method.capabilities
     structure = topology.capabilities.structure
-    if structure in trains.structures:
-        return None
-    return f"{method.name} trains {' and '.join(trains.structures)} networks; {topology.name} is a {structure} network."
+    if structure not in trains.structures:
+        able = " and ".join(trains.structures)
+        return f"{method.name} trains {able} networks; {topology.name} is a {structure} network."
+    if not trains.convolutions and 1 not in topology.capabilities.sample_dims:
+        return f"{method.name} trains fully connected layers; {topology.name} has convolutions."
+    return None
 
 
 def _method_depth(method: Row, topology: Row, task: str, rows: Rows) -> str | None:

@@ -99,6 +99,8 @@ class TrainingCapabilities:
     """Whether the neurons' plain attributes stay as they are while it trains, so that compiled kernels hold."""
     hidden_layers: int | None = None
     """Most layers of neurons that a network may have (None: any number)."""
+    convolutions: bool = True
+    """Whether it trains maps that share their weights over positions."""
     pretraining: bool = False
     """Whether it takes part of the budget for something that it trains first."""
     targets: tuple[Literal["classes", "signal"], ...] = ("classes",)

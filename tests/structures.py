@@ -13,5 +13,6 @@ TOPOLOGY_OF = {
     "recurrent": "recurrent",
     "lateral": "lateral",
     "gated": "gated",
+    "pool": "reservoir",
     "reversible": "reversible",
 }

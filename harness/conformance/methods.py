@@ -154,7 +154,11 @@ def check_state(subject: MethodSubject) -> None:
     method.update(x, target)
     fresh = subject.method(subject.network())
     fresh.load_state_dict({name: value.clone() for name, value in method.state_dict().items()})
+    for each in (method, fresh):
+        each.network.eval()  # as whoever asks for a prediction does: dropout would draw
     require(torch.equal(fresh.predict(x), method.predict(x)), "a state dict does not carry all that predict() needs")
+    for each in (method, fresh):
+        each.network.train()
     losses = []
     for each in (method, fresh):
         torch.manual_seed(SEED)

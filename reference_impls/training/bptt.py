@@ -87,7 +87,20 @@ CARD = {
             "title": "Truncated BPTT",
             "summary": "The state is cut from the graph every 4 steps; the gradients of all windows are summed.",
             "params": {"loss": "per_step_ce", "window": 4},
-            "capabilities": {"neuron": {"parallel": ["sequential"]}, "memory_in_T": "O(window)"},
+            "capabilities": {
+                "structures": [
+                    "chain",
+                    "delayed",
+                    "residual",
+                    "skip",
+                    "feedback",
+                    "recurrent",
+                    "lateral",
+                    "reversible",
+                ],
+                "neuron": {"parallel": ["sequential"]},
+                "memory_in_T": "O(window)",
+            },
         },
         "bptt-checkpointed": {
             "title": "BPTT, checkpointed over time",
@@ -96,7 +109,20 @@ CARD = {
                 "backward pass."
             ),
             "params": {"checkpoint": "sqrt"},
-            "capabilities": {"neuron": {"parallel": ["sequential"]}, "memory_in_T": "O(sqrt T)"},
+            "capabilities": {
+                "structures": [
+                    "chain",
+                    "delayed",
+                    "residual",
+                    "skip",
+                    "feedback",
+                    "recurrent",
+                    "lateral",
+                    "reversible",
+                ],
+                "neuron": {"parallel": ["sequential"]},
+                "memory_in_T": "O(sqrt T)",
+            },
         },
     },
     "reported": [
@@ -121,6 +147,8 @@ CARD = {
         "Checkpointed gradients equal those of the same segments kept in memory bit for bit, and with stepwise=True "
         "those of plain BPTT for any segment. One matrix product over all T, the default of both, sums a weight's "
         "gradient in another order, which shows in the last bits.",
+        "Gated networks normalise their currents over all steps together: a segment would have other statistics, so "
+        "the truncated and the checkpointed row leave them out.",
         "Papers differ in loss, reset and detaching under one name; the neuron's and the method's rows say which.",
     ],
 }
@@ -171,10 +199,16 @@ class BPTT(TrainingMethod):
 
     def prepare(self, network: Network, optimizer: OptimizerFactory | None = None) -> None:
         """Take over `network`; windows and checkpoints need neurons with a state."""
-        if (self.window or self.checkpoint or self.stepwise) and not all(
-            neuron.entry_point == "sequence" for neuron in network.neurons()
-        ):
-            raise ValueError("truncated, checkpointed or stepwise BPTT cuts time: every neuron must be sequential")
+        if network.structure == "pool":
+            raise ValueError("BPTT learns classes; a network whose structure is 'pool' gives a signal")
+        if self.window or self.checkpoint or self.stepwise:
+            if not all(neuron.entry_point == "sequence" for neuron in network.neurons()):
+                raise ValueError("truncated, checkpointed or stepwise BPTT cuts time: every neuron must be sequential")
+            if network.structure == "gated":
+                raise ValueError(
+                    "a network whose structure is 'gated' normalises over all time steps, and so cannot be truncated, "
+                    "checkpointed or taken step by step"
+                )
         super().prepare(network, optimizer)
 
     def update(self, x: Tensor, target: Tensor) -> UpdateReport:

@@ -57,6 +57,7 @@ CARD = {
         "memory_in_T": "O(1)",
         "spiking_backward": False,
         "hidden_layers": 1,
+        "convolutions": False,
     },
     "defaults": {"feedback": "symmetric", "update": "accumulated", "loss": "cross_entropy", "rate_cost": 0.0},
     "variants": {

@@ -49,7 +49,7 @@ CARD = {
     ],
     "capabilities": {
         "updates": "per_batch",
-        "structures": ["chain", "residual", "skip", "feedback", "recurrent", "lateral", "gated", "reversible"],
+        "structures": ["chain", "residual", "skip", "feedback", "recurrent", "lateral", "reversible"],
         "neuron": {"parallel": ["sequential"]},
         "memory_in_T": "O(1)",
         "spiking_backward": False,
@@ -155,7 +155,9 @@ class SLTT(TrainingMethod):
         self.chosen = chosen
 
     def prepare(self, network: Network, optimizer: OptimizerFactory | None = None) -> None:
-        """Take over a network of sequential neurons."""
+        """Take over a network of sequential neurons that can be taken step by step."""
+        if network.structure in ("delayed", "gated", "pool"):
+            raise ValueError(f"SLTT knows one time step at a time, and not what a {network.structure!r} network needs")
         for neuron in network.neurons():
             if not isinstance(neuron, SequentialNeuron):
                 raise ValueError(

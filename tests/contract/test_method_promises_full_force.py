@@ -189,7 +189,7 @@ def test_two_sines_are_learned_and_reported() -> None:
         ),
         (
             Cell("conformance", neuron="if", method="full-force", topology="mlp"),
-            "full-force trains recurrent networks; mlp is a chain network.",
+            "full-force trains pool networks; mlp is a chain network.",
         ),
         (Cell("tracking", "two-sines", "lif-double-exponential", "full-force", "reservoir"), None),
     ],

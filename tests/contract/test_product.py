@@ -105,5 +105,6 @@ def test_a_method_refuses_a_structure_that_its_card_leaves_out() -> None:
         structure = ROWS.topologies[topology].capabilities.structure
         if structure in ROWS.methods[method].capabilities.structures:
             continue
+        refused = build_network(topology, sample_shape(topology), CLASSES, functools.partial(build_neuron, "if"))
         with pytest.raises(ValueError, match=repr(structure)):
-            build_method(method).prepare(network("if", method, topology))
+            build_method(method).prepare(refused)
