@@ -149,22 +149,22 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "neurons",
-            "Neurons on recordings, spoken digits, rows of digits and delays, 3 seeds to convergence; hours on a CPU.",
+            "A neuron of every file on recordings, sounds, rows of digits and delays, 3 seeds to convergence; hours.",
             "standard",
             (
                 *_conformance(ANY, (), ANY),
-                Selection(("accuracy",), _TELLING, ANY, ("bptt",), ("mlp",), FASTEST, seeds=3),
-                Selection(("spikes",), _TELLING, ANY, ("bptt",), ("mlp",), FASTEST),
+                Selection(("accuracy",), _TELLING, BASES, ("bptt",), ("mlp",), FASTEST, seeds=3),
+                Selection(("spikes",), _TELLING, BASES, ("bptt",), ("mlp",), FASTEST),
             ),
         ),
         Preset(
             "methods",
-            "Training methods on real sets with IF and their own networks, 3 seeds to convergence; hours on a CPU.",
+            "A training method of every file on real sets with IF, 3 seeds to convergence; hours on a CPU.",
             "standard",
             (
                 *_conformance(("if",), ANY, ("if",)),
-                Selection(("accuracy",), _REAL, ("if",), ANY, TRAINED, FASTEST, seeds=3),
-                Selection(("spikes",), _REAL, ("if",), ANY, TRAINED, FASTEST),
+                Selection(("accuracy",), _REAL, ("if",), BASES, TRAINED, FASTEST, seeds=3),
+                Selection(("spikes",), _REAL, ("if",), BASES, TRAINED, FASTEST),
             ),
         ),
         Preset(
