@@ -27,7 +27,10 @@ def install(session: nox.Session, *extras: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; pages are tested in a headless Chromium if there is one."""
     install(session, "test", "asv")
-    session.run("pytest", "-m", "not gpu and not perf and not slow", *session.posargs)
+    # Tensors of the tests are small: threads inside an operation only get into each other's way.
+    alone = {"OMP_NUM_THREADS": "1"}
+    which = "not gpu and not perf and not slow"
+    session.run("pytest", "--numprocesses=2", "--dist=loadfile", "-m", which, *session.posargs, env=alone)
 
 
 @nox.session
