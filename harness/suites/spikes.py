@@ -116,12 +116,17 @@ class Spikes(Suite):
 
 def _figures(activity: Activity, energy: EnergyEstimate) -> dict[str, Figure]:
     operations, samples = activity.operations(), activity.samples
-    values = {
+    counts = {
         "spikes_per_neuron": activity.spikes_per_neuron,
         "spikes_per_sample": activity.spikes_per_sample,
         "firing_rate": activity.firing_rate,
         "dead_fraction": activity.dead_fraction,
         "saturated_fraction": activity.saturated_fraction,
+    }
+    if any(layer.graded_entries for layer in activity.layers):  # no count holds them: 0 would look like the best
+        counts = {}
+    values = {
+        **counts,
         "input_events_per_sample": activity.input_events / samples,
         "accumulates_per_sample": operations.accumulates / samples,
         "multiply_accumulates_per_sample": operations.multiply_accumulates / samples,

@@ -214,3 +214,10 @@ def test_conformance_passes_and_lists_its_clauses(neuron: str) -> None:
     found = answer(Cell("conformance", neuron=neuron, dtype="float64"))
     assert found.figures["failed_checks"].value == 0
     assert found.figures["passed_checks"].value == len(found.details["checks"]) > 5
+
+
+def test_outputs_that_are_no_spikes_are_not_counted_as_none() -> None:
+    figures = answer(replace(CELL, suite="spikes", neuron="amp-lif")).figures
+    assert "energy_joules" in figures
+    assert "spikes_per_neuron" not in figures
+    assert "spikes_per_neuron" in answer(replace(CELL, suite="spikes")).figures
