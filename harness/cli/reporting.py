@@ -33,6 +33,8 @@ def table(
         str | None, typer.Option(help="neurons, methods, backends, tasks, libraries. [default: all]")
     ] = None,
     task: Annotated[str | None, typer.Option(help="Only tables of this task.")] = None,
+    neuron: Annotated[str | None, typer.Option(help="Only tables of this neuron.")] = None,
+    method: Annotated[str | None, typer.Option(help="Only tables of this training method.")] = None,
     budget: Annotated[str | None, typer.Option(help="Only tables of this training budget.")] = None,
     machine: MachineName = None,
     output_format: Annotated[
@@ -45,7 +47,8 @@ def table(
     from harness.report.formats import to_text
     from harness.tables import worth_comparing
 
-    tables = _tables(store, board, {"task": task, "budget": budget}, machine)
+    axes = {"task": task, "neuron": neuron, "method": method, "budget": budget}
+    tables = _tables(store, board, axes, machine)
     tables = tables if every else worth_comparing(tables)
     if output_format is None:
         print_tables(tables)
