@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from reference_impls.requirements import why_missing
 
 ROWS = load_rows()
 PINS = Path(__file__).parents[2] / "peers-constraints.txt"
+LIBRARIES = {name: pin for row in ROWS.peers.values() for name, pin in row.capabilities.requires.items()}
 SLOW = {"spikeboard-lif-compiled"}
 CONTRACT = [
     pytest.param(PeerSubject(row), check, id=f"{name}-{check.name}", marks=[pytest.mark.slow] * (name in SLOW))
@@ -45,12 +47,20 @@ def skip_without(row: str) -> None:
         pytest.skip(missing)
 
 
+def pretend(monkeypatch: pytest.MonkeyPatch, installed: Mapping[str, str]) -> None:
+    """Let `installed` be the versions of the peers' libraries; of anything else the truth is told, which is cached."""
+
+    def answer(name: str) -> str:
+        if name in LIBRARIES and name not in installed:
+            raise PackageNotFoundError(name)
+        return installed.get(name) or version(name)
+
+    monkeypatch.setattr("reference_impls.requirements.version", answer)
+
+
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def version(name: str) -> str:
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr("reference_impls.requirements.version", version)
+    pretend(monkeypatch, {})
 
 
 def plan(store: Path, **filters: tuple[str, ...]) -> Plan:
@@ -120,7 +130,7 @@ def test_a_missing_library_is_refused_with_the_way_to_install_it(nothing_install
 
 
 def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reference_impls.requirements.version", lambda _: "0.0.0.0.14")
+    pretend(monkeypatch, {"norse": "0.0.0.0.14"})
     with pytest.raises(UnsupportedError, match=r"norse 1\.1\.0 \(0\.0\.0\.0\.14 is installed\)"):
         build_peer("norse-lif")
 
@@ -133,8 +143,7 @@ def test_unknown_names_suggest_the_nearest() -> None:
 
 
 def test_the_plan_holds_every_peer_and_its_gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pins = {name: version for row in ROWS.peers.values() for name, version in row.capabilities.requires.items()}
-    monkeypatch.setattr("reference_impls.requirements.version", lambda name: pins[name])
+    pretend(monkeypatch, LIBRARIES)
     cells = [planned.cell for planned in plan(tmp_path).todo]
     for suite in ("conformance", "libraries"):
         assert {cell.neuron for cell in cells if cell.suite == suite} == set(ROWS.peers)
@@ -152,7 +161,7 @@ def test_a_missing_library_costs_nothing_and_is_tried_again_once_installed(
     }
     cell, absent, reason = next(one for one in planned.unsupported if one[0].neuron == "sinabs-lif")
     assert "sinabs 3.1.3" in reason
-    monkeypatch.setattr("reference_impls.requirements.version", lambda _: "3.1.3")
+    pretend(monkeypatch, {"sinabs": "3.1.3"})
     assert code_hash(cell, ROWS) != absent
 
 
