@@ -177,6 +177,7 @@ PRESETS: Mapping[str, Preset] = {
                 *_conformance(("if",), ANY, ("if",)),
                 Selection(("accuracy",), _REAL, ("if",), BASES, TRAINED, FASTEST, seeds=3),
                 Selection(("spikes",), _REAL, ("if",), BASES, TRAINED, FASTEST),
+                Selection(("scaling",), ("digits-rows",), ("if",), BASES, ("mlp", "feedback", "recurrent")),
             ),
         ),
         Preset(
