@@ -28,7 +28,17 @@ SMALLEST_BLOCK, LARGEST_BLOCK = 128, 2048
 PAST_CACHE_BYTES = 1 << 20
 """From this size on a result is written past the cache: it would not stay there until somebody reads it."""
 
-MOST_THREADS = numba.get_num_threads()
+
+
+def _started_threads() -> int:
+    """Start Numba's threads and return their number, leaving torch's as it was: both ask the same OpenMP."""
+    of_torch = torch.get_num_threads()
+    started: int = numba.get_num_threads()
+    torch.set_num_threads(of_torch)
+    return started
+
+
+MOST_THREADS = _started_threads()
 """What Numba was started with."""
 
 _buffers = threading.local()
