@@ -29,7 +29,6 @@ PAST_CACHE_BYTES = 1 << 20
 """From this size on a result is written past the cache: it would not stay there until somebody reads it."""
 
 
-
 def _started_threads() -> int:
     """Start Numba's threads and return their number, leaving torch's as it was: both ask the same OpenMP."""
     of_torch = torch.get_num_threads()
