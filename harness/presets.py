@@ -154,9 +154,8 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FASTER),
                 Selection(("memory",), ("digits",), ("lif",), ("bptt",), ("mlp",), ("fused-*",)),
                 Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
-                Selection(
-                    ("scaling",), ("digits-rows",), ("if",), ("bptt", "ottt-a", "ide", "spide"), ("mlp", "feedback")
-                ),
+                Selection(("scaling",), ("digits-rows",), ("if",), _QUICK_METHODS, ("mlp",)),
+                Selection(("scaling",), ("digits-rows",), ("if",), _ON_FEEDBACK, ("feedback",)),
             ),
         ),
         Preset(
@@ -177,7 +176,6 @@ PRESETS: Mapping[str, Preset] = {
                 *_conformance(("if",), ANY, ("if",)),
                 Selection(("accuracy",), _REAL, ("if",), BASES, TRAINED, FASTEST, seeds=3),
                 Selection(("spikes",), _REAL, ("if",), BASES, TRAINED, FASTEST),
-                Selection(("scaling",), ("digits-rows",), ("if",), BASES, ("mlp", "feedback", "recurrent")),
             ),
         ),
         Preset(
