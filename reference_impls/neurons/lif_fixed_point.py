@@ -107,7 +107,8 @@ class LIFFixedPoint(ParallelNeuron):
         for count in range(1, charged.shape[0] + 1):
             again = self._fired(past, charged, spikes)
             self.iterations = count
-            if torch.equal(again, spikes):
+            # A compiled graph has no branch on its values: it makes all T iterations, which always suffice.
+            if not torch.compiler.is_compiling() and torch.equal(again, spikes):
                 break
             spikes = again
         return spikes
