@@ -176,6 +176,7 @@ PRESETS: Mapping[str, Preset] = {
                 *_conformance(("if",), ANY, ("if",)),
                 Selection(("accuracy",), _REAL, ("if",), BASES, TRAINED, FASTEST, seeds=3),
                 Selection(("spikes",), _REAL, ("if",), BASES, TRAINED, FASTEST),
+                Selection(_COST, _REAL, ("if",), BASES, TRAINED),
             ),
         ),
         Preset(
