@@ -214,10 +214,12 @@ def _select(patterns: Sequence[str], known: Iterable[str]) -> list[str]:
 
 
 def _select_rows(patterns: Sequence[str], known: Mapping[str, Row]) -> list[str]:
-    """Return the names that a pattern matches, or the first row of every file if that is what is asked for."""
-    if tuple(patterns) == BASES:
-        return [name for name, row in known.items() if row.card.name == name]
-    return _select(patterns, known)
+    """Return the names that a pattern matches, of every file the first for `BASES`; ``!pattern`` takes away."""
+    wanted = [pattern for pattern in patterns if not pattern.startswith("!") and pattern not in BASES]
+    if BASES[0] in patterns:
+        wanted += [name for name, row in known.items() if row.card.name == name]
+    unwanted = _select([pattern[1:] for pattern in patterns if pattern.startswith("!")], known)
+    return [name for name in _select(wanted, known) if name not in unwanted]
 
 
 def _has_budget(task: str, budget: str, rows: Rows) -> bool:

@@ -78,12 +78,12 @@ def _conformance(neurons: tuple[str, ...], methods: tuple[str, ...], faster: tup
 TRAINED = ("mlp", "feedback", "recurrent", "nf-resnet", "reversible")
 """Networks on which training methods are compared."""
 _QUICK_METHODS = (
-    *("bptt", "bptt-tet", "ottt-a", "ottt-o", "sltt", "ndot-a", "opzo", "eprop", "decolle", "rate-based-bp", "dsr"),
-    *("hsd", "cutoff", "t-revsnn"),
+    ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient"), ("mlp",)),
+    (("bptt", "ide", "spide"), ("feedback",)),
+    (("bptt", "eprop"), ("recurrent",)),
 )
-"""What `quick` trains on chains: one of every file but the forward gradient, whose eight simulations an update take a
-minute, and two variants that differ in what they learn."""
-_ON_FEEDBACK, _ON_RECURRENT = ("bptt", "ide", "spide"), ("bptt", "eprop")
+"""What `quick` trains, and on which network: on chains one of every file, and two variants that differ in what they
+learn; not the forward gradient, whose eight simulations an update take a minute."""
 _TELLING = ("nmnist-1100", "fsdd", "smnist-rows", "delayed-xor")
 """Tasks that tell neurons apart; `digits` saturates."""
 _REAL = ("mnist", "nmnist-1100", "fsdd")
@@ -136,9 +136,10 @@ PRESETS: Mapping[str, Preset] = {
                 *_conformance(ANY, ANY, ("lif",)),
                 # Neurons under BPTT, methods under IF: the two axes of the leaderboard.
                 Selection(("accuracy",), ("digits",), BASES, ("bptt",), ("mlp",), seeds=3),
-                Selection(("accuracy",), ("digits",), ("if",), _QUICK_METHODS, ("mlp",), seeds=3),
-                Selection(("accuracy",), ("digits",), ("if",), _ON_FEEDBACK, ("feedback",), seeds=3),
-                Selection(("accuracy",), ("digits",), ("if",), _ON_RECURRENT, ("recurrent",), seeds=3),
+                *(
+                    Selection(("accuracy",), ("digits",), ("if",), methods, on, seeds=3)
+                    for methods, on in _QUICK_METHODS
+                ),
                 Selection(
                     ("accuracy",), ("digits-events", "digits-rows"), ("lif", "psn"), ("bptt",), ("mlp",), seeds=3
                 ),
@@ -146,16 +147,16 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("accuracy",), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",), seeds=3),
                 Selection(("tracking",), ("two-sines",), POOL, BASES, RESERVOIR, seeds=3),
                 Selection(("spikes", *_COST), ("digits",), BASES, ("bptt",), ("mlp",)),
-                Selection(("spikes", *_COST), ("digits",), ("if",), _QUICK_METHODS, ("mlp",)),
-                Selection(("spikes", *_COST), ("digits",), ("if",), _ON_FEEDBACK, ("feedback",)),
-                Selection(("spikes", *_COST), ("digits",), ("if",), _ON_RECURRENT, ("recurrent",)),
+                *(Selection(("spikes", *_COST), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
                 Selection(("spikes", *_COST), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",)),
                 Selection(("spikes", "memory"), ("digits-events", "digits-rows"), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FASTER),
                 Selection(("memory",), ("digits",), ("lif",), ("bptt",), ("mlp",), ("fused-*",)),
                 Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
-                Selection(("scaling",), ("digits-rows",), ("if",), _QUICK_METHODS, ("mlp",)),
-                Selection(("scaling",), ("digits-rows",), ("if",), _ON_FEEDBACK, ("feedback",)),
+                *(
+                    Selection(("scaling",), ("digits-rows",), ("if",), methods, on)
+                    for methods, on in _QUICK_METHODS[:2]
+                ),
             ),
         ),
         Preset(

@@ -268,7 +268,10 @@ def test_a_lif_has_one_trace_for_all_neurons_and_an_alif_one_for_each() -> None:
             Cell("accuracy", "digits-rows", "if", "eprop", "mlp"),
             "eprop trains networks of at most 1 hidden layer; the mlp network of digits-rows has 2.",
         ),
-        (Cell("accuracy", "digits", "if", "eprop", "conv"), "eprop trains fully connected layers; conv has"),
+        (
+            Cell("accuracy", "digits", "if", "eprop", "conv"),
+            "eprop trains fully connected layers; conv has convolutions.",
+        ),
         (Cell("accuracy", "digits", "glif", "eprop", "mlp"), "a neuron whose needs_T is False; glif's is True."),
         (Cell("accuracy", "digits", "psn", "bptt", "recurrent"), "recurrent needs a neuron's spikes step by step"),
         (Cell("accuracy", "digits", "if", "eprop", "recurrent"), ""),
