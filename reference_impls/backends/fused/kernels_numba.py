@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from types import ModuleType
 
 import numba
+import numpy as np
 import torch
 from torch import Tensor
 
-from reference_impls.backends.fused import streaming  # noqa: F401  # printed modules import it: a code hash covers it
+from reference_impls.backends.fused import rows  # noqa: F401  # printed modules import it: a code hash covers it
 from reference_impls.backends.fused.cache import kept_source
+from reference_impls.backends.fused.launch import launch
 
 __all__ = ["NumbaKernels"]
 
@@ -41,6 +43,7 @@ MOST_THREADS = _started_threads()
 """What Numba was started with."""
 
 _buffers = threading.local()
+_loading = threading.Lock()
 
 
 class NumbaKernels:
@@ -48,16 +51,14 @@ class NumbaKernels:
 
     def __init__(self, source: str) -> None:
         module = _loaded(source)
-        self._forward, self._backward = module.forward, module.backward
+        self._forward, self._backward = module.forward.address, module.backward.address
 
     def forward(
         self, x: Tensor, first: Sequence[Tensor], params: Sequence[Tensor], keep: bool
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Run the step over all of ``x[T, N]``; keeps nothing."""
         spikes, last = torch.empty_like(x), [torch.empty_like(state) for state in first]
-        threads, block = _use_torch_threads(), _block(x, len(first))
-        scratch = _scratch((threads, 1, 1, block), x.dtype)
-        self._forward(*_arrays(x, *first, *params, spikes, *last, scratch), _past_cache(x), block)
+        _run(self._forward, [x, *first, *params, spikes, *last], _block(x, len(first)), scratch_rows=1)
         return spikes, last, []
 
     def backward(
@@ -72,31 +73,41 @@ class NumbaKernels:
         """Run the step again, then its gradient back in time."""
         dx, dfirst = torch.empty_like(x), [torch.empty_like(state) for state in first]
         dparams = [torch.empty_like(param) for param in params]
-        threads, block = _use_torch_threads(), _block(x, len(first))
-        scratch = _scratch((threads, x.shape[0] + 1, max(1, len(first)), block), x.dtype)
-        tensors = [x, *first, *params, upstream, *upstream_last, dx, *dfirst, *dparams, scratch]
-        self._backward(*_arrays(*tensors), _past_cache(x), block)
+        tensors = [x, *first, *params, upstream, *upstream_last, dx, *dfirst, *dparams]
+        _run(self._backward, tensors, _block(x, len(first)), scratch_rows=x.shape[0] * max(1, len(first)) + 1)
         return dx, dfirst, dparams
+
+
+def _run(kernel: int, tensors: Sequence[Tensor], block: int, scratch_rows: int) -> None:
+    """Run the kernel at an address on `tensors`, the first of which is ``x[T, N]``."""
+    x = tensors[0]
+    threads = min(torch.get_num_threads(), MOST_THREADS)
+    numba.set_num_threads(threads)
+    scratch = _scratch(threads * scratch_rows * block, x.dtype)
+    addresses = np.array([tensor.data_ptr() for tensor in tensors])
+    size = x.element_size()
+    past_cache = x.numel() * size >= PAST_CACHE_BYTES
+    own_bytes = scratch_rows * block * size
+    launch(kernel, addresses, scratch.data_ptr(), own_bytes, *x.shape, block, int(past_cache))  # type: ignore[call-arg]
 
 
 def _loaded(source: str) -> ModuleType:
     """Import the file that holds `source`; Numba keeps the compiled code beside it."""
     path = kept_source(source, ".py")
     name = f"spikeboard_kernels.{path.stem}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        sys.modules[name] = module
-    return sys.modules[name]
-
-
-def _use_torch_threads() -> int:
-    threads = min(torch.get_num_threads(), MOST_THREADS)
-    numba.set_num_threads(threads)
-    return threads
+    with _loading:
+        if name not in sys.modules:
+            spec = importlib.util.spec_from_file_location(name, path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[name] = module  # before it runs: it is compiled then, and Numba notes whose function it was
+            try:
+                spec.loader.exec_module(module)
+            except BaseException:
+                del sys.modules[name]
+                raise
+        return sys.modules[name]
 
 
 def _block(x: Tensor, states: int) -> int:
@@ -105,19 +116,10 @@ def _block(x: Tensor, states: int) -> int:
     return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, 1 << max(0, fitting.bit_length() - 1)))
 
 
-def _past_cache(result: Tensor) -> bool:
-    return result.numel() * result.element_size() >= PAST_CACHE_BYTES
-
-
-def _scratch(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Return memory of this thread for `shape`, the same at each call as long as it is enough."""
-    wanted = torch.Size(shape).numel()
+def _scratch(elements: int, dtype: torch.dtype) -> Tensor:
+    """Return memory of this thread for so many `elements`, the same at each call as long as it is enough."""
     kept: dict[str, Tensor] = _buffers.__dict__
     name = str(dtype)
-    if name not in kept or kept[name].numel() < wanted:
-        kept[name] = torch.empty(wanted, dtype=dtype)
-    return kept[name][:wanted].view(shape)
-
-
-def _arrays(*tensors: Tensor) -> list[object]:
-    return [tensor.numpy() for tensor in tensors]
+    if name not in kept or kept[name].numel() < elements:
+        kept[name] = torch.empty(elements, dtype=dtype)
+    return kept[name]

@@ -7,6 +7,7 @@ Must not know how kernels are printed or compiled.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from operator import is_
 from typing import Any, NamedTuple
 
 import torch
@@ -64,9 +65,8 @@ def attach_fused(neuron: Neuron, makers: Mapping[str, Maker]) -> None:
                 f"{_short(x.dtype)} on {x.device.type}"
             )
         first = neuron.init_state(x[0]) if state is None else state
-        params = [_spread(param, x) for param in neuron.step_params().values()]
-        given = [_spread(part, x) for part in first]
-        spikes, *last = _Multistep.apply(kernels[x.device.type].get(x.dtype), len(given), x, *given, *params)
+        given = [_spread(tensor, x) for tensor in (*first, *neuron.step_params().values())]
+        spikes, *last = _Multistep.apply(kernels[x.device.type].get(x.dtype), len(first), x, *given)
         return spikes, type(first)(*last)
 
     setattr(neuron, neuron.entry_point, sequence)
@@ -91,9 +91,19 @@ class _KernelsOf:
     def __init__(self, neuron: SequentialNeuron, make: KernelFactory) -> None:
         self._neuron, self._make = neuron, make
         self._made: dict[tuple[Any, ...], Kernels] = {}
+        self._seen: tuple[Any, ...] = ()
+        self._current: Kernels
 
     def get(self, dtype: torch.dtype) -> Kernels:
         """Return the kernels for input of `dtype` and the neuron as it now is."""
+        # Asking whether each attribute is the very object that it was is a tenth of the work of comparing them.
+        seen = dtype, *vars(self._neuron), *vars(self._neuron).values()
+        if len(seen) != len(self._seen) or not all(map(is_, seen, self._seen)):
+            self._current = self._find(dtype)
+            self._seen = seen
+        return self._current
+
+    def _find(self, dtype: torch.dtype) -> Kernels:
         key = dtype, *plain_attributes(self._neuron).items()
         if key not in self._made:
             # Half precision is a way of storing: arithmetic is float32's.
@@ -112,7 +122,7 @@ class _Multistep(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, kernels: Kernels, states: int, x: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
-        flat = [tensor.detach().contiguous().reshape(-1) for tensor in given]
+        flat = [tensor.contiguous().view(-1) for tensor in given]
         rows = _rows(x)
         keep = any(ctx.needs_input_grad)
         spikes, last, kept = kernels.forward(rows, flat[:states], flat[states:], keep)
@@ -127,7 +137,7 @@ class _Multistep(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor | None, *upstream_last: Tensor | None) -> tuple[Any, ...]:
         x, *saved = ctx.saved_tensors
         count = len(ctx.needs_input_grad) - 3
-        flat = [tensor.contiguous().reshape(-1) for tensor in saved[:count]]
+        flat = [tensor.contiguous().view(-1) for tensor in saved[:count]]
         dx, dstates, dparams = ctx.kernels.backward(
             _rows(x),
             flat[: ctx.states],
@@ -135,7 +145,7 @@ class _Multistep(torch.autograd.Function):
             saved[count:],
             _rows(torch.zeros_like(x) if upstream is None else upstream),
             [
-                torch.zeros_like(state) if part is None else part.contiguous().reshape(-1)
+                torch.zeros_like(state) if part is None else part.contiguous().view(-1)
                 for part, state in zip(upstream_last, flat, strict=False)
             ],
         )
@@ -144,4 +154,4 @@ class _Multistep(torch.autograd.Function):
 
 def _rows(x: Tensor) -> Tensor:
     """Return ``x[T, ...]`` as contiguous ``[T, N]``."""
-    return x.detach().contiguous().reshape(x.shape[0], x[0].numel())
+    return x.contiguous().view(x.shape[0], x.shape[1:].numel())

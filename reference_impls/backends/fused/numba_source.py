@@ -1,9 +1,9 @@
-"""Prints a traced step as a Numba module: a forward and a backward kernel, parallel over blocks of neurons.
+"""Prints a traced step as a Numba module: a forward and a backward kernel for a block of neurons.
 
 A block is small enough that its state over all time steps stays in the cache of a core. The backward kernel keeps
 nothing of the forward pass: it runs the step once more over its block, writes the states into a scratch buffer of its
 thread, and then walks back in time. Reading a membrane from memory would cost more than computing it again. Rows of a
-large result go past the cache (``streaming``).
+large result go past the cache (``rows``). Blocks are shared among threads by ``launch``.
 
 The loops over the neurons of a block are plain, so that LLVM vectorises them. No fast math: every operation rounds as
 torch's does, so spikes are the same. Must not know torch.
@@ -12,6 +12,7 @@ torch's does, so spikes are the same. Must not know torch.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from reference_impls.backends.fused.program import Traced
 
 __all__ = ["numba_source"]
 
-_STREAMING = hashlib.sha256(Path(__file__).with_name("streaming.py").read_bytes()).hexdigest()[:16]
+_ROWS = hashlib.sha256(Path(__file__).with_name("rows.py").read_bytes()).hexdigest()[:16]
 """In the text, because Numba does not see that a function which its cached kernel has taken in has changed."""
 
 _OPERATIONS = {
@@ -66,10 +67,13 @@ _OPERATIONS = {
 def numba_source(traced: Traced, dtype: str) -> str:
     """Return the text of a module with ``forward`` and ``backward`` in ``float32`` or ``float64``.
 
-    ``forward(xs[T, N], first[N].., param[N].., spikes[T, N], last[N].., scratch, past_cache, block)`` writes spikes and
-    the last state. ``backward(xs, first.., param.., dspikes[T, N], dlast[N].., dxs[T, N], dfirst[N].., dparam[N]..,
-    scratch, past_cache, block)`` writes the gradients of input, first state and, for each neuron, parameters.
-    ``scratch[threads, T + 1, states, block]`` is theirs to use (forward: at least ``[threads, 1, 1, block]``).
+    Both are C functions of the type ``rows.kernel_type`` for one block of neurons. The addresses they take are those of
+
+    - ``forward``: ``xs[T, N], first[N].., param[N].., spikes[T, N], last[N]..``; it writes spikes and the last state.
+      Its scratch memory holds one row.
+    - ``backward``: ``xs, first.., param.., dspikes[T, N], dlast[N].., dxs[T, N], dfirst[N].., dparam[N]..``; it writes
+      the gradients of input, first state and, for each neuron, parameters. Its scratch memory holds a row for each
+      state at each step, and one more.
     """
     scalar = np.dtype(dtype).type
     language = Language(
@@ -80,74 +84,92 @@ def numba_source(traced: Traced, dtype: str) -> str:
     )
     states = [str(i) for i in range(len(traced.states))]
     params = [str(i) for i in range(len(traced.params))]
-    used = _HEADER.format(dtype=dtype, streaming=_STREAMING, exp=_EXP32 if dtype == "float32" else _EXP64)
+    used = _HEADER.format(dtype=dtype, rows=_ROWS, exp=_EXP32 if dtype == "float32" else _EXP64)
     return used + _forward(traced, language, states, params) + _backward(traced, language, states, params)
 
 
 def _forward(traced: Traced, language: Language, states: list[str], params: list[str]) -> str:
-    arguments = ["xs", *(f"first{i}" for i in states), *(f"param{i}" for i in params), "spikes"]
-    arguments += [*(f"last{i}" for i in states), "scratch"]
+    tensors = ["xs", *(f"first{i}" for i in states), *(f"param{i}" for i in params), "spikes"]
+    tensors += [f"last{i}" for i in states]
     load = ["x = x_[i]", *(f"v{i} = v{i}_[i]" for i in states), *(f"p{i} = p{i}_[i]" for i in params)]
     store = language.results(traced.forward, {"s": "s_[i]", **{f"n{i}": f"v{i}_[i]" for i in states}})
     return _joined(
         [
-            *_START.format(name="forward", arguments=", ".join(arguments)).splitlines(),
-            *(f"        v{i}_ = last{i}[start:stop]" for i in states),
-            *(f"        p{i}_ = param{i}[start:stop]" for i in params),
-            *(f"        v{i}_[:] = first{i}[start:stop]" for i in states),
-            "        row = scratch[get_thread_id(), 0, 0, : stop - start]",
-            "        for t in range(steps):",
-            "            x_ = xs[t, start:stop]",
-            "            s_ = row if past_cache else spikes[t, start:stop]",
-            "            for i in range(stop - start):",
-            *_indented(16, [*load, *language.body(traced.forward), *store]),
-            *_streamed("spikes"),
+            *_start("forward", tensors),
+            *_block({"v": "last", "f": "first"}, states),
+            *_block({"p": "param"}, params),
+            "    for i in range(width):",
+            *_indented(8, [*(f"v{i}_[i] = f{i}_[i]" for i in states), "pass"]),
+            "    for t in range(steps):",
+            "        x_ = row(xs, t * neurons + start)",
+            "        s_ = scratch if past_cache else row(spikes, t * neurons + start)",
+            "        for i in range(width):",
+            *_indented(12, [*load, *language.body(traced.forward), *store]),
+            *_streamed("spikes", "scratch"),
         ]
     )
 
 
 def _backward(traced: Traced, language: Language, states: list[str], params: list[str]) -> str:
-    arguments = ["xs", *(f"first{i}" for i in states), *(f"param{i}" for i in params)]
-    arguments += ["dspikes", *(f"dlast{i}" for i in states), "dxs", *(f"dfirst{i}" for i in states)]
-    arguments += [*(f"dparam{i}" for i in params), "scratch"]
-    rows = ["x_ = xs[t, start:stop]", *(f"v{i}_ = kept[t, {i}, : stop - start]" for i in states)]
+    tensors = ["xs", *(f"first{i}" for i in states), *(f"param{i}" for i in params)]
+    tensors += ["dspikes", *(f"dlast{i}" for i in states), "dxs", *(f"dfirst{i}" for i in states)]
+    tensors += [f"dparam{i}" for i in params]
+    rows = ["x_ = row(xs, t * neurons + start)", *(f"v{i}_ = {_kept('t', i, states)}" for i in states)]
     load = ["x = x_[i]", *(f"v{i} = v{i}_[i]" for i in states), *(f"p{i} = p{i}_[i]" for i in params)]
     again = language.results(traced.forward, {f"n{i}": f"n{i}_[i]" for i in states})
     upstream = ["ds = ds_[i]", *(f"dn{i} = dn{i}_[i]" for i in states)]
     store = language.results(traced.backward, {"dx": "dx_[i]", **{f"dv{i}": f"dn{i}_[i]" for i in states}})
     store += [f"dp{i}_[i] += {language.value(traced.backward.outputs[f'dp{i}'])}" for i in params]
+    first = [line for i in states for line in (f"k{i}_[i] = f{i}_[i]", f"dn{i}_[i] = dl{i}_[i]")]
     return _joined(
         [
-            *_START.format(name="backward", arguments=", ".join(arguments)).splitlines(),
-            "        kept = scratch[get_thread_id()]",
-            *(f"        kept[0, {i}, : stop - start] = first{i}[start:stop]" for i in states),
-            *(f"        dn{i}_ = dfirst{i}[start:stop]" for i in states),
-            *(f"        dn{i}_[:] = dlast{i}[start:stop]" for i in states),
-            *(f"        p{i}_ = param{i}[start:stop]" for i in params),
-            *(f"        dp{i}_ = dparam{i}[start:stop]" for i in params),
-            *(f"        dp{i}_[:] = F(0.0)" for i in params),
-            "        row = kept[steps, 0, : stop - start]",
-            "        for t in range(steps - 1):",
-            *_indented(12, [*rows, *(f"n{i}_ = kept[t + 1, {i}, : stop - start]" for i in states)]),
-            "            for i in range(stop - start):",
-            *_indented(16, [*load, *language.body(traced.forward), *again]),
-            "        for t in range(steps - 1, -1, -1):",
-            *_indented(12, [*rows, "ds_ = dspikes[t, start:stop]"]),
-            "            dx_ = row if past_cache else dxs[t, start:stop]",
-            "            for i in range(stop - start):",
-            *_indented(16, [*load, *upstream, *language.body(traced.backward), *store]),
-            *_streamed("dxs"),
+            *_start("backward", tensors),
+            *_block({"f": "first", "dl": "dlast", "dn": "dfirst"}, states),
+            *_block({"p": "param", "dp": "dparam"}, params),
+            *(f"    k{i}_ = {_kept('0', i, states)}" for i in states),
+            "    for i in range(width):",
+            *_indented(8, [*first, *(f"dp{i}_[i] = F(0.0)" for i in params), "pass"]),
+            "    for t in range(steps - 1):",
+            *_indented(8, [*rows, *(f"n{i}_ = {_kept('(t + 1)', i, states)}" for i in states)]),
+            "        for i in range(width):",
+            *_indented(12, [*load, *language.body(traced.forward), *again]),
+            f"    last_row = {_kept('steps', '0', states)}",
+            "    for t in range(steps - 1, -1, -1):",
+            *_indented(8, [*rows, "ds_ = row(dspikes, t * neurons + start)"]),
+            "        dx_ = last_row if past_cache else row(dxs, t * neurons + start)",
+            "        for i in range(width):",
+            *_indented(12, [*load, *upstream, *language.body(traced.backward), *store]),
+            *_streamed("dxs", "last_row"),
         ]
     )
 
 
-def _streamed(target: str) -> list[str]:
+def _start(name: str, tensors: list[str]) -> list[str]:
+    """Begin a kernel and name the tensors whose addresses it is given."""
+    return [
+        '@cfunc(KERNEL, cache=True, error_model="numpy")',
+        f"def {name}(tensors, scratch, steps, neurons, start, width, past_cache):",
+        *(f"    {tensor} = tensors[{place}]" for place, tensor in enumerate(tensors)),
+    ]
+
+
+def _block(short: Mapping[str, str], numbers: list[str]) -> list[str]:
+    """Name the part of a tensor ``[N]`` that belongs to the block: ``{"v": "last"}`` makes ``v0_`` of ``last0``."""
+    return [f"    {name}{i}_ = row({tensor}{i}, start)" for name, tensor in short.items() for i in numbers]
+
+
+def _kept(step: str, state: str, states: list[str]) -> str:
+    """Write the address of a state before a step in scratch memory."""
+    return f"row(scratch, ({step} * {max(1, len(states))} + {state}) * width)"
+
+
+def _streamed(target: str, source: str) -> list[str]:
     """Write the row of a step out, and when the block is done let the others see it."""
     return [
-        "            if past_cache:",
-        f"                stream({target}[t, start:stop], row)",
         "        if past_cache:",
-        "            fence()",
+        f"            stream(row({target}, t * neurons + start), {source}, width)",
+        "    if past_cache:",
+        "        fence()",
     ]
 
 
@@ -159,25 +181,19 @@ def _joined(lines: list[str]) -> str:
     return "\n".join(lines) + "\n\n\n"
 
 
-_START = """
-@njit(parallel=True, nogil=True, cache=True, error_model="numpy")
-def {name}({arguments}, past_cache, block):
-    steps, neurons = xs.shape
-    for number in prange((neurons + block - 1) // block):
-        start = number * block
-        stop = min(start + block, neurons)
-""".strip("\n")
-_HEADER = '''"""Made by Spikeboard from a neuron's step; do not edit. Streaming {streaming}."""
+_HEADER = '''"""Made by Spikeboard from a neuron's step; do not edit. Rows {rows}."""
 import math
 
 import numpy as np
-from numba import get_thread_id, njit, prange
+from numba import cfunc, njit, types
 
-from reference_impls.backends.fused.streaming import fence, stream
+from reference_impls.backends.fused.rows import fence, kernel_type, row, stream
 
 F = np.{dtype}
+KERNEL = kernel_type(types.{dtype})
 
 {exp}
+
 
 '''
 _EXP64 = "exp = math.exp"

@@ -1,0 +1,66 @@
+"""Runs a compiled kernel over blocks of neurons on Numba's threads: compiled once, whatever the kernel does.
+
+Making a loop parallel is the dear part of compiling it, so no printed kernel is parallel: this loop is, and calls a
+kernel by its address. Must not know what a kernel computes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import get_thread_id, njit, prange, types
+from numba.extending import intrinsic
+
+__all__ = ["launch"]
+
+_INT64 = ir.IntType(64)
+
+
+@intrinsic
+def _call(
+    _context: Any,
+    kernel: Any,
+    tensors: Any,
+    scratch: Any,
+    steps: Any,
+    neurons: Any,
+    start: Any,
+    width: Any,
+    past_cache: Any,
+) -> Any:
+    """Call the function at the address `kernel`; its type is ``rows.kernel_type``."""
+
+    def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        function = ir.FunctionType(ir.VoidType(), [_INT64] * (len(values) - 1)).as_pointer()
+        builder.call(builder.inttoptr(values[0], function), values[1:])
+        return context.get_dummy_value()
+
+    return types.void(kernel, tensors, scratch, steps, neurons, start, width, past_cache), generate
+
+
+@njit(parallel=True, nogil=True, cache=True)
+def launch(
+    kernel: int,
+    tensors: np.ndarray,
+    scratch: int,
+    scratch_bytes: int,
+    steps: int,
+    neurons: int,
+    block: int,
+    past_cache: int,
+) -> None:
+    """Call `kernel` for every block of `block` neurons, each thread with its own `scratch_bytes` of `scratch`.
+
+    Parameters
+    ----------
+    kernel, scratch : addresses.
+    tensors : addresses of what the kernel reads and writes, int64.
+    """
+    for number in prange((neurons + block - 1) // block):
+        start = np.int64(number) * block
+        own = scratch + np.int64(get_thread_id()) * scratch_bytes
+        width = min(block, neurons - start)
+        table = np.int64(tensors.ctypes.data)
+        _call(kernel, table, own, steps, neurons, start, width, past_cache)  # type: ignore[call-arg]  # Numba's first
