@@ -9,6 +9,7 @@ networks or neurons.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -115,9 +116,9 @@ class DelayedLinear(nn.Module):
         nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
         self.bias = nn.Parameter(torch.zeros(outputs))
 
+    @abstractmethod
     def effective_weight(self) -> Tensor:
         """Return the kernel ``[O, I, K]`` of the present mode."""
-        raise NotImplementedError
 
     def apply_weight(self, x: Tensor, weight: Tensor) -> Tensor:
         """Map taps ``[rows, I, K]`` with a kernel ``[O, I, K]``; no bias."""

@@ -23,9 +23,9 @@ from reference_impls.backends.fused.launch import launch
 
 __all__ = ["NumbaKernels"]
 
-SCRATCH_BYTES = 256 * 1024
-"""Of one thread: states of a block over all steps should stay in the second cache of a core."""
-SMALLEST_BLOCK, LARGEST_BLOCK = 128, 2048
+SCRATCH_BYTES = 128 * 1024
+"""Of one thread: states of a block over all steps should stay in the second cache of a core, beside the rows read."""
+SMALLEST_BLOCK, LARGEST_BLOCK = 128, 512
 
 PAST_CACHE_BYTES = 1 << 20
 """From this size on a result is written past the cache: it would not stay there until somebody reads it."""
