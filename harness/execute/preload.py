@@ -10,7 +10,6 @@ import contextlib
 import gc
 import importlib
 
-import numba  # noqa: F401 - fused kernels: a quarter of a second; it starts no threads until it is asked to
 import scipy.stats  # noqa: F401 - intervals: a second
 import torch._dynamo  # noqa: F401 - the first optimizer step imports it: another
 
