@@ -223,7 +223,7 @@ def match(what: str, patterns: Iterable[str], known: Mapping[str, Any]) -> list[
     """
     chosen: set[str] = set()
     for pattern in patterns:
-        found = fnmatch.filter(known, pattern)
+        found = [pattern] if pattern in known else fnmatch.filter(known, pattern)  # a name may have brackets
         if not found:
             raise UserError(unknown_message(what, pattern, list(known)), f"spikeboard list shows every {what}")
         chosen.update(found)

@@ -107,7 +107,10 @@ def publish(
     to: Annotated[Path | None, typer.Option(help="Store to copy to. [default: reports/data]")] = None,
     preset_budget: Annotated[str | None, typer.Option("--budget", help="Only records of this budget.")] = None,
 ) -> None:
-    """Copy the newest of one's own records of every cell to the store that is committed."""
+    """Copy the newest of one's own records of every cell to the store that is committed.
+
+    An interrupted cell says nothing about an implementation and stays behind.
+    """
     from harness.cell import NOT_APPLICABLE
     from harness.paths import PUBLISHED, RUNS
     from harness.store import Store
@@ -117,7 +120,7 @@ def publish(
     target = Store(to or PUBLISHED)
     wanted = [
         record
-        for record in newest(contents.records)
+        for record in newest(record for record in contents.records if record.status != "interrupted")
         if preset_budget is None or record.cell.budget in (preset_budget, NOT_APPLICABLE)
     ]
     for record in wanted:

@@ -65,10 +65,11 @@ def run(
     from harness.paths import RUNS, SCRATCH, readable_stores
     from harness.plan import Filters, make_plan
     from harness.presets import find_preset
+    from harness.search.evaluation import with_named
     from harness.store import Store, read_stores
     from reference_impls.names import check_name
 
-    rows, machine, target = load_rows(), this_machine(), Store(store or RUNS)
+    rows, machine, target = with_named(load_rows(), topology or ()), this_machine(), Store(store or RUNS)
     check_name("device", device, ("cpu", "cuda"))
     if device == "cuda" and machine.gpu is None:
         raise UserError("no CUDA device on this machine", "leave out --device cuda")

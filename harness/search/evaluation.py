@@ -7,20 +7,22 @@ candidates are chosen; must not import torch.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from harness.cards import Row, Rows
 from harness.cell import Cell
 from harness.codehash import code_hash
+from harness.errors import UserError
 from harness.execute.job import Job, Listener
 from harness.execute.pool import LocalPool
 from harness.machine import Machine
 from harness.record import Record
-from harness.search.space import Candidate, code_of
+from harness.search.space import Candidate, candidate_from_code, code_of
 from harness.store import Store, read_record
 
-__all__ = ["Evaluation", "Evaluator", "candidate_row", "details", "with_candidates"]
+__all__ = ["Evaluation", "Evaluator", "candidate_row", "details", "with_candidates", "with_named"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,27 @@ def candidate_row(base: Row, candidate: Candidate) -> Row:
 def with_candidates(rows: Rows) -> Rows:
     """Return `rows` whose topologies are a dict of their own, which an `Evaluator` adds candidates to."""
     return replace(rows, topologies=dict(rows.topologies))
+
+
+def with_named(rows: Rows, names: Iterable[str]) -> Rows:
+    """Return `rows` with a row for each candidate among the topologies `names`, such as ``skip-mlp[1-2]``.
+
+    Raises
+    ------
+    UserError
+        If the brackets hold no wiring.
+    """
+    found = with_candidates(rows)
+    for name in names:
+        stem, bracket, code = name.removesuffix("]").partition("[")
+        base = rows.topologies.get(stem)
+        if base is not None and "skips" in base.params and bracket and name.endswith("]"):
+            try:
+                row = candidate_row(base, candidate_from_code(code))
+            except ValueError as error:
+                raise UserError(f"topology {name!r}: {error}", "blocks are parted by a dash: skip-mlp[1-2]") from error
+            cast("dict[str, Row]", found.topologies)[row.name] = row
+    return found
 
 
 class Evaluator(Listener):

@@ -18,7 +18,7 @@ from harness.errors import UserError
 from reference_impls.names import check_name
 from reference_impls.topologies._wiring import ASC, DSC, NONE, Matrix, filled, pairs
 
-__all__ = ["FORMS", "TYPES", "Candidate", "Gene", "Space", "code_of", "symbols_of"]
+__all__ = ["FORMS", "TYPES", "Candidate", "Gene", "Space", "candidate_from_code", "code_of", "symbols_of"]
 
 Candidate = tuple[Matrix, ...]
 """An adjacency matrix for each block."""
@@ -160,3 +160,24 @@ def symbols_of(candidate: Candidate) -> tuple[int, ...]:
 def code_of(candidate: Candidate) -> str:
     """Return the symbols as a short text, blocks parted by a dash: the name of a candidate."""
     return "-".join("".join(map(str, symbols_of((matrix,)))) for matrix in candidate)
+
+
+def candidate_from_code(code: str) -> Candidate:
+    """Return the candidate whose `code_of` is `code`.
+
+    Raises
+    ------
+    ValueError
+        If a symbol is none, or no block has so many pairs.
+    """
+    return tuple(_block_of(symbols) for symbols in code.split("-"))
+
+
+def _block_of(symbols: str) -> Matrix:
+    depth = (1 + math.isqrt(1 + 8 * len(symbols))) // 2
+    known = {str(symbol) for symbol in (NONE, *TYPES.values())}
+    if len(pairs(depth)) != len(symbols) or not known.issuperset(symbols):
+        raise ValueError(
+            f"{symbols!r} is no block: write {', '.join(sorted(known))} for each of the 1, 3, 6, 10.. pairs of layers"
+        )
+    return filled(depth, [int(symbol) for symbol in symbols])

@@ -1,263 +1,28 @@
-"""Spikes and synaptic operations: against binarised layers, over the corner cases, under every invariance."""
+"""Spikes and synaptic operations: conventions, invariances, rates, stages, and what is refused."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
+from networks import NETWORKS, SAMPLES, Maps, count, one_map
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.utils import parametrizations, prune
 
 from harness.errors import UserError
-from harness.measure.activity import Activity, count_activity
+from harness.measure.activity import count_activity
 from harness.measure.counters import LayerCounter, Operations, quanta
 from harness.measure.stages import stage_rates
 from reference_impls.api import (
     Network,
-    NetworkOutput,
-    Neuron,
-    State,
     Synapse,
     build_method,
     build_network,
     build_neuron,
-    over_time,
 )
 from reference_impls.names import UnknownNameError
-
-
-class Maps(Network):
-    """Linear maps one after the other, without neurons: what stands in `extra` is not declared."""
-
-    structure = "chain"
-
-    def __init__(
-        self, *synapses: Synapse, extra: Callable[[Tensor], Tensor] = lambda y: y, neurons: Sequence[Neuron] = ()
-    ) -> None:
-        super().__init__()
-        self.modules_ = nn.ModuleList({id(synapse.module): synapse.module for synapse in synapses}.values())
-        self.declared = synapses
-        self.layers = nn.ModuleList(neurons)
-        self.extra = extra
-
-    def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
-        for module in self.modules_:
-            x = over_time(module, x)
-        for layer in self.layers:
-            assert isinstance(layer, Neuron)
-            x = layer.run(x).spikes
-        return NetworkOutput(self.extra(x))
-
-    def neurons(self) -> tuple[Neuron, ...]:
-        return tuple(layer for layer in self.layers if isinstance(layer, Neuron))
-
-    def synapses(self) -> tuple[Synapse, ...]:
-        return self.declared
-
-
-def one_map(module: nn.Module, source: str = "spikes", amplitude: float = 1.0, **options: Any) -> Maps:
-    return Maps(Synapse("map", module, source, amplitude), **options)
-
-
-def count(module: nn.Module, x: Tensor, source: str = "spikes", amplitude: float = 1.0) -> Activity:
-    """Count one module on ``x[B, ...]``."""
-    return count_activity(one_map(module, source, amplitude), [x.unsqueeze(0)])
-
-
-def work(module: nn.Module, x: Tensor, source: str = "spikes", amplitude: float = 1.0) -> tuple[int, int]:
-    total = count(module, x, source, amplitude).operations()
-    return total.accumulates, total.multiply_accumulates
-
-
-def spikes(*shape: int, rate: float = 0.4, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return (torch.rand(shape, generator=generator) < rate).float()
-
-
-def test_equals_a_convolution_with_binary_weights_on_binary_inputs() -> None:
-    torch.manual_seed(0)
-    for stride, padding, dilation, groups in [(1, 1, 1, 1), (2, 0, 1, 2), (1, 2, 2, 1), (2, 1, 2, 2)]:
-        conv = nn.Conv2d(4, 6, 3, stride, padding, dilation, groups)
-        prune.random_unstructured(conv, "weight", amount=0.5)
-        x = spikes(5, 4, 9, 8)
-        binary = functional.conv2d(x.double(), (conv.weight != 0).double(), None, stride, padding, dilation, groups)
-        dense = functional.conv2d(
-            torch.ones_like(x), torch.ones_like(conv.weight), None, stride, padding, dilation, groups
-        )
-        total = count(conv, x).operations()
-        assert total == Operations(int(x.sum()), int(binary.sum()), 0, int(dense.sum()))
-
-
-def test_a_spike_before_average_pooling_is_used_once_per_covered_output() -> None:
-    torch.manual_seed(0)
-    x, pooled = spikes(3, 2, 8, 8), nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(2, 5, 3, padding=1))
-    # Folded: each spike in its cell reaches what the cell reaches, so the cells' counts of spikes are the inputs.
-    cells = functional.avg_pool2d(x, 2, divisor_override=1)
-    binary = functional.conv2d(cells, torch.ones(5, 2, 3, 3), None, padding=1)
-    assert work(pooled, x) == (int(binary.sum()), 0)
-    assert count(pooled, x).problems() == ()
-
-
-def test_all_ones_and_no_zero_weights_make_accumulates_equal_dense() -> None:
-    network = build_network("conv", (2, 8, 8), 5, functools.partial(build_neuron, "if"))
-    for synapse, features in zip(network.synapses(), [(2, 8, 8), (16, 8, 8), (32, 4, 4)], strict=True):
-        total = count(synapse.module, torch.ones(3, *features)).operations()
-        assert total.accumulates == total.dense > 0
-        assert total.multiply_accumulates == 0
-
-
-class TestCornerCases:
-    """Table "Corner cases and defects" of the counters in use: what a better one must get right."""
-
-    @pytest.mark.parametrize("batch", [1, 2, 4, 8])
-    def test_one_analog_entry_among_spikes_is_one_analog_entry(self, batch: int) -> None:
-        layer, x = nn.Linear(10, 5), spikes(8, 10)
-        x[0, 0] = 0.3
-        events = int((x == 1).sum())
-        activity = count_activity(one_map(layer), [part.unsqueeze(0) for part in x.split(batch)])
-        assert activity.operations()[:3] == (events, events * 5, 5)
-        assert activity.synapses[0].violations == 1
-        assert "1 entries are no whole number" in activity.problems()[0]
-
-    def test_several_spikes_in_one_entry_are_several_operations(self) -> None:
-        assert work(nn.Linear(4, 5), torch.tensor([[0.0, 1.0, 2.0, 3.0]])) == (6 * 5, 0)
-
-    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
-    @pytest.mark.parametrize("amplitude", [2.74, 0.5, 0.1])
-    def test_scaled_spikes_are_spikes(self, amplitude: float, dtype: torch.dtype) -> None:
-        x = torch.tensor([[0.0, 1.0, 2.0, -1.0]], dtype=dtype) * amplitude
-        assert work(nn.Linear(4, 5).to(dtype), x, amplitude=amplitude) == (4 * 5, 0)
-
-    def test_scaled_spikes_under_a_wrong_declaration_are_reported(self) -> None:
-        activity = count(nn.Linear(4, 5), torch.tensor([[0.0, 2.74, 2.74, 1.0]]))
-        assert activity.operations()[:3] == (1, 5, 10)
-        assert activity.synapses[0].violations == 2
-
-    def test_signed_spikes_declared_as_analog_are_analog(self) -> None:
-        x = torch.tensor([[-1.0, 1.0, 1.0, -1.0]])
-        assert work(nn.Linear(4, 5), x) == (20, 0)
-        assert work(nn.Linear(4, 5), x, source="rates") == (0, 20)
-
-    def test_pruned_weights_cost_nothing(self) -> None:
-        pruned = prune.random_unstructured(nn.Linear(10, 5), "weight", amount=25)
-        total = count(pruned, torch.ones(3, 10)).operations()
-        assert (total.accumulates, total.dense) == (3 * 25, 3 * 50)
-
-    def test_pruning_that_only_a_forward_pass_brings_into_force_is_seen(self) -> None:
-        layer = nn.Linear(10, 5)
-        prune.custom_from_mask(layer, "weight", torch.ones(5, 10))
-        layer.weight_mask[0] = 0  # the weight in use changes with the next call only
-        assert work(nn.Sequential(nn.Flatten(), layer), torch.ones(1, 10)) == (40, 0)
-
-    def test_reparametrised_weights_are_counted_as_used(self) -> None:
-        assert work(parametrizations.weight_norm(nn.Linear(10, 5)), torch.ones(2, 10)) == (100, 0)
-
-    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-    def test_half_precision_neither_overflows_nor_rounds(self, dtype: torch.dtype) -> None:
-        assert work(nn.Linear(600, 600).to(dtype), torch.ones(1, 600, dtype=dtype)) == (360_000, 0)
-
-    def test_a_module_declared_twice_is_counted_once(self) -> None:
-        layer = nn.Linear(10, 5)
-        network = Maps(Synapse("a", layer, "spikes"), Synapse("b", layer, "spikes"))
-        activity = count_activity(network, [torch.ones(1, 2, 10)])
-        assert [synapse.name for synapse in activity.synapses] == ["a"]
-        assert activity.operations().accumulates == 100
-
-    def test_one_module_with_two_declarations_is_refused(self) -> None:
-        layer = nn.Linear(10, 5)
-        network = Maps(Synapse("a", layer, "input"), Synapse("b", layer, "spikes"))
-        with pytest.raises(UserError, match="'a' and 'b' share a module"):
-            count_activity(network, [torch.ones(1, 2, 10)])
-
-    def test_a_synapse_inside_another_is_a_part_of_it(self) -> None:
-        layer = nn.Linear(4, 5)
-        outer = nn.Sequential(nn.Flatten(), layer)
-        inner = Synapse("inner", layer, "spikes")
-        network = Maps(Synapse("outer", outer, "spikes"))
-        both = (*network.synapses(), inner)
-        with pytest.raises(UserError, match="'inner' was never called"):
-            count_activity(network, [torch.ones(1, 2, 2, 2)], synapses=both)
-        # Called by itself as well, it is counted for those calls only.
-        activity = count_activity(
-            network, [torch.ones(1, 2, 2, 2)], lambda x: (network(x), layer(torch.ones(3, 4))), synapses=both
-        )
-        assert [synapse.cached.accumulates for synapse in activity.synapses] == [2 * 20, 3 * 20]
-
-    def test_a_network_that_is_one_linear_map(self) -> None:
-        activity = count(nn.Linear(10, 5), torch.ones(4, 10))
-        assert activity.operations().accumulates == 200
-        assert activity.neurons == 0
-        assert math.isnan(activity.firing_rate)
-
-    def test_inputs_changed_in_place_later_count_as_they_were(self) -> None:
-        class Spoiler(nn.Linear):
-            def forward(self, x: Tensor) -> Tensor:
-                y = super().forward(x)
-                x.zero_()
-                return y
-
-        assert work(Spoiler(10, 5), torch.ones(2, 10)) == (100, 0)
-
-    @pytest.mark.parametrize("sizes", [[10], [4, 4, 2], [3, 3, 3, 1], [1] * 10])
-    def test_the_last_smaller_batch_weighs_what_it_holds(self, sizes: list[int]) -> None:
-        layer, x = nn.Linear(10, 5), spikes(10, 10)
-        activity = count_activity(one_map(layer), [part.unsqueeze(0) for part in x.split(sizes)])
-        assert activity.samples == 10
-        assert activity.operations().accumulates == int(x.sum()) * 5
-
-    def test_what_it_cannot_count_ends_in_an_error(self) -> None:
-        with pytest.raises(UserError, match="LSTM"):
-            count(nn.LSTM(3, 3), torch.ones(1, 2, 3))
-
-    def test_products_outside_the_synapses_are_listed_with_their_size(self) -> None:
-        weight, vector = torch.ones(7, 5), torch.ones(5)
-        layer = nn.Linear(10, 5)
-        network = one_map(layer, extra=lambda y: (functional.linear(y, weight), y @ vector, y @ y.transpose(1, 2)))
-        activity = count_activity(network, [torch.ones(2, 3, 10)])
-        sizes = {item.operator: item.multiply_accumulates for item in activity.uncovered}
-        assert sizes == {"aten.mm": 6 * 5 * 7, "aten.mv": 6 * 5, "aten.bmm": 2 * 3 * 3 * 5}
-        assert activity.coverage == 300 / (300 + 210 + 30 + 90)
-        assert len(activity.problems()) == 3
-
-    def test_a_second_use_of_a_weight_as_a_function_is_listed(self) -> None:
-        layer = nn.Linear(10, 5)
-        network = one_map(layer, extra=lambda y: functional.linear(y, layer.weight.t()))
-        activity = count_activity(network, [torch.ones(1, 2, 10)])
-        assert activity.operations().accumulates == 100
-        assert activity.coverage == 0.5
-
-    def test_products_are_found_in_inference_mode_too(self) -> None:
-        weight = torch.ones(7, 5)
-        network = one_map(nn.Linear(10, 5), extra=lambda y: functional.linear(y, weight))
-
-        @torch.inference_mode()
-        def predict(x: Tensor) -> None:
-            network(x)
-
-        activity = count_activity(network, [torch.ones(2, 3, 10)], predict)
-        assert activity.operations().accumulates == 300
-        assert [item.multiply_accumulates for item in activity.uncovered] == [210]
-
-
-def test_full_coverage_of_what_the_topologies_make() -> None:
-    for topology in ("mlp", "conv", "feedback", "recurrent"):
-        network = build_network(topology, (2, 8, 8), 5, functools.partial(build_neuron, "lif"))
-        activity = count_activity(network, [spikes(4, 3, 2, 8, 8)], input_kind="events")
-        assert activity.coverage == 1
-        assert activity.problems() == ()
-
-
-def test_mixing_over_time_of_a_parallel_neuron_is_found_at_its_place() -> None:
-    network = build_network("mlp", (10,), 5, functools.partial(build_neuron, "psn", T=4), hidden=[8])
-    activity = count_activity(network, [spikes(4, 3, 10)])
-    (item,) = activity.uncovered
-    assert (item.where, item.multiply_accumulates) == ("blocks.0.neuron", 4 * 4 * 3 * 8)
-    assert activity.coverage < 1
 
 
 class TestConventions:
@@ -316,27 +81,6 @@ class TestConventions:
             count(nn.Linear(4, 5), torch.ones(1, 4), source="spike")
         with pytest.raises(UnknownNameError, match="did you mean 'analog'"):
             count_activity(one_map(nn.Linear(4, 5), "input"), [torch.ones(1, 1, 4)], input_kind="analogue")  # type: ignore[arg-type]
-
-
-def exact_network(topology: str, neuron: str = "if", **params: Any) -> Network:
-    """A network whose arithmetic is exact in every precision: weights in quarters, binary inputs."""
-    torch.manual_seed(0)
-    network = build_network(topology, (1, 6, 6), 5, functools.partial(build_neuron, neuron), **params)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.copy_(torch.randint(-2, 4, parameter.shape) / 4)
-    return network
-
-
-NETWORKS = {
-    "mlp": functools.partial(exact_network, "mlp", hidden=[12, 7]),
-    "conv": functools.partial(exact_network, "conv", channels=[3, 4], pool=2, kernel_size=3),
-    "skip": functools.partial(exact_network, "skip-mlp", hidden=[12, 7, 7], skips="asc"),
-    "feedback": functools.partial(exact_network, "feedback", hidden=[12, 7], restriction="none"),
-    "recurrent": functools.partial(exact_network, "recurrent", hidden=[12, 7]),
-    "feedback-conv": functools.partial(exact_network, "feedback", channels=[3, 4], restriction="none"),
-}
-SAMPLES = spikes(5, 12, 1, 6, 6, rate=0.5)
 
 
 @pytest.fixture(params=list(NETWORKS))

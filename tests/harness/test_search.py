@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import math
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -335,6 +337,8 @@ def test_a_search_from_the_command_line_to_a_row_in_a_table(checkout: Path) -> N
     assert (checkout / "reports/runs/search/digits-skip-mlp-lif-bptt-smoke-free-0/search.svg").exists()
     written = (checkout / "reference_impls/topologies/skip_found.py").read_text()
     assert ast.parse(written)
+    tried = json.loads(next((checkout / ".spikeboard/search").rglob("*.json")).read_text())
+    assert "this run: 1 ok" in spikeboard(checkout, *shlex.split(tried["provenance"]["command"])[1:])
     assert "skip-found" in spikeboard(checkout, "list", "topologies")
     run = said.strip().splitlines()[-1].split()
     assert run[0] == "spikeboard"

@@ -10,6 +10,7 @@ import pytest
 from synthetic import GPU, LAPTOP, record
 
 from harness.cell import Cell
+from harness.cli.reporting import publish
 from harness.record import Metric, Record
 from harness.store import Store, read_stores
 
@@ -123,3 +124,13 @@ def test_names_cannot_leave_the_store(tmp_path: Path) -> None:
     hostile = replace(CELL, neuron="../../etc/passwd", task="..", suite="a/b")
     path = Store(tmp_path).path(hostile, "../machine", "0" * 64)
     assert tmp_path in path.resolve().parents
+
+
+def test_an_interrupted_cell_is_not_published(tmp_path: Path) -> None:
+    own, others = Store(tmp_path / "own"), Store(tmp_path / "published")
+    finished = record(CELL, metrics=METRIC)
+    own.write(finished)
+    own.write(record(CELL, "interrupted", started_at="2026-03-02T12:00:00+00:00"))
+    own.write(record(replace(CELL, seed=1), "interrupted"))
+    publish(own.root, others.root)
+    assert others.read().records == (finished,)
