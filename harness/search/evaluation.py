@@ -9,7 +9,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 from harness.cards import Row, Rows
 from harness.cell import Cell
@@ -67,17 +66,16 @@ def with_named(rows: Rows, names: Iterable[str]) -> Rows:
     UserError
         If the brackets hold no wiring.
     """
-    found = with_candidates(rows)
+    named: dict[str, Row] = {}
     for name in names:
         stem, bracket, code = name.removesuffix("]").partition("[")
         base = rows.topologies.get(stem)
         if base is not None and "skips" in base.params and bracket and name.endswith("]"):
             try:
-                row = candidate_row(base, candidate_from_code(code))
+                named[name] = candidate_row(base, candidate_from_code(code))
             except ValueError as error:
                 raise UserError(f"topology {name!r}: {error}", "blocks are parted by a dash: skip-mlp[1-2]") from error
-            cast("dict[str, Row]", found.topologies)[row.name] = row
-    return found
+    return replace(rows, topologies={**rows.topologies, **named})
 
 
 class Evaluator(Listener):

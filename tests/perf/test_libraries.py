@@ -9,7 +9,6 @@ the last cache, and with arrays four times as large as that cache, the rule of S
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
 
 import pytest
 import torch
@@ -17,6 +16,7 @@ import torch
 from harness.conformance.peers import parity_of, random_input, reference_answer
 from harness.execute import allocator
 from harness.measure.clock import Protocol, Timing, measure
+from harness.measure.roofline import copying
 from reference_impls.api import UnsupportedError, build_peer, build_reference
 from reference_impls.peer import PeerRun
 
@@ -41,10 +41,9 @@ PROTOCOL = Protocol(
     relative_half_width=0.03,
     budget_seconds=60.0,
 )
-FLOATS_COPIED = 3
-"""float32 values read, and as many written, for each neuron-step: 24 bytes."""
-STREAM_FLOATS = 32 * 1024 * 1024
-"""128 MiB: four times 32 MiB, the last cache of most servers and more than that of most others."""
+STREAM = 11 * 1024 * 1024
+"""Neuron-steps whose copy reads 132 MiB and writes as many: four times 32 MiB, the last cache of most servers."""
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +72,6 @@ def prepared(T: int) -> tuple[dict[str, PeerRun], list[str]]:
     return runs, missing
 
 
-def copied(floats: int) -> Callable[[], object]:
-    source = torch.rand(floats)
-    target = torch.empty_like(source)
-    return lambda: target.copy_(source)
-
-
 def ratio(of: Timing, to: Timing) -> float:
     """Return the median over rounds: what disturbs a round disturbs both."""
     return statistics.median(theirs / ours for ours, theirs in zip(of.samples, to.samples, strict=True))
@@ -90,9 +83,9 @@ def ratio(of: Timing, to: Timing) -> float:
 def test_libraries_beside_ours(T: int, setting: str, capsys: pytest.CaptureFixture[str]) -> None:
     runs, missing = prepared(T)
     steps = T * BATCH * NEURONS
-    floors = {"copy": copied(FLOATS_COPIED * steps), "copy in memory": copied(STREAM_FLOATS)}
-    timings = measure({**floors, **{name: run.train for name, run in runs.items()}}, "cpu", PROTOCOL)
-    steps_of = dict.fromkeys(timings, steps) | {"copy in memory": STREAM_FLOATS // FLOATS_COPIED}
+    floors = {name: copying(count, torch.float32, CPU) for name, count in (("copy", steps), ("copy in memory", STREAM))}
+    timings = measure({**floors, **{name: run.train for name, run in runs.items()}}, CPU, PROTOCOL)
+    steps_of = dict.fromkeys(timings, steps) | {"copy in memory": STREAM}
 
     def speed_ratio(name: str, to: str) -> float:
         return ratio(timings[name], timings[to]) * steps_of[name] / steps_of[to]
