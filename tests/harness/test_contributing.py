@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from checkouts import ROOT, copy_packages, spikeboard
 
-ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = re.compile(r"Save this as `(?P<path>[^`]+)`.*?```python \w+\n(?P<code>.*?)```", re.DOTALL)
 NAMES = {"neuron": "dead-zone", "method": "last-step", "task": "digits-flash"}
 
@@ -20,25 +16,13 @@ NAMES = {"neuron": "dead-zone", "method": "last-step", "task": "digits-flash"}
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the two packages with one file more for each example."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for package in ("harness", "reference_impls"):
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "static"))
+    folder = copy_packages(tmp_path_factory.mktemp("checkout"))
     examples = EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
     assert len(examples) == len(NAMES)
     for path, code in examples:
         assert not (folder / path).exists()
         (folder / path).write_text(code, encoding="utf-8")
     return folder
-
-
-def spikeboard(folder: Path, *arguments: str) -> str:
-    command = [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
-    result = subprocess.run(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert result.returncode == 0, result.stdout
-    return result.stdout
 
 
 @pytest.mark.parametrize("kind", NAMES)
