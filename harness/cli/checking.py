@@ -85,7 +85,6 @@ def _console() -> Console:
 
 
 def _run(plan: Plan, rows: Rows, store: Store, vectors: Path | None, slots: int | None, console: Console) -> Summary:
-    from harness.execute import forkserver
     from harness.execute.display import Display
     from harness.execute.job import Job
     from harness.execute.pool import LocalPool
@@ -103,9 +102,8 @@ def _run(plan: Plan, rows: Rows, store: Store, vectors: Path | None, slots: int 
         return record.status not in ("ok", "unsupported") or (broken is not None and broken.value > 0)
 
     worth_a_line = failed if console.is_terminal else None
-    preload = (forkserver.COMPILER,) if any(job.cell.backend == "compiled" for job in jobs) else ()
     with (
-        LocalPool(store, slots=slots, rows=rows, vectors=vectors, preload=preload) as pool,
+        LocalPool(store, slots=slots, rows=rows, vectors=vectors, backends=[job.cell.backend for job in jobs]) as pool,
         Display(jobs, console, worth_a_line) as display,
     ):
         return pool.run(jobs, display)

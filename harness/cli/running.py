@@ -138,7 +138,11 @@ def _measure(
             store.write(recorder.unsupported(cell, code, reason))
     if not jobs:
         return Summary({})
-    with LocalPool(store, data_root, scratch, slots=slots, rows=rows) as pool, Display(jobs) as display:
+    backends = [job.cell.backend for job in jobs]
+    with (
+        LocalPool(store, data_root, scratch, slots=slots, rows=rows, backends=backends) as pool,
+        Display(jobs) as display,
+    ):
         return pool.run(jobs, display)
 
 

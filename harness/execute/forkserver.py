@@ -13,7 +13,8 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from types import ModuleType
@@ -21,11 +22,17 @@ from typing import Any
 
 from harness.errors import UserError
 
-__all__ = ["COMPILER", "context", "launch", "start", "stop", "wait_until_ready"]
+__all__ = ["compilers_for", "context", "launch", "start", "stop", "wait_until_ready"]
 
 PRELOAD = "harness.execute.preload"
-COMPILER = "harness.execute.preload_compiler"
-"""To be preloaded too where most cells compile: seconds for each of them, but as many for the server."""
+COMPILERS = {
+    "compiled": "harness.execute.preload_compiler",
+    "fused": "harness.execute.preload_kernels",
+    "fused-numba": "harness.execute.preload_kernels",
+}
+"""What a backend needs beside the usual: it takes the server as long to import as it takes each cell."""
+WORTH_IMPORTING = 3
+"""Cells of a backend from which on the server imports what they need."""
 _also: list[str] = []
 """What else the server imports."""
 
@@ -33,6 +40,12 @@ _also: list[str] = []
 def context() -> ForkServerContext:
     """Return the multiprocessing context to make pipes and processes with."""
     return multiprocessing.get_context("forkserver")
+
+
+def compilers_for(backends: Iterable[str]) -> tuple[str, ...]:
+    """Return the modules that the server should import for cells of these `backends`, one of each cell."""
+    cells = Counter(COMPILERS[backend] for backend in backends if backend in COMPILERS)
+    return tuple(module for module, count in cells.items() if count >= WORTH_IMPORTING)
 
 
 def start(*also: str) -> None:

@@ -44,7 +44,7 @@ class LocalPool:
     slots : CPU threads that shared jobs may use together; None: one for each physical core.
     rows : what the jobs' names stand for; None: all cards that are found. A suite can be tried by adding its row.
     vectors : golden vectors for the contract, in place of those that travel with the project.
-    preload : modules that the cells need beside the usual ones and that take long to import.
+    backends : of the cells that will be run, one of each: a compiler that several need is imported once for all.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class LocalPool:
         slots: int | None = None,
         rows: Rows | None = None,
         vectors: Path | None = None,
-        preload: Sequence[str] = (),
+        backends: Iterable[str] = (),
     ) -> None:
         self.store = store
         self.recorder = Recorder(rows or load_rows())
         self._data_root = data_root
         self._scratch = scratch
         self._vectors = vectors
-        self._preload = preload
+        self._preload = forkserver.compilers_for(backends)
         self._slots = slots or this_machine().physical_cores
 
     def __enter__(self) -> Self:

@@ -37,7 +37,6 @@ Send = Callable[[Message], None]
 PROGRESS_INTERVAL_SECONDS = 0.1
 """A suite may report after every batch; more than this would cost time that it may be measuring."""
 LONGEST_REASON = 400
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 NO_MEMORY = (
     "can't allocate memory",
     "not enough memory",
@@ -97,8 +96,8 @@ def _run(request: Request, send: Send) -> Outcome:
 
 def _prepare(cell: Cell) -> None:
     """Set threads, seeds and determinism; nothing here costs time later."""
-    for variable in THREAD_VARIABLES:
-        os.environ[variable] = str(cell.threads)
+    # Kernels of Numba follow torch; its own variable must stay what it was when the fork server imported Numba.
+    os.environ["OMP_NUM_THREADS"] = str(cell.threads)
     torch.set_num_threads(cell.threads)
     random.seed(cell.seed)
     numpy.random.seed(cell.seed)

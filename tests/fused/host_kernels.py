@@ -39,7 +39,7 @@ class HostKernels(CudaKernels):
 
     def _launch(self, name: str, x: Tensor, tensors: Sequence[Tensor | None]) -> None:
         pointers = [ctypes.c_void_p(None if tensor is None else tensor.data_ptr()) for tensor in tensors]
-        sizes = [ctypes.c_longlong(size) for size in x.shape]
+        sizes = [ctypes.c_longlong(size) for size in (len(x), x[0].numel())]
         for block in range(BLOCKS):
             for thread in range(THREADS):
                 self._library.stand(block, thread, BLOCKS, THREADS)

@@ -11,12 +11,12 @@ __all__ = ["Kernels"]
 
 
 class Kernels(Protocol):
-    """A step's two kernels. All tensors are contiguous, of one dtype and device; T >= 1, N may be 0."""
+    """A step's two kernels. All tensors are contiguous, of one dtype and device, ``[T, ...]`` and ``[...]``; T >= 1."""
 
     def forward(
         self, x: Tensor, first: Sequence[Tensor], params: Sequence[Tensor], keep: bool
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Map ``x[T, N]``, states ``[N]`` and effective parameters ``[N]`` to spikes, last states and what to keep.
+        """Map ``x[T, ...]``, states and effective parameters, one a neuron, to spikes, last states and what to keep.
 
         What to keep is for `backward`, if it will be called (`keep`); nothing where computing it again is cheaper.
         """
@@ -28,6 +28,6 @@ class Kernels(Protocol):
         params: Sequence[Tensor],
         kept: Sequence[Tensor],
         upstream: Tensor,
-        upstream_last: Sequence[Tensor],
+        upstream_last: Sequence[Tensor | None],
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Return the gradients of `x` ``[T, N]``, of the first states ``[N]`` and of the parameters ``[N]``."""
+        """Return the gradients of `x`, first states and parameters; None in `upstream_last` stands for zeros."""

@@ -21,7 +21,7 @@ class CudaKernels(ABC):
     def forward(
         self, x: Tensor, first: Sequence[Tensor], params: Sequence[Tensor], keep: bool
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Run the step over all of ``x[T, N]``; keeps the state before each step."""
+        """Run the step over all of ``x[T, ...]``; keeps the state before each step."""
         spikes, last = torch.empty_like(x), [torch.empty_like(state) for state in first]
         kept = [torch.empty_like(x) for _ in first] if keep else []
         places: list[Tensor | None] = [*kept] if keep else [None for _ in first]
@@ -35,14 +35,17 @@ class CudaKernels(ABC):
         params: Sequence[Tensor],
         kept: Sequence[Tensor],
         upstream: Tensor,
-        upstream_last: Sequence[Tensor],
+        upstream_last: Sequence[Tensor | None],
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Walk back in time over the states that the forward pass has kept."""
         dx, dfirst = torch.empty_like(x), [torch.empty_like(state) for state in first]
         dparams = [torch.empty_like(param) for param in params]
-        self._launch("backward", x, [x, *kept, *params, upstream, *upstream_last, dx, *dfirst, *dparams])
+        dlast = [
+            torch.zeros_like(own) if part is None else part for part, own in zip(upstream_last, dfirst, strict=True)
+        ]
+        self._launch("backward", x, [x, *kept, *params, upstream, *dlast, dx, *dfirst, *dparams])
         return dx, dfirst, dparams
 
     @abstractmethod
     def _launch(self, name: str, x: Tensor, tensors: Sequence[Tensor | None]) -> None:
-        """Call the kernel `name` with the addresses of `tensors` (None: a null pointer) and the shape of `x`."""
+        """Call the kernel `name` with the addresses of `tensors` (None: a null pointer), T and N of `x`."""

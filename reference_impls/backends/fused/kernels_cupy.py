@@ -29,7 +29,7 @@ class CupyKernels(CudaKernels):
         self._functions: dict[tuple[int, str], Any] = {}
 
     def _launch(self, name: str, x: Tensor, tensors: Sequence[Tensor | None]) -> None:
-        steps, neurons = x.shape
+        steps, neurons = len(x), x[0].numel()
         if neurons == 0:
             return
         arguments = [0 if tensor is None else tensor.data_ptr() for tensor in tensors]

@@ -6,6 +6,7 @@ arithmetic. Must not know how a step was traced.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 import threading
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reference_impls.backends.fused import rows  # noqa: F401  # printed modules import it: a code hash covers it
+from reference_impls.backends.fused import exponential, rows  # noqa: F401  # printed modules import them: for code hashes
 from reference_impls.backends.fused.cache import kept_source
 from reference_impls.backends.fused.launch import launch
 
@@ -27,8 +28,9 @@ SCRATCH_BYTES = 128 * 1024
 """Of one thread: states of a block over all steps should stay in the second cache of a core, beside the rows read."""
 SMALLEST_BLOCK, LARGEST_BLOCK = 128, 512
 
-PAST_CACHE_BYTES = 1 << 20
-"""From this size on a result is written past the cache: it would not stay there until somebody reads it."""
+PAST_CACHE_BYTES = 8 << 20
+"""When a kernel reads and writes more than that, its result goes past the cache: it would not stay there until somebody
+reads it. A quarter of 32 MiB, the last cache of many servers; the other layers want theirs."""
 
 
 def _started_threads() -> int:
@@ -56,9 +58,9 @@ class NumbaKernels:
     def forward(
         self, x: Tensor, first: Sequence[Tensor], params: Sequence[Tensor], keep: bool
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Run the step over all of ``x[T, N]``; keeps nothing."""
+        """Run the step over all of ``x[T, ...]``; keeps nothing."""
         spikes, last = torch.empty_like(x), [torch.empty_like(state) for state in first]
-        _run(self._forward, [x, *first, *params, spikes, *last], _block(x, len(first)), scratch_rows=1)
+        _run(self._forward, [x, *first, *params, spikes, *last], len(first), scratch_rows=1, sequences=2)
         return spikes, last, []
 
     def backward(
@@ -68,27 +70,35 @@ class NumbaKernels:
         params: Sequence[Tensor],
         kept: Sequence[Tensor],
         upstream: Tensor,
-        upstream_last: Sequence[Tensor],
+        upstream_last: Sequence[Tensor | None],
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Run the step again, then its gradient back in time."""
         dx, dfirst = torch.empty_like(x), [torch.empty_like(state) for state in first]
         dparams = [torch.empty_like(param) for param in params]
-        tensors = [x, *first, *params, upstream, *upstream_last, dx, *dfirst, *dparams]
-        _run(self._backward, tensors, _block(x, len(first)), scratch_rows=x.shape[0] * max(1, len(first)) + 1)
+        dlast = [_zeros(dfirst[0]) if part is None else part for part in upstream_last]
+        tensors = [x, *first, *params, upstream, *dlast, dx, *dfirst, *dparams]
+        _run(self._backward, tensors, len(first), scratch_rows=len(x) * max(1, len(first)) + 1, sequences=3)
         return dx, dfirst, dparams
 
 
-def _run(kernel: int, tensors: Sequence[Tensor], block: int, scratch_rows: int) -> None:
-    """Run the kernel at an address on `tensors`, the first of which is ``x[T, N]``."""
+def _run(kernel: int, tensors: Sequence[Tensor], states: int, scratch_rows: int, sequences: int) -> None:
+    """Run the kernel at an address on `tensors`, the first of which is ``x[T, ...]``, as are so many `sequences`."""
     x = tensors[0]
+    steps, count, size = len(x), x.numel(), x.element_size()
     threads = min(torch.get_num_threads(), MOST_THREADS)
-    numba.set_num_threads(threads)
-    scratch = _scratch(threads * scratch_rows * block, x.dtype)
-    addresses = np.array([tensor.data_ptr() for tensor in tensors])
-    size = x.element_size()
-    past_cache = x.numel() * size >= PAST_CACHE_BYTES
+    block = _block(size, states, steps)
     own_bytes = scratch_rows * block * size
-    launch(kernel, addresses, scratch.data_ptr(), own_bytes, *x.shape, block, int(past_cache))  # type: ignore[call-arg]
+    launch(
+        kernel,
+        np.array([tensor.data_ptr() for tensor in tensors]),
+        _scratch(threads * own_bytes),
+        own_bytes,
+        steps,
+        count // steps,
+        block,
+        int(sequences * count * size > PAST_CACHE_BYTES),
+        threads,
+    )
 
 
 def _loaded(source: str) -> ModuleType:
@@ -110,16 +120,24 @@ def _loaded(source: str) -> ModuleType:
         return sys.modules[name]
 
 
-def _block(x: Tensor, states: int) -> int:
+@functools.cache
+def _block(size: int, states: int, steps: int) -> int:
     """Return how many neurons are taken at a time: a power of two whose states over time fit into the cache."""
-    fitting = SCRATCH_BYTES // (x.element_size() * max(1, states) * x.shape[0])
+    fitting = SCRATCH_BYTES // (size * max(1, states) * steps)
     return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, 1 << max(0, fitting.bit_length() - 1)))
 
 
-def _scratch(elements: int, dtype: torch.dtype) -> Tensor:
-    """Return memory of this thread for so many `elements`, the same at each call as long as it is enough."""
-    kept: dict[str, Tensor] = _buffers.__dict__
-    name = str(dtype)
-    if name not in kept or kept[name].numel() < elements:
-        kept[name] = torch.empty(elements, dtype=dtype)
-    return kept[name]
+def _scratch(size: int) -> int:
+    """Return the address of `size` bytes of this thread, the same at each call as long as they are enough."""
+    held: Tensor | None = getattr(_buffers, "scratch", None)
+    if held is None or held.numel() < size:
+        held = _buffers.scratch = torch.empty(size, dtype=torch.uint8)
+    return held.data_ptr()
+
+
+def _zeros(like: Tensor) -> Tensor:
+    """Return at least as many zeros as `like` has elements, to be read; the same at each call."""
+    held: Tensor | None = getattr(_buffers, "zeros", None)
+    if held is None or held.nbytes < like.nbytes:
+        held = _buffers.zeros = torch.zeros(like.nbytes, dtype=torch.uint8)
+    return held

@@ -16,6 +16,9 @@ from numba.extending import intrinsic
 __all__ = ["launch"]
 
 _INT64 = ir.IntType(64)
+# Numba's own functions of these names are slow from Python, and nothing that calls them can be cached.
+_get_num_threads: Any = types.ExternalFunction("get_num_threads", types.intp())
+_set_num_threads: Any = types.ExternalFunction("set_num_threads", types.void(types.intp))
 
 
 @intrinsic
@@ -50,6 +53,7 @@ def launch(
     neurons: int,
     block: int,
     past_cache: int,
+    threads: int,
 ) -> None:
     """Call `kernel` for every block of `block` neurons, each thread with its own `scratch_bytes` of `scratch`.
 
@@ -57,10 +61,14 @@ def launch(
     ----------
     kernel, scratch : addresses.
     tensors : addresses of what the kernel reads and writes, int64.
+    threads : how many take part; Numba's own number is as before when this returns.
     """
+    usual = _get_num_threads()
+    _set_num_threads(threads)
     for number in prange((neurons + block - 1) // block):
         start = np.int64(number) * block
         own = scratch + np.int64(get_thread_id()) * scratch_bytes
         width = min(block, neurons - start)
         table = np.int64(tensors.ctypes.data)
         _call(kernel, table, own, steps, neurons, start, width, past_cache)  # type: ignore[call-arg]  # Numba's first
+    _set_num_threads(usual)

@@ -65,7 +65,8 @@ def attach_fused(neuron: Neuron, makers: Mapping[str, Maker]) -> None:
                 f"{_short(x.dtype)} on {x.device.type}"
             )
         first = neuron.init_state(x[0]) if state is None else state
-        given = [_spread(tensor, x) for tensor in (*first, *neuron.step_params().values())]
+        shape = x.shape[1:]
+        given = [_spread(tensor, x.dtype, shape) for tensor in (*first, *neuron.step_params().values())]
         spikes, *last = _Multistep.apply(kernels[x.device.type].get(x.dtype), len(first), x, *given)
         return spikes, type(first)(*last)
 
@@ -112,46 +113,36 @@ class _KernelsOf:
         return self._made[key]
 
 
-def _spread(tensor: Tensor, x: Tensor) -> Tensor:
-    """Return `tensor` with a value for each neuron, ``x.shape[1:]``; autograd sums its gradient back."""
-    return tensor.to(x.dtype).expand(x.shape[1:])
+def _spread(tensor: Tensor, dtype: torch.dtype, shape: torch.Size) -> Tensor:
+    """Return `tensor` with a value for each neuron, of `shape`; autograd sums its gradient back."""
+    return tensor if tensor.shape == shape and tensor.dtype is dtype else tensor.to(dtype).expand(shape)
 
 
 class _Multistep(torch.autograd.Function):
-    """The step over all of T; tensors come as the neuron has them and are flattened to ``[T, N]`` and ``[N]``."""
+    """The step over all of T: ``x[T, ...]``, first states and parameters with a value for each neuron."""
 
     @staticmethod
     def forward(ctx: Any, kernels: Kernels, states: int, x: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
-        flat = [tensor.contiguous().view(-1) for tensor in given]
-        rows = _rows(x)
+        whole = [tensor.contiguous() for tensor in given]
         keep = any(ctx.needs_input_grad)
-        spikes, last, kept = kernels.forward(rows, flat[:states], flat[states:], keep)
+        spikes, last, kept = kernels.forward(x.contiguous(), whole[:states], whole[states:], keep)
         ctx.kernels, ctx.states = kernels, states
         # A gradient that nobody sent is zero; torch would fill a sequence with zeros for it.
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, *given, *kept)
-        return spikes.view(x.shape), *(state.view(x.shape[1:]) for state in last)
+        return spikes, *last
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor | None, *upstream_last: Tensor | None) -> tuple[Any, ...]:
-        x, *saved = ctx.saved_tensors
-        count = len(ctx.needs_input_grad) - 3
-        flat = [tensor.contiguous().view(-1) for tensor in saved[:count]]
-        dx, dstates, dparams = ctx.kernels.backward(
-            _rows(x),
-            flat[: ctx.states],
-            flat[ctx.states :],
-            saved[count:],
-            _rows(torch.zeros_like(x) if upstream is None else upstream),
-            [
-                torch.zeros_like(state) if part is None else part.contiguous().view(-1)
-                for part, state in zip(upstream_last, flat, strict=False)
-            ],
+        count = len(ctx.needs_input_grad) - 2
+        x, *whole = (tensor.contiguous() for tensor in ctx.saved_tensors[:count])
+        dx, dfirst, dparams = ctx.kernels.backward(
+            x,
+            whole[: ctx.states],
+            whole[ctx.states :],
+            ctx.saved_tensors[count:],
+            torch.zeros_like(x) if upstream is None else upstream.contiguous(),
+            [None if part is None else part.contiguous() for part in upstream_last],
         )
-        return None, None, dx.view(x.shape), *(gradient.view(x.shape[1:]) for gradient in (*dstates, *dparams))
-
-
-def _rows(x: Tensor) -> Tensor:
-    """Return ``x[T, ...]`` as contiguous ``[T, N]``."""
-    return x.contiguous().view(x.shape[0], x.shape[1:].numel())
+        return None, None, dx, *dfirst, *dparams

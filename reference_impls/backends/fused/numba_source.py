@@ -22,8 +22,13 @@ from reference_impls.backends.fused.program import Traced
 
 __all__ = ["numba_source"]
 
-_ROWS = hashlib.sha256(Path(__file__).with_name("rows.py").read_bytes()).hexdigest()[:16]
+_PARTS = hashlib.sha256(
+    b"".join(Path(__file__).with_name(name).read_bytes() for name in ("exponential.py", "rows.py"))
+).hexdigest()[:16]
 """In the text, because Numba does not see that a function which its cached kernel has taken in has changed."""
+
+AHEAD = 4
+"""Steps between asking for a row and reading it."""
 
 _OPERATIONS = {
     "add": "{0} + {1}",
@@ -84,8 +89,8 @@ def numba_source(traced: Traced, dtype: str) -> str:
     )
     states = [str(i) for i in range(len(traced.states))]
     params = [str(i) for i in range(len(traced.params))]
-    used = _HEADER.format(dtype=dtype, rows=_ROWS, exp=_EXP32 if dtype == "float32" else _EXP64)
-    return used + _forward(traced, language, states, params) + _backward(traced, language, states, params)
+    head = _HEADER.format(dtype=dtype, parts=_PARTS)
+    return head + _forward(traced, language, states, params) + _backward(traced, language, states, params)
 
 
 def _forward(traced: Traced, language: Language, states: list[str], params: list[str]) -> str:
@@ -102,6 +107,8 @@ def _forward(traced: Traced, language: Language, states: list[str], params: list
             *_indented(8, [*(f"v{i}_[i] = f{i}_[i]" for i in states), "pass"]),
             "    for t in range(steps):",
             "        x_ = row(xs, t * neurons + start)",
+            *_fetched("xs", f"t + {AHEAD}"),
+            *_fetched("xs", f"t + {AHEAD} - steps", "start + width"),
             "        s_ = scratch if past_cache else row(spikes, t * neurons + start)",
             "        for i in range(width):",
             *_indented(12, [*load, *language.body(traced.forward), *store]),
@@ -130,11 +137,15 @@ def _backward(traced: Traced, language: Language, states: list[str], params: lis
             "    for i in range(width):",
             *_indented(8, [*first, *(f"dp{i}_[i] = F(0.0)" for i in params), "pass"]),
             "    for t in range(steps - 1):",
+            *_fetched("xs", f"t + {AHEAD}"),
+            *_fetched("dspikes", f"2 * steps - 2 - t - {AHEAD}"),
             *_indented(8, [*rows, *(f"n{i}_ = {_kept('(t + 1)', i, states)}" for i in states)]),
             "        for i in range(width):",
             *_indented(12, [*load, *language.body(traced.forward), *again]),
             f"    last_row = {_kept('steps', '0', states)}",
             "    for t in range(steps - 1, -1, -1):",
+            *_fetched("dspikes", f"t - {AHEAD}"),
+            *_fetched("xs", f"{AHEAD} - 1 - t", "start + width"),
             *_indented(8, [*rows, "ds_ = row(dspikes, t * neurons + start)"]),
             "        dx_ = last_row if past_cache else row(dxs, t * neurons + start)",
             "        for i in range(width):",
@@ -163,6 +174,11 @@ def _kept(step: str, state: str, states: list[str]) -> str:
     return f"row(scratch, ({step} * {max(1, len(states))} + {state}) * width)"
 
 
+def _fetched(tensor: str, step: str, start: str = "start") -> list[str]:
+    """Ask for a row some steps before it is read, if there is one; near the end of a block for one of the next."""
+    return [f"        fetch({tensor}, {step}, steps, neurons, {start}, width)"]
+
+
 def _streamed(target: str, source: str) -> list[str]:
     """Write the row of a step out, and when the block is done let the others see it."""
     return [
@@ -181,37 +197,18 @@ def _joined(lines: list[str]) -> str:
     return "\n".join(lines) + "\n\n\n"
 
 
-_HEADER = '''"""Made by Spikeboard from a neuron's step; do not edit. Rows {rows}."""
+_HEADER = '''"""Made by Spikeboard from a neuron's step; do not edit. Parts {parts}."""
 import math
 
 import numpy as np
-from numba import cfunc, njit, types
+from numba import cfunc, types
 
-from reference_impls.backends.fused.rows import fence, kernel_type, row, stream
+from reference_impls.backends.fused.exponential import exp as exp_of_float32
+from reference_impls.backends.fused.rows import fence, fetch, kernel_type, row, stream
 
 F = np.{dtype}
 KERNEL = kernel_type(types.{dtype})
-
-{exp}
+exp = exp_of_float32 if F is np.float32 else math.exp
 
 
 '''
-_EXP64 = "exp = math.exp"
-# Range reduction to |r| <= ln 2 / 2 and the polynomial of Cephes' expf; 2**n is made by its bits. Unlike a call of the
-# C library it vectorises.
-_EXP32 = """
-@njit(inline="always", error_model="numpy")
-def exp(x):
-    x = np.float32(88.37626) if x > np.float32(88.37626) else x
-    x = np.float32(-87.33654) if x < np.float32(-87.33654) else x
-    n = np.floor(x * np.float32(1.44269504088896341) + np.float32(0.5))
-    r = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
-    y = np.float32(1.9875691500e-4)
-    y = y * r + np.float32(1.3981999507e-3)
-    y = y * r + np.float32(8.3334519073e-3)
-    y = y * r + np.float32(4.1665795894e-2)
-    y = y * r + np.float32(1.6666665459e-1)
-    y = y * r + np.float32(5.0000001201e-1)
-    y = y * r * r + r + np.float32(1.0)
-    return y * np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
-""".strip()

@@ -17,17 +17,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._decomp import core_aten_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from reference_impls.backends import UnsupportedError
+from reference_impls.backends.fused import aten
 from reference_impls.neuron import SequentialNeuron
 
 __all__ = ["Argument", "Assignment", "Program", "Traced", "trace_step"]
 
 Argument = str | float | bool
 """A name, or a constant."""
-_aten = torch.ops.aten
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def _program(
     # Different numbers, so that nothing is taken for the same value by accident.
     examples = [torch.tensor(0.37 + 0.1 * place, dtype=dtype) for place in range(len(inputs))]
     try:
-        graph = make_fx(function, decomposition_table={**core_aten_decompositions()})(examples).graph
+        graph = make_fx(function, decomposition_table=aten.decompositions())(examples).graph
     except UnsupportedError:
         raise
     except (RuntimeError, TypeError, ValueError) as error:
@@ -162,31 +161,31 @@ class _Reader:
         first: Any = node.args[0] if node.args else None
         in_place = target._schema.is_mutable
         if in_place:
-            target = getattr(getattr(_aten, target._opname.removesuffix("_")), target._overloadname)
-        if in_place or target in _VIEWS:
+            target = getattr(getattr(aten.OPS, target._opname.removesuffix("_")), target._overloadname)
+        if in_place or target in aten.VIEWS:
             self._owners[node] = self._owner(first)
-        if target not in _VIEWS:
+        if target not in aten.VIEWS:
             self._values[self._owner(node)] = self._read(node, target)
 
     def _read(self, node: fx.Node, target: Any) -> Argument:
         arguments = [self._argument(value) for value in node.args]
-        if target is _aten.copy.default:  # (destination, source): what is written, not what was there
+        if target is aten.OPS.copy.default:  # (destination, source): what is written, not what was there
             return self._as_kind_of(*arguments[:2])
-        if target in _COPIES:
+        if target in aten.COPIES:
             return arguments[0]
-        if target in _CONSTANTS:
-            return _CONSTANTS[target](node, arguments)
-        if target is _aten._to_copy.default:
+        if target in aten.CONSTANTS:
+            return aten.CONSTANTS[target](node, arguments)
+        if target is aten.OPS._to_copy.default:
             return self._converted(arguments[0], node)
-        if target in (_aten.add.Tensor, _aten.sub.Tensor, _aten.add.Scalar, _aten.sub.Scalar):
+        if target in (aten.OPS.add.Tensor, aten.OPS.sub.Tensor, aten.OPS.add.Scalar, aten.OPS.sub.Scalar):
             scale = node.kwargs.get("alpha", 1)
             if scale != 1:
                 arguments[1] = self._assign("mul", (arguments[1], float(scale)))  # type: ignore[arg-type]
-        if target is _aten.pow.Tensor_Scalar:
+        if target is aten.OPS.pow.Tensor_Scalar:
             return self._power(arguments[0], arguments[1])
-        if target in (_aten.clamp.default, _aten.hardtanh.default):
+        if target in (aten.OPS.clamp.default, aten.OPS.hardtanh.default):
             return self._clamped([*arguments, None, None])
-        operation = _OPERATIONS.get(target)
+        operation = aten.OPERATIONS.get(target)
         if operation is None or (node.kwargs and set(node.kwargs) - {"alpha"}):
             raise UnsupportedError(
                 f"{self._who}: no fused kernel can be printed for {target}; use elementary operations in its step, or "
@@ -197,7 +196,7 @@ class _Reader:
     def _assign(self, operation: str, arguments: tuple[Argument, ...]) -> str:
         known = self._body.get((operation, arguments))
         if known is None:
-            is_flag = operation in _FLAGS
+            is_flag = operation in aten.FLAGS
             known = Assignment(f"a{len(self._body)}", operation, arguments, is_flag)
             self._body[operation, arguments] = known
             if is_flag:
@@ -241,60 +240,3 @@ def _reached(body: Any, outputs: Any) -> tuple[Assignment, ...]:
             kept.append(assignment)
             wanted.update(name for name in assignment.arguments if isinstance(name, str))
     return tuple(reversed(kept))
-
-
-_VIEWS = {_aten.alias.default, _aten.detach.default, _aten.expand.default, _aten.view.default, _aten.squeeze.default}
-_COPIES = {_aten.clone.default, _aten.lift_fresh_copy.default}
-_CONSTANTS: Mapping[Any, Callable[[fx.Node, list[Any]], Argument]] = {
-    _aten.zeros_like.default: lambda _node, _arguments: 0.0,
-    _aten.ones_like.default: lambda _node, _arguments: 1.0,
-    _aten.full_like.default: lambda _node, arguments: float(arguments[1]),
-    _aten.full.default: lambda _node, arguments: float(arguments[1]),
-    _aten.scalar_tensor.default: lambda _node, arguments: float(arguments[0]),
-    _aten.zeros.default: lambda _node, _arguments: 0.0,
-    _aten.ones.default: lambda _node, _arguments: 1.0,
-}
-_NAMES = {
-    "add": ("add.Tensor", "add.Scalar"),
-    "sub": ("sub.Tensor", "sub.Scalar"),
-    "mul": ("mul.Tensor", "mul.Scalar"),
-    "div": ("div.Tensor", "div.Scalar"),
-    "neg": ("neg.default",),
-    "abs": ("abs.default",),
-    "reciprocal": ("reciprocal.default",),
-    "relu": ("relu.default",),
-    "sign": ("sign.default",),
-    "sqrt": ("sqrt.default",),
-    "exp": ("exp.default",),
-    "expm1": ("expm1.default",),
-    "log": ("log.default",),
-    "log1p": ("log1p.default",),
-    "sin": ("sin.default",),
-    "cos": ("cos.default",),
-    "tanh": ("tanh.default",),
-    "sigmoid": ("sigmoid.default",),
-    "erf": ("erf.default",),
-    "atan": ("atan.default",),
-    "floor": ("floor.default",),
-    "maximum": ("maximum.default",),
-    "minimum": ("minimum.default",),
-    "where": ("where.self",),
-    "ge": ("ge.Scalar", "ge.Tensor"),
-    "gt": ("gt.Scalar", "gt.Tensor"),
-    "le": ("le.Scalar", "le.Tensor"),
-    "lt": ("lt.Scalar", "lt.Tensor"),
-    "eq": ("eq.Scalar", "eq.Tensor"),
-    "ne": ("ne.Scalar", "ne.Tensor"),
-    "and": ("logical_and.default", "bitwise_and.Tensor"),
-    "or": ("logical_or.default", "bitwise_or.Tensor"),
-    "not": ("logical_not.default", "bitwise_not.default"),
-}
-
-
-def _overload(name: str) -> Any:
-    packet, _, overload = name.partition(".")
-    return getattr(getattr(_aten, packet), overload)
-
-
-_OPERATIONS: Mapping[Any, str] = {_overload(name): operation for operation, names in _NAMES.items() for name in names}
-_FLAGS = {"ge", "gt", "le", "lt", "eq", "ne", "and", "or", "not"}

@@ -17,9 +17,11 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["fence", "kernel_type", "row", "stream"]
+__all__ = ["fence", "fetch", "kernel_type", "row", "stream"]
 
-VECTOR_BYTES = 32
+VECTOR_BYTES, LINE_BYTES = 32, 64
+_TO_READ_INTO_THE_FIRST_CACHE = (0, 3, 1)
+"""LLVM's codes: to read, for all caches, data."""
 _INT64 = ir.IntType(64)
 
 
@@ -88,11 +90,38 @@ def fence(_context: Any) -> Any:
     return types.void(), generate
 
 
+@intrinsic
+def _fetch_line(_context: Any, source: Any, at: Any) -> Any:
+    """Ask for the line of ``source[at]``; an address that does not exist is ignored."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        type_ = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], type_)
+        address = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte)
+        builder.call(fetch, [address, *(ir.Constant(number, code) for code in _TO_READ_INTO_THE_FIRST_CACHE)])
+        return context.get_dummy_value()
+
+    return types.void(source, at), generate
+
+
+@njit(inline="always")
+def fetch(tensor: Any, t: int, steps: int, neurons: int, start: int, width: int) -> None:
+    """Ask for a row of ``tensor[steps, neurons]`` that will be read soon; there may be no row `t`.
+
+    Rows of a block lie far apart, so at each the hardware has to find out anew that memory is read in order.
+    """
+    if 0 <= t < steps:
+        source: Any = row(tensor, t * neurons + start)  # type: ignore[call-arg]  # Numba passes the first argument
+        for i in range(0, width, _elements_of_line(tensor)):
+            _fetch_line(source, i)
+
+
 @njit(inline="always")
 def stream(target: Any, source: Any, width: int) -> None:
     """Copy `width` elements from `source` to `target`, past the cache where `target` is aligned."""
-    head = min(width, _elements_to_vector(target))  # type: ignore[call-arg]  # Numba passes the first argument
-    lanes = _lanes(target)
+    head = min(width, _elements_to_vector(target))  # type: ignore[call-arg]  # the same
+    lanes = _elements_of_vector(target)
     body = head + (width - head) // lanes * lanes
     for i in range(head):
         target[i] = source[i]
@@ -102,11 +131,17 @@ def stream(target: Any, source: Any, width: int) -> None:
         target[i] = source[i]
 
 
-@intrinsic
-def _lanes(_context: Any, target: Any) -> Any:
-    """Return how many elements a vector has."""
+def _elements_in(size: int) -> Any:
+    """Return a function for kernels that says how many elements of a row are `size` bytes."""
 
-    def generate(context: Any, _builder: Any, _signature: Any, arguments: Any) -> Any:
-        return ir.Constant(_INT64, VECTOR_BYTES // context.get_abi_sizeof(arguments[0].type.pointee))
+    @intrinsic
+    def elements(_context: Any, target: Any) -> Any:
+        def generate(context: Any, _builder: Any, _signature: Any, arguments: Any) -> Any:
+            return ir.Constant(_INT64, size // context.get_abi_sizeof(arguments[0].type.pointee))
 
-    return types.int64(target), generate
+        return types.int64(target), generate
+
+    return elements
+
+
+_elements_of_vector, _elements_of_line = _elements_in(VECTOR_BYTES), _elements_in(LINE_BYTES)
