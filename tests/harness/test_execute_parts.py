@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from rich.console import Console
 from harness import provenance
 from harness.cell import Cell
 from harness.errors import UserError
-from harness.execute import allocator, endings
+from harness.execute import allocator, endings, forkserver
 from harness.execute.display import Display, _duration
 from harness.execute.messages import MessageReader, Outcome, Progress, Setting, encoded
 from harness.execute.records import Recorder, Run
@@ -47,6 +48,33 @@ def lines_of(*chunks: bytes) -> tuple[str, ...]:
     for chunk in chunks:
         tail.feed(chunk)
     return tail.lines()
+
+
+def test_a_compiler_is_imported_once_where_several_cells_need_it() -> None:
+    few, many = ["fused-numba"] * 2, ["fused-numba", "fused", "fused-numba"]
+    assert forkserver.compilers_for(["eager", "-", *few]) == ()
+    assert forkserver.compilers_for([*many, "eager"]) == ("harness.execute.preload_kernels",)
+    assert len(forkserver.compilers_for([*many, *["compiled"] * 3])) == 2
+
+
+PRELOADED = """
+import os, sys
+import harness.execute.preload_kernels
+child = os.fork()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+import torch
+from reference_impls.api import build_neuron
+torch.set_num_threads(1)
+x = torch.rand(3, 2000, requires_grad=True)
+build_neuron("lif", backend="fused-numba")(x).sum().backward()
+os._exit(0 if x.grad.isfinite().all() and x.grad.any() else 1)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_cell_can_use_the_kernels_that_its_server_has_prepared() -> None:
+    subprocess.run([sys.executable, "-c", PRELOADED], check=True, timeout=120)
 
 
 def test_tail_keeps_the_last_lines() -> None:

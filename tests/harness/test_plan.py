@@ -200,6 +200,12 @@ def test_the_sentence_says_why(cell: Cell, sentence: str) -> None:
     assert sentence in (why_unsupported(cell, ROWS) or "")
 
 
+def test_first_seeds_of_all_rows_come_before_second_ones(tmp_path: Path) -> None:
+    cells = [planned.cell for planned in plan(tmp_path).todo if planned.cell.suite == "accuracy"]
+    assert len({cell.seed for cell in cells}) > 1
+    assert [cell.seed for cell in cells] == sorted(cell.seed for cell in cells)
+
+
 def test_accuracy_to_convergence_takes_the_fastest_backend_that_can_run_it(tmp_path: Path) -> None:
     chosen = plan(tmp_path, "standard", neuron=("lif", "psn"), method=("bptt", "ottt-o", "dsr"), suite=("accuracy",))
     found = {(p.cell.neuron, p.cell.method): p.cell.backend for p in chosen.todo if p.cell.topology == "mlp"}

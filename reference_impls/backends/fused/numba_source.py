@@ -37,9 +37,9 @@ _OPERATIONS = {
     "div": "{0} / {1}",
     "neg": "-{0}",
     "abs": "abs({0})",
-    "reciprocal": "F(1.0) / {0}",
-    "relu": "F(0.0) if {0} <= F(0.0) else {0}",
-    "sign": "F(1.0) if {0} > F(0.0) else (F(-1.0) if {0} < F(0.0) else F(0.0))",
+    "reciprocal": "ONE / {0}",
+    "relu": "select({0} <= ZERO, ZERO, {0})",
+    "sign": "select({0} > ZERO, ONE, select({0} < ZERO, -ONE, ZERO))",
     "sqrt": "math.sqrt({0})",
     "exp": "exp({0})",
     "expm1": "math.expm1({0})",
@@ -48,24 +48,24 @@ _OPERATIONS = {
     "sin": "math.sin({0})",
     "cos": "math.cos({0})",
     "tanh": "math.tanh({0})",
-    "sigmoid": "F(1.0) / (F(1.0) + exp(-{0}))",
+    "sigmoid": "ONE / (ONE + exp(-{0}))",
     "erf": "math.erf({0})",
     "atan": "math.atan({0})",
-    "floor": "math.floor({0})",
+    "floor": "np.floor({0})",
     "pow": "{0} ** {1}",
-    "maximum": "{0} if {0} >= {1} or {0} != {0} else {1}",
-    "minimum": "{0} if {0} <= {1} or {0} != {0} else {1}",
-    "where": "{1} if {0} else {2}",
+    "maximum": "select(({0} >= {1}) | ({0} != {0}), {0}, {1})",
+    "minimum": "select(({0} <= {1}) | ({0} != {0}), {0}, {1})",
+    "where": "select({0}, {1}, {2})",
     "ge": "{0} >= {1}",
     "gt": "{0} > {1}",
     "le": "{0} <= {1}",
     "lt": "{0} < {1}",
     "eq": "{0} == {1}",
     "ne": "{0} != {1}",
-    "and": "{0} and {1}",
-    "or": "{0} or {1}",
+    "and": "{0} & {1}",
+    "or": "{0} | {1}",
     "not": "not {0}",
-    "number": "F(1.0) if {0} else F(0.0)",
+    "number": "select({0}, ONE, ZERO)",
 }
 
 
@@ -81,16 +81,19 @@ def numba_source(traced: Traced, dtype: str) -> str:
       state at each step, and one more.
     """
     scalar = np.dtype(dtype).type
+    constants: dict[float, str] = {0.0: "ZERO", 1.0: "ONE"}
     language = Language(
         "Numba",
         _OPERATIONS,
-        constant=lambda number: f"F({float(scalar(number))!r})",
+        constant=lambda number: constants.setdefault(float(scalar(number)), f"C{len(constants)}"),
         statement=lambda name, expression, _is_flag: f"{name} = {expression}",
     )
     states = [str(i) for i in range(len(traced.states))]
     params = [str(i) for i in range(len(traced.params))]
-    head = _HEADER.format(dtype=dtype, parts=_PARTS)
-    return head + _forward(traced, language, states, params) + _backward(traced, language, states, params)
+    kernels = _forward(traced, language, states, params) + _backward(traced, language, states, params)
+    # As globals, because Numba compiles every call of F anew.
+    named = "\n".join(f"{name} = F({number!r})" for number, name in constants.items())
+    return _HEADER.format(dtype=dtype, parts=_PARTS, constants=named) + kernels
 
 
 def _forward(traced: Traced, language: Language, states: list[str], params: list[str]) -> str:
@@ -106,10 +109,10 @@ def _forward(traced: Traced, language: Language, states: list[str], params: list
             "    for i in range(width):",
             *_indented(8, [*(f"v{i}_[i] = f{i}_[i]" for i in states), "pass"]),
             "    for t in range(steps):",
-            "        x_ = row(xs, t * neurons + start)",
+            "        x_ = row(xs, t, neurons, start)",
             *_fetched("xs", f"t + {AHEAD}"),
             *_fetched("xs", f"t + {AHEAD} - steps", "start + width"),
-            "        s_ = scratch if past_cache else row(spikes, t * neurons + start)",
+            "        s_ = scratch if past_cache else row(spikes, t, neurons, start)",
             "        for i in range(width):",
             *_indented(12, [*load, *language.body(traced.forward), *store]),
             *_streamed("spikes", "scratch"),
@@ -121,7 +124,7 @@ def _backward(traced: Traced, language: Language, states: list[str], params: lis
     tensors = ["xs", *(f"first{i}" for i in states), *(f"param{i}" for i in params)]
     tensors += ["dspikes", *(f"dlast{i}" for i in states), "dxs", *(f"dfirst{i}" for i in states)]
     tensors += [f"dparam{i}" for i in params]
-    rows = ["x_ = row(xs, t * neurons + start)", *(f"v{i}_ = {_kept('t', i, states)}" for i in states)]
+    rows = ["x_ = row(xs, t, neurons, start)", *(f"v{i}_ = {_kept('t', i, states)}" for i in states)]
     load = ["x = x_[i]", *(f"v{i} = v{i}_[i]" for i in states), *(f"p{i} = p{i}_[i]" for i in params)]
     again = language.results(traced.forward, {f"n{i}": f"n{i}_[i]" for i in states})
     upstream = ["ds = ds_[i]", *(f"dn{i} = dn{i}_[i]" for i in states)]
@@ -135,7 +138,7 @@ def _backward(traced: Traced, language: Language, states: list[str], params: lis
             *_block({"p": "param", "dp": "dparam"}, params),
             *(f"    k{i}_ = {_kept('0', i, states)}" for i in states),
             "    for i in range(width):",
-            *_indented(8, [*first, *(f"dp{i}_[i] = F(0.0)" for i in params), "pass"]),
+            *_indented(8, [*first, *(f"dp{i}_[i] = ZERO" for i in params), "pass"]),
             "    for t in range(steps - 1):",
             *_fetched("xs", f"t + {AHEAD}"),
             *_fetched("dspikes", f"2 * steps - 2 - t - {AHEAD}"),
@@ -146,8 +149,8 @@ def _backward(traced: Traced, language: Language, states: list[str], params: lis
             "    for t in range(steps - 1, -1, -1):",
             *_fetched("dspikes", f"t - {AHEAD}"),
             *_fetched("xs", f"{AHEAD} - 1 - t", "start + width"),
-            *_indented(8, [*rows, "ds_ = row(dspikes, t * neurons + start)"]),
-            "        dx_ = last_row if past_cache else row(dxs, t * neurons + start)",
+            *_indented(8, [*rows, "ds_ = row(dspikes, t, neurons, start)"]),
+            "        dx_ = last_row if past_cache else row(dxs, t, neurons, start)",
             "        for i in range(width):",
             *_indented(12, [*load, *upstream, *language.body(traced.backward), *store]),
             *_streamed("dxs", "last_row"),
@@ -166,12 +169,13 @@ def _start(name: str, tensors: list[str]) -> list[str]:
 
 def _block(short: Mapping[str, str], numbers: list[str]) -> list[str]:
     """Name the part of a tensor ``[N]`` that belongs to the block: ``{"v": "last"}`` makes ``v0_`` of ``last0``."""
-    return [f"    {name}{i}_ = row({tensor}{i}, start)" for name, tensor in short.items() for i in numbers]
+    return [f"    {name}{i}_ = row({tensor}{i}, 0, 0, start)" for name, tensor in short.items() for i in numbers]
 
 
 def _kept(step: str, state: str, states: list[str]) -> str:
     """Write the address of a state before a step in scratch memory."""
-    return f"row(scratch, ({step} * {max(1, len(states))} + {state}) * width)"
+    number = step if len(states) < 2 else f"{step} * {len(states)} + {state}"
+    return f"row(scratch, {number}, width, 0)"
 
 
 def _fetched(tensor: str, step: str, start: str = "start") -> list[str]:
@@ -183,7 +187,7 @@ def _streamed(target: str, source: str) -> list[str]:
     """Write the row of a step out, and when the block is done let the others see it."""
     return [
         "        if past_cache:",
-        f"            stream(row({target}, t * neurons + start), {source}, width)",
+        f"            stream(row({target}, t, neurons, start), {source}, width)",
         "    if past_cache:",
         "        fence()",
     ]
@@ -204,11 +208,12 @@ import numpy as np
 from numba import cfunc, types
 
 from reference_impls.backends.fused.exponential import exp as exp_of_float32
-from reference_impls.backends.fused.rows import fence, fetch, kernel_type, row, stream
+from reference_impls.backends.fused.rows import fence, fetch, kernel_type, row, select, stream
 
 F = np.{dtype}
 KERNEL = kernel_type(types.{dtype})
 exp = exp_of_float32 if F is np.float32 else math.exp
+{constants}
 
 
 '''

@@ -1,12 +1,8 @@
-"""Rows of tensors for Numba kernels: where they start, and how they are written past the cache.
+"""Rows of tensors for Numba kernels: where they start, how they are asked for, and how they are written past the cache.
 
 A kernel gets addresses, not arrays: describing a dozen arrays costs more than a short kernel takes, and Numba
-compiles a loop over an address in a tenth of the time. Must not know neurons.
-
-An ordinary store reads the line that it is about to overwrite; one that goes past the cache does not, which is a
-third of the traffic of a kernel that only waits for memory, and leaves the cache to what is read again. LLVM does not
-vectorise such stores by itself, so a kernel writes a row into a small buffer and `stream` copies it out, 32 bytes at a
-time.
+compiles a loop over an address in a tenth of the time. What is written here in LLVM's instructions need not be
+compiled by Numba for each kernel anew. Must not know neurons.
 """
 
 from __future__ import annotations
@@ -14,15 +10,16 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
+from numba.core.cgutils import for_range_slice
 from numba.extending import intrinsic
 
-__all__ = ["fence", "fetch", "kernel_type", "row", "stream"]
+__all__ = ["fence", "fetch", "kernel_type", "row", "select", "stream"]
 
 VECTOR_BYTES, LINE_BYTES = 32, 64
+_INT64 = ir.IntType(64)
 _TO_READ_INTO_THE_FIRST_CACHE = (0, 3, 1)
 """LLVM's codes: to read, for all caches, data."""
-_INT64 = ir.IntType(64)
 
 
 def kernel_type(element: Any) -> Any:
@@ -36,47 +33,86 @@ def kernel_type(element: Any) -> Any:
 
 
 @intrinsic
-def row(_context: Any, tensor: Any, offset: Any) -> Any:
-    """Return the address of ``tensor[offset]``.
+def row(_context: Any, tensor: Any, number: Any, length: Any, start: Any) -> Any:
+    """Return the address of ``tensor[number, start]``, whose rows have `length` elements."""
 
-    It is computed as a number. As pointer arithmetic LLVM would test for overlapping rows once for all steps instead
-    of once for each, find that the whole tensors may overlap, and not vectorise.
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return _row(context, builder, *arguments)
+
+    return tensor(tensor, number, length, start), generate
+
+
+def _row(context: Any, builder: Any, pointer: Any, number: Any, length: Any, start: Any) -> Any:
+    # Computed as a number. As pointer arithmetic LLVM would test for overlapping rows once for all steps instead of
+    # once for each, find that the whole tensors may overlap, and not vectorise.
+    offset = builder.add(builder.mul(number, length), start)
+    size = ir.Constant(_INT64, context.get_abi_sizeof(pointer.type.pointee))
+    return builder.inttoptr(builder.add(builder.ptrtoint(pointer, _INT64), builder.mul(offset, size)), pointer.type)
+
+
+@intrinsic
+def select(_context: Any, condition: Any, one: Any, other: Any) -> Any:
+    """Return `one` where `condition`, else `other`, without a branch."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.select(*arguments)
+
+    return one(condition, one, other), generate
+
+
+@intrinsic
+def fetch(_context: Any, tensor: Any, number: Any, count: Any, length: Any, start: Any, width: Any) -> Any:
+    """Ask for ``tensor[number, start : start + width]``, which will be read soon, if there is such a row of `count`.
+
+    Rows of a block lie far apart, so at each the hardware has to find out anew that memory is read in order.
     """
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        pointer, count = arguments
-        size = ir.Constant(_INT64, context.get_abi_sizeof(pointer.type.pointee))
-        address = builder.add(builder.ptrtoint(pointer, _INT64), builder.mul(count, size))
-        return builder.inttoptr(address, pointer.type)
-
-    return tensor(tensor, offset), generate
-
-
-@intrinsic
-def _elements_to_vector(_context: Any, target: Any) -> Any:
-    """Return how many elements lie between `target` and the next address that is aligned to a vector."""
-
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        size = context.get_abi_sizeof(arguments[0].type.pointee)
-        element = builder.udiv(builder.ptrtoint(arguments[0], _INT64), ir.Constant(_INT64, size))
-        return builder.and_(builder.neg(element), ir.Constant(_INT64, VECTOR_BYTES // size - 1))
-
-    return types.int64(target), generate
-
-
-@intrinsic
-def _copy_vector(_context: Any, target: Any, source: Any, at: Any) -> Any:
-    """Copy one vector from ``source[at:]`` to ``target[at:]``, which must be aligned to a vector."""
-
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        size = context.get_abi_sizeof(arguments[0].type.pointee)
-        vector = ir.VectorType(arguments[0].type.pointee, VECTOR_BYTES // size).as_pointer()
-        to, of = (builder.bitcast(builder.gep(pointer, [arguments[2]]), vector) for pointer in arguments[:2])
-        store = builder.store(builder.load(of, align=size), to, align=VECTOR_BYTES)
-        store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        pointer, number, count, length, start, width = arguments
+        byte, code = ir.IntType(8).as_pointer(), ir.IntType(32)
+        type_ = ir.FunctionType(ir.VoidType(), [byte, code, code, code])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], type_)
+        codes = [ir.Constant(code, value) for value in _TO_READ_INTO_THE_FIRST_CACHE]
+        step = ir.Constant(_INT64, LINE_BYTES // context.get_abi_sizeof(pointer.type.pointee))
+        with builder.if_then(builder.icmp_unsigned("<", number, count)):  # a negative one is a large one
+            source = _row(context, builder, pointer, number, length, start)
+            with for_range_slice(builder, _INT64(0), width, step, _INT64) as (at, _):
+                builder.call(prefetch, [builder.bitcast(builder.gep(source, [at]), byte), *codes])
         return context.get_dummy_value()
 
-    return types.void(target, source, at), generate
+    return types.void(tensor, number, count, length, start, width), generate
+
+
+@intrinsic
+def stream(_context: Any, target: Any, source: Any, width: Any) -> Any:
+    """Copy `width` elements from `source` to `target`, past the cache where `target` is aligned.
+
+    An ordinary store reads the line that it is about to overwrite; one that goes past the cache does not, which is a
+    third of the traffic of a kernel that only waits for memory, and leaves the cache to what is read again. LLVM does
+    not vectorise such stores by itself, so a kernel writes a row into a small buffer that is copied from there.
+    """
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        target, source, width = arguments
+        element = target.type.pointee
+        size = context.get_abi_sizeof(element)
+        lanes = _INT64(VECTOR_BYTES // size)
+        vector = ir.VectorType(element, VECTOR_BYTES // size).as_pointer()
+        place = builder.udiv(builder.ptrtoint(target, _INT64), _INT64(size))
+        to_aligned = builder.and_(builder.neg(place), _INT64(VECTOR_BYTES // size - 1))
+        head = builder.select(builder.icmp_signed("<", width, to_aligned), width, to_aligned)
+        rest = builder.sub(width, head)
+        body = builder.add(head, builder.sub(rest, builder.urem(rest, lanes)))
+        for first, last in ((_INT64(0), head), (body, width)):
+            with for_range_slice(builder, first, last, _INT64(1), _INT64) as (at, _):
+                builder.store(builder.load(builder.gep(source, [at])), builder.gep(target, [at]))
+        with for_range_slice(builder, head, body, lanes, _INT64) as (at, _):
+            to, of = (builder.bitcast(builder.gep(pointer, [at]), vector) for pointer in (target, source))
+            store = builder.store(builder.load(of, align=size), to, align=VECTOR_BYTES)
+            store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        return context.get_dummy_value()
+
+    return types.void(target, source, width), generate
 
 
 @intrinsic
@@ -88,60 +124,3 @@ def fence(_context: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), generate
-
-
-@intrinsic
-def _fetch_line(_context: Any, source: Any, at: Any) -> Any:
-    """Ask for the line of ``source[at]``; an address that does not exist is ignored."""
-
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        type_ = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], type_)
-        address = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte)
-        builder.call(fetch, [address, *(ir.Constant(number, code) for code in _TO_READ_INTO_THE_FIRST_CACHE)])
-        return context.get_dummy_value()
-
-    return types.void(source, at), generate
-
-
-@njit(inline="always")
-def fetch(tensor: Any, t: int, steps: int, neurons: int, start: int, width: int) -> None:
-    """Ask for a row of ``tensor[steps, neurons]`` that will be read soon; there may be no row `t`.
-
-    Rows of a block lie far apart, so at each the hardware has to find out anew that memory is read in order.
-    """
-    if 0 <= t < steps:
-        source: Any = row(tensor, t * neurons + start)  # type: ignore[call-arg]  # Numba passes the first argument
-        for i in range(0, width, _elements_of_line(tensor)):
-            _fetch_line(source, i)
-
-
-@njit(inline="always")
-def stream(target: Any, source: Any, width: int) -> None:
-    """Copy `width` elements from `source` to `target`, past the cache where `target` is aligned."""
-    head = min(width, _elements_to_vector(target))  # type: ignore[call-arg]  # the same
-    lanes = _elements_of_vector(target)
-    body = head + (width - head) // lanes * lanes
-    for i in range(head):
-        target[i] = source[i]
-    for i in range(head, body, lanes):
-        _copy_vector(target, source, i)
-    for i in range(body, width):
-        target[i] = source[i]
-
-
-def _elements_in(size: int) -> Any:
-    """Return a function for kernels that says how many elements of a row are `size` bytes."""
-
-    @intrinsic
-    def elements(_context: Any, target: Any) -> Any:
-        def generate(context: Any, _builder: Any, _signature: Any, arguments: Any) -> Any:
-            return ir.Constant(_INT64, size // context.get_abi_sizeof(arguments[0].type.pointee))
-
-        return types.int64(target), generate
-
-    return elements
-
-
-_elements_of_vector, _elements_of_line = _elements_in(VECTOR_BYTES), _elements_in(LINE_BYTES)
