@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -57,6 +58,17 @@ class Charge(NamedTuple):
     """A membrane."""
 
     v: Tensor
+
+
+class Extreme(SequentialNeuron):
+    """Infinity and negative zero as constants: the reciprocal tells which zero it was."""
+
+    def init_state(self, like: Tensor) -> Charge:
+        return Charge(torch.zeros_like(like))
+
+    def step(self, x: Tensor, state: Charge, params: Mapping[str, Tensor]) -> tuple[Tensor, Charge]:
+        v = torch.minimum(0.5 * state.v + x, torch.full_like(x, math.inf))
+        return torch.where(v > 0, v, torch.full_like(v, -0.0)).reciprocal().clamp(-5.0, 5.0), Charge(v)
 
 
 class Graded(SequentialNeuron):

@@ -16,7 +16,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from own_neurons import Adaptive, Graded, Stateless
+from own_neurons import Adaptive, Extreme, Graded, Stateless
 from torch import Tensor
 
 from harness.cards import load_rows
@@ -152,6 +152,13 @@ def test_gradients_that_torch_writes_in_place(way: str, dtype: torch.dtype) -> N
     eager, fused = both(way, Graded(torch.tensor([0.4, 0.8, 1.6], dtype=dtype)))
     x = 2 * torch.randn(7, 5, 3, dtype=dtype, device="cuda" if way == "cupy" else "cpu")
     compare(eager, fused, x, dtype, with_state=True)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_constants_that_are_no_ordinary_numbers(way: str) -> None:
+    eager, fused = both(way, Extreme())
+    x = 2 * torch.randn(4, 3, 5, device="cuda" if way == "cupy" else "cpu")
+    compare(eager, fused, x, torch.float32, with_state=True)
 
 
 @pytest.mark.parametrize("way", WAYS)

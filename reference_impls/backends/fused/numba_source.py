@@ -81,18 +81,18 @@ def numba_source(traced: Traced, dtype: str) -> str:
       state at each step, and one more.
     """
     scalar = np.dtype(dtype).type
-    constants: dict[float, str] = {0.0: "ZERO", 1.0: "ONE"}
+    constants = {"0.0": "ZERO", "1.0": "ONE"}  # by their text: 0 and -0 are equal
     language = Language(
         "Numba",
         _OPERATIONS,
-        constant=lambda number: constants.setdefault(float(scalar(number)), f"C{len(constants)}"),
+        constant=lambda number: constants.setdefault(repr(float(scalar(number))), f"C{len(constants)}"),
         statement=lambda name, expression, _is_flag: f"{name} = {expression}",
     )
     states = [str(i) for i in range(len(traced.states))]
     params = [str(i) for i in range(len(traced.params))]
     kernels = _forward(traced, language, states, params) + _backward(traced, language, states, params)
     # As globals, because Numba compiles every call of F anew.
-    named = "\n".join(f"{name} = F({number!r})" for number, name in constants.items())
+    named = "\n".join(f"{name} = F({number!r})" for number, name in constants.items())  # also of 'inf'
     return _HEADER.format(dtype=dtype, parts=_PARTS, constants=named) + kernels
 
 
