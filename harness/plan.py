@@ -8,7 +8,6 @@ from __future__ import annotations
 import fnmatch
 import functools
 import itertools
-import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from harness.cards import Row, Rows, match
 from harness.cell import NOT_APPLICABLE, Cell
 from harness.codehash import code_hash
 from harness.compatibility import why_unsupported
+from harness.durations import Durations
 from harness.errors import UserError
 from harness.presets import ALL_CELLS, BASES, FASTEST, Preset, Selection
 from harness.record import Record
@@ -118,7 +118,7 @@ def make_plan(
     def is_done(cell: Cell, code: str) -> bool:
         return not again and store.has(cell, machine, code)
 
-    return _sort_out(chosen, rows, is_done, data_present, _Durations(history, rows))
+    return _sort_out(chosen, rows, is_done, data_present, Durations(history, rows))
 
 
 @dataclass(slots=True)
@@ -267,7 +267,7 @@ def _sort_out(
     rows: Rows,
     is_done: Callable[[Cell, str], bool],
     data_present: Callable[[str], bool],
-    seconds: _Durations,
+    seconds: Durations,
 ) -> Plan:
     todo, done, unsupported = [], [], []
     missing: dict[str, int] = defaultdict(int)
@@ -284,27 +284,3 @@ def _sort_out(
         else:
             todo.append(Planned(cell, code, seconds.of(cell)))
     return Plan(tuple(todo), tuple(done), tuple(unsupported), dict(missing))
-
-
-class _Durations:
-    """How long cells like a given one took, or the suite's guess."""
-
-    def __init__(self, history: Iterable[Record], rows: Rows) -> None:
-        self._rows = rows
-        self._exact: dict[tuple[str, ...], list[float]] = defaultdict(list)
-        self._similar: dict[tuple[str, ...], list[float]] = defaultdict(list)
-        for record in history:
-            if record.status == "ok":
-                seconds = record.provenance.duration_seconds
-                self._exact[self._key(record.cell)].append(seconds)
-                self._similar[self._key(record.cell)[:3]].append(seconds)
-
-    @staticmethod
-    def _key(cell: Cell) -> tuple[str, ...]:
-        return cell.suite, cell.task, cell.budget, cell.neuron, cell.method, cell.topology, cell.backend
-
-    def of(self, cell: Cell) -> float:
-        """Return the median duration of the same combination, else of its suite and task, else a guess."""
-        key = self._key(cell)
-        known = self._exact.get(key) or self._similar.get(key[:3])
-        return statistics.median(known) if known else self._rows.suite(cell.suite).typical_seconds
