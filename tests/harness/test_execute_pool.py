@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
@@ -295,8 +296,14 @@ def test_memory_of_a_group_counts_shared_pages_once_when_it_matters() -> None:
 
 
 def fork_server() -> psutil.Process:
-    [found] = [child for child in psutil.Process().children() if any("forkserver" in word for word in child.cmdline())]
-    return found
+    """Return the server's process; for a moment after its start it still has the command line of this one."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for child in psutil.Process().children():
+            if any("forkserver" in word for word in child.cmdline()):
+                return child
+        time.sleep(0.01)
+    pytest.fail("no fork server was started")
 
 
 class Assassin(Log):
