@@ -98,6 +98,7 @@ def record(
     metrics: Mapping[str, Metric] | None = None,
     machine: Machine = LAPTOP,
     started_at: str = "2026-03-01T12:00:00+00:00",
+    duration_seconds: float = 3.25,
     **more: Any,
 ) -> Record:
     """Return one record; `more` are further fields of it."""
@@ -115,7 +116,7 @@ def record(
         allocator="glibc, thresholds pinned",
         command=command(cell),
         started_at=started_at,
-        duration_seconds=3.25,
+        duration_seconds=duration_seconds,
     )
     if status != "ok":
         more.setdefault("reason", f"It ended as {status}.")

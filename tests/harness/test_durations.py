@@ -13,8 +13,7 @@ ROWS = load_rows()
 
 
 def took(seconds: float, neuron: str, method: str, task: str = "digits") -> Record:
-    one = record(Cell("accuracy", task, neuron, method, "mlp", "eager", budget="quick"))
-    return one.model_copy(update={"provenance": one.provenance.model_copy(update={"duration_seconds": seconds})})
+    return record(Cell("accuracy", task, neuron, method, "mlp", "eager", budget="quick"), duration_seconds=seconds)
 
 
 def estimate(history: list[Record], neuron: str, method: str, task: str = "digits") -> float:

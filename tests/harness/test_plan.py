@@ -127,10 +127,7 @@ def test_estimates_learn_from_what_was_measured(tmp_path: Path) -> None:
     }
     first = plan(tmp_path, **options)
     assert first.todo[0].estimated_seconds == ROWS.suite("accuracy").typical_seconds
-    slow = record(first.todo[0].cell)
-    Store(tmp_path).write(
-        slow.model_copy(update={"provenance": slow.provenance.model_copy(update={"duration_seconds": 99.0})})
-    )
+    Store(tmp_path).write(record(first.todo[0].cell, duration_seconds=99.0))
     history = Store(tmp_path).read().records
     # A seed that was not measured yet, and on another store: somebody else's records are a guide too.
     assert plan(tmp_path, history=history, **options).todo[0].estimated_seconds == 99.0
