@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 
+from reference_impls.backends.fused import program  # noqa: F401  # with NetworkX
 from reference_impls.backends.fused.aten import decompositions
 
 decompositions()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from reference_impls.backends import UnsupportedError
-from reference_impls.backends.fused.cuda_source import cuda_source
 from reference_impls.backends.fused.multistep import Maker, attach_fused
 
 if TYPE_CHECKING:
@@ -36,4 +35,4 @@ def maker() -> Maker:
 def _kernels(traced: Traced, dtype: torch.dtype) -> Kernels:
     from reference_impls.backends.fused.kernels_cupy import CupyKernels
 
-    return CupyKernels(cuda_source(traced, str(dtype).removeprefix("torch.")))
+    return CupyKernels(traced, str(dtype).removeprefix("torch."))

@@ -9,7 +9,6 @@ import torch
 
 from reference_impls.backends import UnsupportedError
 from reference_impls.backends.fused.multistep import Maker, attach_fused
-from reference_impls.backends.fused.numba_source import numba_source
 
 if TYPE_CHECKING:
     from reference_impls.backends.fused.kernels import Kernels
@@ -34,4 +33,4 @@ def maker() -> Maker:
 def _kernels(traced: Traced, dtype: torch.dtype) -> Kernels:
     from reference_impls.backends.fused.kernels_numba import NumbaKernels
 
-    return NumbaKernels(numba_source(traced, str(dtype).removeprefix("torch.")))
+    return NumbaKernels(traced, str(dtype).removeprefix("torch."))

@@ -60,6 +60,24 @@ class Charge(NamedTuple):
     v: Tensor
 
 
+class Warm(SequentialNeuron):
+    """Starts from its first input, so that a gradient goes through the state at the start."""
+
+    def init_state(self, like: Tensor) -> Charge:
+        return Charge(0.5 * like)
+
+    def step(self, x: Tensor, state: Charge, params: Mapping[str, Tensor]) -> tuple[Tensor, Charge]:
+        v = 0.5 * state.v + x
+        return v / (1 + v.abs()), Charge(v.clamp(-2, 1) * x)
+
+
+class Offset(Warm):
+    """Starts from a number that is not zero."""
+
+    def init_state(self, like: Tensor) -> Charge:
+        return Charge(torch.full_like(like, -1.25))
+
+
 class Extreme(SequentialNeuron):
     """Infinity and negative zero as constants: the reciprocal tells which zero it was."""
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from own_neurons import Adaptive, Extreme, Graded, Stateless
+from own_neurons import Adaptive, Extreme, Graded, Offset, Stateless, Warm
 from torch import Tensor
 
 from harness.cards import load_rows
@@ -166,6 +166,23 @@ def test_a_neuron_without_state(way: str) -> None:
     eager, fused = both(way, Stateless())
     x = 2 * torch.randn(4, 3, 5, device="cuda" if way == "cupy" else "cpu")
     compare(eager, fused, x, torch.float32, with_state=False)
+
+
+@pytest.mark.parametrize("kind", [Warm, Offset])
+@pytest.mark.parametrize("way", WAYS)
+def test_any_state_to_start_from(way: str, kind: type[SequentialNeuron]) -> None:
+    eager, fused = both(way, kind())
+    x = torch.randn(4, 3, 5, dtype=torch.float64, device="cuda" if way == "cupy" else "cpu")
+    for with_state in (False, True):
+        compare(eager, fused, x, torch.float64, with_state)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_gradient_of_the_last_state_alone(way: str) -> None:
+    eager, fused = both(way, build_neuron("cuba-lif"))
+    x = torch.randn(5, 2, 9, device="cuda" if way == "cupy" else "cpu", requires_grad=True)
+    (expected,), (found,) = (torch.autograd.grad(neuron.run(x).state.i.sum(), [x]) for neuron in (eager, fused))
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,8 +1,8 @@
 """The fused backend of the device: a sequential neuron's step, traced once and printed as one kernel over time.
 
-CuPy's for input on a GPU, Numba's for input on a CPU. ``program`` traces a step and its gradient, ``printing`` and the
-``*_source`` modules print them, ``kernels_*`` compile and call what was printed, ``multistep`` makes it differentiable.
-A neuron's author writes ``step`` and nothing else.
+CuPy's for input on a GPU, Numba's for input on a CPU. ``program`` traces a step and its gradient, ``cut`` decides what
+the one keeps for the other; ``printing`` and the ``*_source`` modules print them, ``kernels_*`` compile and call what
+was printed, ``multistep`` makes it differentiable. A neuron's author writes ``step`` and nothing else.
 """
 
 from __future__ import annotations

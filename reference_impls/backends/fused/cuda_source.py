@@ -1,9 +1,9 @@
 """Prints a traced step as CUDA C: a forward and a backward kernel, one thread a neuron, its state in registers.
 
 Neighbouring threads read neighbouring neurons, so every access is coalesced. When a gradient will be wanted, the
-forward kernel writes down the state at the start of each step; the backward kernel reads it instead of running the
-step again, because a thread has no cache of its own to keep a history in. Half-precision tensors are stored as such
-and computed in float32. Must not know torch or CuPy; the text is plain enough that a C++ compiler takes it too.
+forward kernel writes down what it needs of each step; the backward kernel reads that instead of running the step again,
+because a thread has no cache of its own to keep a history in. Half-precision tensors are stored as such and computed in
+float32. Must not know torch or CuPy; the text is plain enough that a C++ compiler takes it too.
 """
 
 from __future__ import annotations
@@ -66,10 +66,12 @@ def cuda_source(traced: Traced, dtype: str) -> str:
 
     Arguments, in order, all contiguous; ``steps`` and ``neurons`` are 64-bit integers:
 
-    ``forward``: xs[T, N], first[N].., param[N].., spikes[T, N], last[N].., kept[T, N].. (or all null), steps, neurons.
-    ``backward``: xs, kept.., param.., dspikes[T, N], dlast[N].., dxs[T, N], dfirst[N].., dparam[N].., steps, neurons.
+    ``forward``: xs[T, N], first[N].., param[N].., spikes[T, N], last[N].., kept[T, N].. (all but x), steps, neurons.
+    ``backward``: kept[T, N].., param[N].., dspikes[T, N], dlast[N].., dxs[T, N], dfirst[N].., dparam[N].., steps,
+    neurons.
 
-    Any grid will do: a thread takes neuron after neuron, as many apart as there are threads.
+    Null as ``first`` stands for the state at rest, as ``dlast`` for zeros; null ``kept`` and ``dfirst`` are not
+    written. Any grid will do: a thread takes neuron after neuron, as many apart as there are threads.
     """
     stored = STORAGE[dtype]
     language = _language("double" if dtype == "float64" else "float")
@@ -93,46 +95,57 @@ def _language(real: str) -> Language:
 
 
 def _forward(traced: Traced, language: Language, states: range, params: range) -> str:
+    written = [name for name in traced.kept if name != "x"]
     inputs = ["xs", *(f"first{i}" for i in states), *(f"param{i}" for i in params)]
-    outputs = ["spikes", *(f"last{i}" for i in states), *(f"kept{i}" for i in states)]
+    outputs = ["spikes", *(f"last{i}" for i in states), *(f"kept_{name}" for name in written)]
     found, used = traced.forward.outputs, traced.forward.used()
+    rest = traced.rest or (0.0,) * len(traced.states)  # not asked for if there is none
     return _kernel(
         "forward",
         inputs,
         outputs,
-        start=[f"real v{i} = load(first{i}, at);" for i in states],
+        start=[
+            f"real v{i} = first{i} ? load(first{i}, at) : {language.value(number)};" for i, number in enumerate(rest)
+        ],
         load=[f"const real p{i} = load(param{i}, at);" for i in params if f"p{i}" in used],
         loop="for (long long t = 0; t < steps; ++t)",
         body=[
             *_loads({"x": "xs"}, used),
-            *(f"if (kept{i}) store(kept{i}, t * neurons + at, v{i});" for i in states),
             *language.body(traced.forward),
+            *(f"if (kept_{name}) store(kept_{name}, t * neurons + at, {name});" for name in written),
             f"store(spikes, t * neurons + at, {language.value(found['s'])});",
-            *(f"v{i} = {language.value(found[f'n{i}'])};" for i in states),
+            # Into the next step's names first: a state may pass into another.
+            *(f"const real n{i} = {language.value(found[f'n{i}'])};" for i in states),
+            *(f"v{i} = n{i};" for i in states),
         ],
         end=[f"store(last{i}, at, v{i});" for i in states],
     )
 
 
 def _backward(traced: Traced, language: Language, states: range, params: range) -> str:
-    inputs = ["xs", *(f"kept{i}" for i in states), *(f"param{i}" for i in params), "dspikes"]
+    inputs = [*(f"kept_{name}" for name in traced.kept), *(f"param{i}" for i in params), "dspikes"]
     inputs += [f"dlast{i}" for i in states]
     found, used = traced.backward.outputs, traced.backward.used()
+    start = [f"real dn{i} = dlast{i} ? load(dlast{i}, at) : real(0);" for i in states]
     return _kernel(
         "backward",
         inputs,
         ["dxs", *(f"dfirst{i}" for i in states), *(f"dparam{i}" for i in params)],
-        start=[*(f"real dn{i} = load(dlast{i}, at);" for i in states), *(f"real sum{i} = real(0);" for i in params)],
+        start=[*start, *(f"real sum{i} = real(0);" for i in params)],
         load=[f"const real p{i} = load(param{i}, at);" for i in params if f"p{i}" in used],
         loop="for (long long t = steps - 1; t >= 0; --t)",
         body=[
-            *_loads({"x": "xs", "ds": "dspikes", **{f"v{i}": f"kept{i}" for i in states}}, used),
+            *_loads({"ds": "dspikes", **{name: f"kept_{name}" for name in traced.kept}}, used),
             *language.body(traced.backward),
             f"store(dxs, t * neurons + at, {language.value(found['dx'])});",
-            *(f"dn{i} = {language.value(found[f'dv{i}'])};" for i in states),
             *(f"sum{i} += {language.value(found[f'dp{i}'])};" for i in params),
+            *(f"const real dv{i} = {language.value(found[f'dv{i}'])};" for i in states),
+            *(f"dn{i} = dv{i};" for i in states),
         ],
-        end=[*(f"store(dfirst{i}, at, dn{i});" for i in states), *(f"store(dparam{i}, at, sum{i});" for i in params)],
+        end=[
+            *(f"if (dfirst{i}) store(dfirst{i}, at, dn{i});" for i in states),
+            *(f"store(dparam{i}, at, sum{i});" for i in params),
+        ],
     )
 
 

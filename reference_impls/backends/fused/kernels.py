@@ -14,20 +14,23 @@ class Kernels(Protocol):
     """A step's two kernels. All tensors are contiguous, of one dtype and device, ``[T, ...]`` and ``[...]``; T >= 1."""
 
     def forward(
-        self, x: Tensor, first: Sequence[Tensor], params: Sequence[Tensor], keep: bool
+        self, x: Tensor, first: Sequence[Tensor] | None, params: Sequence[Tensor], keep: bool
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Map ``x[T, ...]``, states and effective parameters, one a neuron, to spikes, last states and what to keep.
 
-        What to keep is for `backward`, if it will be called (`keep`); nothing where computing it again is cheaper.
+        None as `first` stands for the neuron at rest, which must then be the same number for all. What to keep is for
+        `backward`, if it will be called (`keep`).
         """
 
     def backward(
         self,
-        x: Tensor,
-        first: Sequence[Tensor],
-        params: Sequence[Tensor],
         kept: Sequence[Tensor],
+        params: Sequence[Tensor],
         upstream: Tensor,
         upstream_last: Sequence[Tensor | None],
+        from_rest: bool,
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Return the gradients of `x`, first states and parameters; None in `upstream_last` stands for zeros."""
+        """Return the gradients of `x`, first states (none `from_rest`) and parameters.
+
+        None in `upstream_last` stands for zeros.
+        """

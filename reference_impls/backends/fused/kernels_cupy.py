@@ -1,4 +1,4 @@
-"""Compiles a printed step with CuPy and runs it on torch's CUDA tensors, without a copy, on torch's current stream.
+"""Compiles a step in CUDA C with CuPy and runs it on torch's CUDA tensors, without a copy, on torch's current stream.
 
 CuPy keeps what it has compiled on disk, by content. Must not know how a step was traced.
 """
@@ -10,9 +10,10 @@ from typing import Any
 
 import cupy
 import torch
-from torch import Tensor
 
+from reference_impls.backends.fused.cuda_source import cuda_source
 from reference_impls.backends.fused.kernels_cuda import CudaKernels
+from reference_impls.backends.fused.program import Traced
 
 __all__ = ["OPTIONS", "CupyKernels"]
 
@@ -24,19 +25,16 @@ THREADS_PER_BLOCK = 128
 class CupyKernels(CudaKernels):
     """The two kernels of a step, compiled by NVRTC."""
 
-    def __init__(self, source: str) -> None:
-        self._module = cupy.RawModule(code=source, options=OPTIONS)
+    def __init__(self, traced: Traced, dtype: str) -> None:
+        super().__init__(traced)
+        self._module = cupy.RawModule(code=cuda_source(traced, dtype), options=OPTIONS)
         self._functions: dict[tuple[int, str], Any] = {}
 
-    def _launch(self, name: str, x: Tensor, tensors: Sequence[Tensor | None]) -> None:
-        steps, neurons = len(x), x[0].numel()
-        if neurons == 0:
-            return
-        arguments = [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
-        stream = torch.cuda.current_stream(x.device).cuda_stream
-        with cupy.cuda.Device(x.device.index), cupy.cuda.ExternalStream(stream, x.device.index):
+    def _launch(self, name: str, device: torch.device, addresses: Sequence[int], steps: int, neurons: int) -> None:
+        stream = torch.cuda.current_stream(device).cuda_stream
+        with cupy.cuda.Device(device.index), cupy.cuda.ExternalStream(stream, device.index):
             blocks = (neurons + THREADS_PER_BLOCK - 1) // THREADS_PER_BLOCK
-            self._function(x.device.index, name)((blocks,), (THREADS_PER_BLOCK,), (*arguments, steps, neurons))
+            self._function(device.index, name)((blocks,), (THREADS_PER_BLOCK,), (*addresses, steps, neurons))
 
     def _function(self, device: int, name: str) -> Any:
         """Return the kernel `name` as loaded on `device`, which must be the current one."""

@@ -1,4 +1,4 @@
-"""Compiles a printed step with Numba and calls it on torch's CPU tensors, without a copy.
+"""Compiles a step with Numba and calls it on torch's CPU tensors, without a copy.
 
 Threads follow ``torch.set_num_threads``. Scratch memory is kept between calls: fresh pages cost more than the
 arithmetic. Must not know how a step was traced.
@@ -21,6 +21,8 @@ from torch import Tensor
 from reference_impls.backends.fused import exponential, rows  # noqa: F401  # printed modules import them: for code hashes
 from reference_impls.backends.fused.cache import kept_source
 from reference_impls.backends.fused.launch import launch
+from reference_impls.backends.fused.numba_source import numba_source, scratch_rows
+from reference_impls.backends.fused.program import Traced
 
 __all__ = ["NumbaKernels"]
 
@@ -49,48 +51,56 @@ _loading = threading.Lock()
 
 
 class NumbaKernels:
-    """The two kernels of a step, from the text of a module; see :class:`~..kernels.Kernels`."""
+    """The two kernels of a step; see :class:`~..kernels.Kernels`.
 
-    def __init__(self, source: str) -> None:
-        module = _loaded(source)
+    Parameters
+    ----------
+    traced, dtype : what to print: ``"float32"`` or ``"float64"``.
+    """
+
+    def __init__(self, traced: Traced, dtype: str) -> None:
+        module = _loaded(numba_source(traced, dtype))
         self._forward, self._backward = module.forward.address, module.backward.address
+        self._traced = traced
+        self._at_rest = [None for _ in traced.states]
 
     def forward(
-        self, x: Tensor, first: Sequence[Tensor], params: Sequence[Tensor], keep: bool
+        self, x: Tensor, first: Sequence[Tensor] | None, params: Sequence[Tensor], keep: bool
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Run the step over all of ``x[T, ...]``; keeps nothing."""
-        spikes, last = torch.empty_like(x), [torch.empty_like(state) for state in first]
-        _run(self._forward, [x, *first, *params, spikes, *last], len(first), scratch_rows=1, sequences=2)
-        return spikes, last, []
+        """Run the step over all of ``x[T, ...]``; keeps what it was given."""
+        spikes, last = torch.empty_like(x), [x.new_empty(x.shape[1:]) for _ in self._traced.states]
+        states = self._at_rest if first is None else first
+        _run(self._forward, x, [x, *states, *params, spikes, *last], kept=0, own_rows=1, sequences=2)
+        return spikes, last, [x, *(first or ())] if keep else []
 
     def backward(
         self,
-        x: Tensor,
-        first: Sequence[Tensor],
-        params: Sequence[Tensor],
         kept: Sequence[Tensor],
+        params: Sequence[Tensor],
         upstream: Tensor,
         upstream_last: Sequence[Tensor | None],
+        from_rest: bool,
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Run the step again, then its gradient back in time."""
+        x, *first = kept
         dx, dfirst = torch.empty_like(x), [torch.empty_like(state) for state in first]
         dparams = [torch.empty_like(param) for param in params]
-        dlast = [_zeros(dfirst[0]) if part is None else part for part in upstream_last]
-        tensors = [x, *first, *params, upstream, *dlast, dx, *dfirst, *dparams]
-        _run(self._backward, tensors, len(first), scratch_rows=len(x) * max(1, len(first)) + 1, sequences=3)
+        states, dstates = (self._at_rest, self._at_rest) if from_rest else (first, dfirst)
+        tensors = [x, *states, *params, upstream, *upstream_last, dx, *dstates, *dparams]
+        own_rows = scratch_rows(self._traced, x.shape[0])
+        _run(self._backward, x, tensors, kept=len(self._traced.kept), own_rows=own_rows, sequences=3)
         return dx, dfirst, dparams
 
 
-def _run(kernel: int, tensors: Sequence[Tensor], states: int, scratch_rows: int, sequences: int) -> None:
-    """Run the kernel at an address on `tensors`, the first of which is ``x[T, ...]``, as are so many `sequences`."""
-    x = tensors[0]
-    steps, count, size = len(x), x.numel(), x.element_size()
+def _run(kernel: int, x: Tensor, tensors: Sequence[Tensor | None], *, kept: int, own_rows: int, sequences: int) -> None:
+    """Run the kernel at an address on `tensors`, of which so many are `sequences` like ``x[T, ...]``."""
+    steps, count, size = x.shape[0], x.numel(), x.element_size()
     threads = min(torch.get_num_threads(), MOST_THREADS)
-    block = _block(size, states, steps)
-    own_bytes = scratch_rows * block * size
+    block = _block(size, kept, steps)
+    own_bytes = own_rows * block * size
     launch(
         kernel,
-        np.array([tensor.data_ptr() for tensor in tensors]),
+        np.array([0 if tensor is None else tensor.data_ptr() for tensor in tensors]),
         _scratch(threads * own_bytes),
         own_bytes,
         steps,
@@ -121,9 +131,9 @@ def _loaded(source: str) -> ModuleType:
 
 
 @functools.cache
-def _block(size: int, states: int, steps: int) -> int:
-    """Return how many neurons are taken at a time: a power of two whose states over time fit into the cache."""
-    fitting = SCRATCH_BYTES // (size * max(1, states) * steps)
+def _block(size: int, kept: int, steps: int) -> int:
+    """Return how many neurons are taken at a time: a power of two for which what is kept fits the cache."""
+    fitting = SCRATCH_BYTES // (size * max(1, kept) * steps)
     return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, 1 << max(0, fitting.bit_length() - 1)))
 
 
@@ -133,11 +143,3 @@ def _scratch(size: int) -> int:
     if held is None or held.numel() < size:
         held = _buffers.scratch = torch.empty(size, dtype=torch.uint8)
     return held.data_ptr()
-
-
-def _zeros(like: Tensor) -> Tensor:
-    """Return at least as many zeros as `like` has elements, to be read; the same at each call."""
-    held: Tensor | None = getattr(_buffers, "zeros", None)
-    if held is None or held.nbytes < like.nbytes:
-        held = _buffers.zeros = torch.zeros(like.nbytes, dtype=torch.uint8)
-    return held

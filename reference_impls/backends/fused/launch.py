@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import get_thread_id, njit, prange, types
+from numba import njit, prange, types
 from numba.extending import intrinsic
+
+from reference_impls.backends.fused.rows import fence
 
 __all__ = ["launch"]
 
@@ -65,10 +67,14 @@ def launch(
     """
     usual = _get_num_threads()
     _set_num_threads(threads)
-    for number in prange((neurons + block - 1) // block):
-        start = np.int64(number) * block
-        own = scratch + np.int64(get_thread_id()) * scratch_bytes
-        width = min(block, neurons - start)
+    blocks = (neurons + block - 1) // block
+    for thread in prange(threads):
+        own = scratch + np.int64(thread) * scratch_bytes
         table = np.int64(tensors.ctypes.data)
-        _call(kernel, table, own, steps, neurons, start, width, past_cache)  # type: ignore[call-arg]  # Numba's first
+        for number in range(blocks * thread // threads, blocks * (thread + 1) // threads):
+            start = np.int64(number) * block
+            width = min(block, neurons - start)
+            _call(kernel, table, own, steps, neurons, start, width, past_cache)  # type: ignore[call-arg]  # Numba's
+        if past_cache:
+            fence()  # type: ignore[call-arg]  # Numba's first
     _set_num_threads(usual)

@@ -53,8 +53,8 @@ def attach_fused(neuron: Neuron, makers: Mapping[str, Maker]) -> None:
         raise UnsupportedError(
             f"{type(neuron).__name__} is a parallel neuron: the fused backends replace a loop over T, and it has none"
         )
-    kernels = {device: _KernelsOf(neuron, maker.make) for device, maker in makers.items()}
-    for one in kernels.values():
+    made = {device: _KernelsOf(neuron, maker.make) for device, maker in makers.items()}
+    for one in made.values():
         one.get(torch.float32)
 
     def sequence(x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -64,11 +64,13 @@ def attach_fused(neuron: Neuron, makers: Mapping[str, Maker]) -> None:
                 f"the backend {neuron.backend!r} takes {' or '.join(_taken(makers))}; this input is "
                 f"{_short(x.dtype)} on {x.device.type}"
             )
-        first = neuron.init_state(x[0]) if state is None else state
-        shape = x.shape[1:]
-        given = [_spread(tensor, x.dtype, shape) for tensor in (*first, *neuron.step_params().values())]
-        spikes, *last = _Multistep.apply(kernels[x.device.type].get(x.dtype), len(first), x, *given)
-        return spikes, type(first)(*last)
+        traced, kernels = made[x.device.type].get(x.dtype)
+        if state is None and traced.rest is None:
+            state = neuron.init_state(x[0])
+        params = neuron.step_params().values()
+        given = [_spread(tensor, x.dtype, x.shape[1:]) for tensor in (*(state or ()), *params)]
+        spikes, *last = _Multistep.apply(kernels, len(params), x, *given)
+        return spikes, traced.state(*last)
 
     setattr(neuron, neuron.entry_point, sequence)
 
@@ -91,12 +93,12 @@ class _KernelsOf:
 
     def __init__(self, neuron: SequentialNeuron, make: KernelFactory) -> None:
         self._neuron, self._make = neuron, make
-        self._made: dict[tuple[Any, ...], Kernels] = {}
+        self._made: dict[tuple[Any, ...], tuple[Traced, Kernels]] = {}
         self._seen: tuple[Any, ...] = ()
-        self._current: Kernels
+        self._current: tuple[Traced, Kernels]
 
-    def get(self, dtype: torch.dtype) -> Kernels:
-        """Return the kernels for input of `dtype` and the neuron as it now is."""
+    def get(self, dtype: torch.dtype) -> tuple[Traced, Kernels]:
+        """Return the trace and the kernels for input of `dtype` and the neuron as it now is."""
         # Asking whether each attribute is the very object that it was is a tenth of the work of comparing them.
         seen = dtype, *vars(self._neuron), *vars(self._neuron).values()
         if len(seen) != len(self._seen) or not all(map(is_, seen, self._seen)):
@@ -104,12 +106,12 @@ class _KernelsOf:
             self._seen = seen
         return self._current
 
-    def _find(self, dtype: torch.dtype) -> Kernels:
+    def _find(self, dtype: torch.dtype) -> tuple[Traced, Kernels]:
         key = dtype, *plain_attributes(self._neuron).items()
         if key not in self._made:
             # Half precision is a way of storing: arithmetic is float32's.
             traced = trace_step(self._neuron, torch.promote_types(dtype, torch.float32))
-            self._made[key] = self._make(traced, dtype)
+            self._made[key] = traced, self._make(traced, dtype)
         return self._made[key]
 
 
@@ -119,30 +121,30 @@ def _spread(tensor: Tensor, dtype: torch.dtype, shape: torch.Size) -> Tensor:
 
 
 class _Multistep(torch.autograd.Function):
-    """The step over all of T: ``x[T, ...]``, first states and parameters with a value for each neuron."""
+    """The step over all of T: ``x[T, ...]``, first states (none: at rest) and parameters, a value for each neuron."""
 
     @staticmethod
-    def forward(ctx: Any, kernels: Kernels, states: int, x: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, kernels: Kernels, params: int, x: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
+        states = len(given) - params
         whole = [tensor.contiguous() for tensor in given]
+        first = whole[:states] if states else None
         keep = any(ctx.needs_input_grad)
-        spikes, last, kept = kernels.forward(x.contiguous(), whole[:states], whole[states:], keep)
-        ctx.kernels, ctx.states = kernels, states
-        # A gradient that nobody sent is zero; torch would fill a sequence with zeros for it.
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, *given, *kept)
+        spikes, last, kept = kernels.forward(x.contiguous(), first, whole[states:], keep)
+        if keep:
+            ctx.kernels, ctx.params, ctx.from_rest, ctx.shape = kernels, params, not states, x.shape
+            # A gradient that nobody sent is zero; torch would fill a sequence with zeros for it.
+            ctx.set_materialize_grads(False)
+            ctx.save_for_backward(*whole[states:], *kept)
         return spikes, *last
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor | None, *upstream_last: Tensor | None) -> tuple[Any, ...]:
-        count = len(ctx.needs_input_grad) - 2
-        x, *whole = (tensor.contiguous() for tensor in ctx.saved_tensors[:count])
+        saved = ctx.saved_tensors
+        last = [None if part is None else part.contiguous() for part in upstream_last]
+        if upstream is None:
+            upstream = next(part for part in last if part is not None).new_zeros(ctx.shape)
         dx, dfirst, dparams = ctx.kernels.backward(
-            x,
-            whole[: ctx.states],
-            whole[ctx.states :],
-            ctx.saved_tensors[count:],
-            torch.zeros_like(x) if upstream is None else upstream.contiguous(),
-            [None if part is None else part.contiguous() for part in upstream_last],
+            saved[ctx.params :], saved[: ctx.params], upstream.contiguous(), last, ctx.from_rest
         )
         return None, None, dx, *dfirst, *dparams

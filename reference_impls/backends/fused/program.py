@@ -1,9 +1,8 @@
 """A neuron's step and its gradient as straight-line scalar programs, traced from the step itself.
 
 The step is run once on scalars with autograd recording; what comes out is a graph of elementary operations for the
-step, and a joint one for its vector-Jacobian product, which computes again what it needs of the step from input and
-state. Both become programs of a few dozen assignments that a printer turns into a language. Must not know any
-printer.
+step and one for its vector-Jacobian product. They become two programs of a few dozen assignments, joined by the few
+values of a step that its gradient needs (``cut``), and a printer turns them into a language. Must not know any printer.
 
 A program holds for every neuron of a layer because a step is element-wise: that is what the contract of a sequential
 neuron says, and what makes a scalar trace enough.
@@ -11,7 +10,7 @@ neuron says, and what makes a scalar trace enough.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,22 +20,10 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from reference_impls.backends import UnsupportedError
 from reference_impls.backends.fused import aten
-from reference_impls.neuron import SequentialNeuron
+from reference_impls.backends.fused.cut import Argument, Assignment, least_kept
+from reference_impls.neuron import SequentialNeuron, State
 
 __all__ = ["Argument", "Assignment", "Program", "Traced", "trace_step"]
-
-Argument = str | float | bool
-"""A name, or a constant."""
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """``name = operation(*arguments)``; `is_flag` says that the value is a truth value, not a number."""
-
-    name: str
-    operation: str
-    arguments: tuple[Argument, ...]
-    is_flag: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +38,28 @@ class Program:
         """Return everything that an assignment or an output takes."""
         return frozenset(self.outputs.values()).union(*(assignment.arguments for assignment in self.body))
 
+    def only(self, outputs: Iterable[str]) -> Program:
+        """Return what computes these outputs."""
+        wanted = {name: self.outputs[name] for name in outputs}
+        return Program(self.inputs, _reached(self.body, wanted.values()), wanted)
+
 
 @dataclass(frozen=True, slots=True)
 class Traced:
     """A step, forward and backward."""
 
+    state: Callable[..., State]
+    """Makes a state of its tensors."""
+    rest: tuple[float, ...] | None
+    """The state at rest, if it is the same number for all neurons."""
     states: tuple[str, ...]
     params: tuple[str, ...]
+    kept: tuple[str, ...]
+    """What the gradient needs of a step: ``x`` (comes first), ``v0..`` or the name of an assignment in `forward`."""
     forward: Program
-    """From ``x``, ``v0..`` and ``p0..`` to ``s`` and ``n0..`` (the next state)."""
+    """From ``x``, ``v0..`` and ``p0..`` to ``s``, ``n0..`` (the next state) and what is `kept`, by its name."""
     backward: Program
-    """From those and ``ds``, ``dn0..`` to ``dx``, ``dv0..`` and ``dp0..``."""
+    """From what is `kept`, ``p0..``, ``ds`` and ``dn0..`` to ``dx``, ``dv0..`` and ``dp0..``."""
 
 
 def trace_step(neuron: SequentialNeuron, dtype: torch.dtype) -> Traced:
@@ -97,19 +95,36 @@ def trace_step(neuron: SequentialNeuron, dtype: torch.dtype) -> Traced:
         )
         return list(found)
 
-    forward = _program(advance, inputs, ("s", *(f"n{i}" for i in range(count))), dtype, who)
+    reader = _Reader(who)
+    following = ("s", *(f"n{i}" for i in range(count)))
+    forward = reader.read(_graph(advance, inputs, dtype, who), inputs, following)
     gradients = tuple(f"d{name}" for name in inputs)
-    backward = _program(pull_back, (*inputs, *upstream), gradients, dtype, who)
-    return Traced(rest._fields, names, forward, backward)
+    backward = reader.read(_graph(pull_back, (*inputs, *upstream), dtype, who), (*inputs, *upstream), gradients)
+    kept = least_kept(reader.body(), inputs[: 1 + count], upstream, backward.values())
+    return Traced(
+        type(rest),
+        _at_rest(neuron, count, dtype, who),
+        rest._fields,
+        names,
+        kept,
+        _program(reader.body(), inputs, forward | {name: name for name in kept}),
+        _program(reader.body(), (*kept, *inputs[1 + count :], *upstream), backward),
+    )
 
 
-def _program(
-    function: Callable[[Sequence[Tensor]], list[Tensor]],
-    inputs: tuple[str, ...],
-    outputs: tuple[str, ...],
-    dtype: torch.dtype,
-    who: str,
-) -> Program:
+def _at_rest(neuron: SequentialNeuron, count: int, dtype: torch.dtype, who: str) -> tuple[float, ...] | None:
+    """Return the numbers that a state at rest consists of; None if it depends on anything."""
+    try:
+        graph = _graph(lambda values: [*neuron.init_state(values[0])], ("x",), dtype, who)
+        found = _Reader(who).read(graph, ("x",), [f"v{i}" for i in range(count)]).values()
+    except UnsupportedError:
+        return None
+    return None if any(isinstance(value, str) for value in found) else tuple(map(float, found))
+
+
+def _graph(
+    function: Callable[[Sequence[Tensor]], list[Tensor]], inputs: Sequence[str], dtype: torch.dtype, who: str
+) -> fx.Graph:
     """Run `function` on scalars and write down what it does."""
     # Different numbers, so that nothing is taken for the same value by accident.
     examples = [torch.tensor(0.37 + 0.1 * place, dtype=dtype) for place in range(len(inputs))]
@@ -120,23 +135,28 @@ def _program(
     except (RuntimeError, TypeError, ValueError) as error:
         raise UnsupportedError(f"{who}: its step cannot be traced on scalars: {error}") from error
     graph.eliminate_dead_code()
-    return _Reader(inputs, outputs, who).read(graph)
+    return graph
 
 
 class _Reader:
-    """Turns a graph of torch operations into a program, merging equal assignments."""
+    """Turns graphs of torch operations into assignments, merging equal ones: also those of one graph with another's."""
 
-    def __init__(self, inputs: tuple[str, ...], outputs: tuple[str, ...], who: str) -> None:
-        self._inputs, self._outputs, self._who = inputs, outputs, who
+    def __init__(self, who: str) -> None:
+        self._who = who
         self._values: dict[fx.Node, Argument] = {}
         self._owners: dict[fx.Node, fx.Node] = {}
         """The node whose memory a view shows: an operation in place changes it for all of them."""
         self._body: dict[tuple[str, tuple[Argument, ...]], Assignment] = {}
         self._flags: set[str] = set()
 
-    def read(self, graph: fx.Graph) -> Program:
+    def body(self) -> tuple[Assignment, ...]:
+        """Return the assignments of all graphs, in order."""
+        return tuple(self._body.values())
+
+    def read(self, graph: fx.Graph, inputs: Sequence[str], outputs: Sequence[str]) -> dict[str, Argument]:
+        """Take a graph in; return which name (or constant) each output has."""
         placeholders = [node for node in graph.nodes if node.op == "placeholder"]
-        self._values.update(zip(placeholders, self._inputs, strict=True))
+        self._values.update(zip(placeholders, inputs, strict=True))
         for node in graph.nodes:
             if node.op == "call_function":
                 self._take(node)
@@ -146,8 +166,7 @@ class _Reader:
                     "step_params"
                 )
         (returned,) = next(node for node in graph.nodes if node.op == "output").args
-        found = {name: self._argument(value) for name, value in zip(self._outputs, returned, strict=True)}
-        return Program(self._inputs, _reached(self._body.values(), found.values()), found)
+        return {name: self._argument(value) for name, value in zip(outputs, returned, strict=True)}
 
     def _argument(self, value: Any) -> Argument:
         return self._values[self._owner(value)] if isinstance(value, fx.Node) else value
@@ -231,7 +250,12 @@ class _Reader:
         return value if high is None else self._assign("minimum", (value, high))
 
 
-def _reached(body: Any, outputs: Any) -> tuple[Assignment, ...]:
+def _program(body: Iterable[Assignment], inputs: tuple[str, ...], outputs: Mapping[str, Argument]) -> Program:
+    """Keep the assignments that an output needs; an input needs none."""
+    return Program(inputs, _reached((one for one in body if one.name not in inputs), outputs.values()), outputs)
+
+
+def _reached(body: Iterable[Assignment], outputs: Iterable[Argument]) -> tuple[Assignment, ...]:
     """Keep the assignments that an output needs."""
     wanted = {name for name in outputs if isinstance(name, str)}
     kept = []

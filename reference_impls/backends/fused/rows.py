@@ -14,9 +14,9 @@ from numba import types
 from numba.core.cgutils import for_range_slice
 from numba.extending import intrinsic
 
-__all__ = ["fence", "fetch", "kernel_type", "row", "select", "stream"]
+__all__ = ["fence", "fetch", "kernel_type", "read", "row", "select", "stream", "write"]
 
-VECTOR_BYTES, LINE_BYTES = 32, 64
+LINE_BYTES = 64
 _INT64 = ir.IntType(64)
 _TO_READ_INTO_THE_FIRST_CACHE = (0, 3, 1)
 """LLVM's codes: to read, for all caches, data."""
@@ -84,6 +84,45 @@ def fetch(_context: Any, tensor: Any, number: Any, count: Any, length: Any, star
 
 
 @intrinsic
+def read(_context: Any, target: Any, source: Any, start: Any, width: Any, otherwise: Any) -> Any:
+    """Copy ``source[start : start + width]`` to `target`, or fill it with `otherwise` if `source` is null."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        target, source, start, width, otherwise = arguments
+        with builder.if_else(_is_null(builder, source)) as (missing, given):
+            with missing, for_range_slice(builder, _INT64(0), width, _INT64(1), _INT64) as (at, _):
+                builder.store(otherwise, builder.gep(target, [at]))
+            with given:
+                of = _row(context, builder, source, _INT64(0), _INT64(0), start)
+                _copy(builder, target, of, _INT64(0), width)
+        return context.get_dummy_value()
+
+    return types.void(target, source, start, width, otherwise), generate
+
+
+@intrinsic
+def write(_context: Any, target: Any, start: Any, width: Any, source: Any) -> Any:
+    """Copy `width` elements of `source` to ``target[start:]``, unless `target` is null."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        target, start, width, source = arguments
+        with builder.if_then(builder.not_(_is_null(builder, target))):
+            _copy(builder, _row(context, builder, target, _INT64(0), _INT64(0), start), source, _INT64(0), width)
+        return context.get_dummy_value()
+
+    return types.void(target, start, width, source), generate
+
+
+def _is_null(builder: Any, pointer: Any) -> Any:
+    return builder.icmp_unsigned("==", builder.ptrtoint(pointer, _INT64), _INT64(0))
+
+
+def _copy(builder: Any, target: Any, source: Any, first: Any, last: Any) -> None:
+    with for_range_slice(builder, first, last, _INT64(1), _INT64) as (at, _):
+        builder.store(builder.load(builder.gep(source, [at])), builder.gep(target, [at]))
+
+
+@intrinsic
 def stream(_context: Any, target: Any, source: Any, width: Any) -> Any:
     """Copy `width` elements from `source` to `target`, past the cache where `target` is aligned.
 
@@ -96,19 +135,18 @@ def stream(_context: Any, target: Any, source: Any, width: Any) -> Any:
         target, source, width = arguments
         element = target.type.pointee
         size = context.get_abi_sizeof(element)
-        lanes = _INT64(VECTOR_BYTES // size)
-        vector = ir.VectorType(element, VECTOR_BYTES // size).as_pointer()
+        lanes = _INT64(LINE_BYTES // size)
+        vector = ir.VectorType(element, LINE_BYTES // size).as_pointer()
         place = builder.udiv(builder.ptrtoint(target, _INT64), _INT64(size))
-        to_aligned = builder.and_(builder.neg(place), _INT64(VECTOR_BYTES // size - 1))
+        to_aligned = builder.and_(builder.neg(place), _INT64(LINE_BYTES // size - 1))
         head = builder.select(builder.icmp_signed("<", width, to_aligned), width, to_aligned)
         rest = builder.sub(width, head)
         body = builder.add(head, builder.sub(rest, builder.urem(rest, lanes)))
         for first, last in ((_INT64(0), head), (body, width)):
-            with for_range_slice(builder, first, last, _INT64(1), _INT64) as (at, _):
-                builder.store(builder.load(builder.gep(source, [at])), builder.gep(target, [at]))
+            _copy(builder, target, source, first, last)
         with for_range_slice(builder, head, body, lanes, _INT64) as (at, _):
             to, of = (builder.bitcast(builder.gep(pointer, [at]), vector) for pointer in (target, source))
-            store = builder.store(builder.load(of, align=size), to, align=VECTOR_BYTES)
+            store = builder.store(builder.load(of, align=size), to, align=LINE_BYTES)
             store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
         return context.get_dummy_value()
 
