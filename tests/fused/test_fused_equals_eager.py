@@ -23,6 +23,7 @@ from harness.cards import load_rows
 from reference_impls import backends
 from reference_impls.api import Neuron, SequentialNeuron, build_neuron
 from reference_impls.backends.fused import kernels_numba
+from reference_impls.backends.fused.kernels_cuda import CudaKernels
 
 ROWS = load_rows().neurons
 SEQUENTIAL = [name for name, row in ROWS.items() if row.capabilities.parallel == "sequential"]
@@ -175,6 +176,25 @@ def test_any_state_to_start_from(way: str, kind: type[SequentialNeuron]) -> None
     x = torch.randn(4, 3, 5, dtype=torch.float64, device="cuda" if way == "cupy" else "cpu")
     for with_state in (False, True):
         compare(eager, fused, x, torch.float64, with_state)
+
+
+def test_nothing_is_kept_where_no_gradient_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[int] = []
+    forward = CudaKernels.forward
+
+    def counted(*arguments: Any) -> Any:
+        answer = forward(*arguments)
+        kept.append(len(answer[-1]))
+        return answer
+
+    monkeypatch.setattr(CudaKernels, "forward", counted)
+    _, fused = both("cuda-text", Adaptive(torch.zeros(()), torch.ones(())))
+    x = torch.randn(4, 3, 5)
+    fused(x)
+    with torch.no_grad():
+        fused(x)
+    assert kept[0] > 0
+    assert kept[1] == 0
 
 
 @pytest.mark.parametrize("way", WAYS)

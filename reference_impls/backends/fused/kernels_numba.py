@@ -27,7 +27,7 @@ from reference_impls.backends.fused.program import Traced
 __all__ = ["NumbaKernels"]
 
 SCRATCH_BYTES = 128 * 1024
-"""Of one thread: states of a block over all steps should stay in the second cache of a core, beside the rows read."""
+"""Of one thread: what is kept of a block should stay in the second cache of a core, beside the rows read."""
 SMALLEST_BLOCK, LARGEST_BLOCK = 128, 512
 
 PAST_CACHE_BYTES = 8 << 20

@@ -69,7 +69,8 @@ def attach_fused(neuron: Neuron, makers: Mapping[str, Maker]) -> None:
             state = neuron.init_state(x[0])
         params = neuron.step_params().values()
         given = [_spread(tensor, x.dtype, x.shape[1:]) for tensor in (*(state or ()), *params)]
-        spikes, *last = _Multistep.apply(kernels, len(params), x, *given)
+        # Inside of the function gradients are off, so it is told whether one can be asked for.
+        spikes, *last = _Multistep.apply(kernels, len(params), torch.is_grad_enabled(), x, *given)
         return spikes, traced.state(*last)
 
     setattr(neuron, neuron.entry_point, sequence)
@@ -124,11 +125,13 @@ class _Multistep(torch.autograd.Function):
     """The step over all of T: ``x[T, ...]``, first states (none: at rest) and parameters, a value for each neuron."""
 
     @staticmethod
-    def forward(ctx: Any, kernels: Kernels, params: int, x: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, kernels: Kernels, params: int, enabled: bool, x: Tensor, *given: Tensor
+    ) -> tuple[Tensor, ...]:
         states = len(given) - params
         whole = [tensor.contiguous() for tensor in given]
         first = whole[:states] if states else None
-        keep = any(ctx.needs_input_grad)
+        keep = enabled and any(ctx.needs_input_grad)
         spikes, last, kept = kernels.forward(x.contiguous(), first, whole[states:], keep)
         if keep:
             ctx.kernels, ctx.params, ctx.from_rest, ctx.shape = kernels, params, not states, x.shape
@@ -147,4 +150,4 @@ class _Multistep(torch.autograd.Function):
         dx, dfirst, dparams = ctx.kernels.backward(
             saved[ctx.params :], saved[: ctx.params], upstream.contiguous(), last, ctx.from_rest
         )
-        return None, None, dx, *dfirst, *dparams
+        return None, None, None, dx, *dfirst, *dparams
