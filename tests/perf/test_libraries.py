@@ -3,15 +3,19 @@
 The allocator is pinned as for every record. The floor is a copy that moves 24 bytes a neuron-step, measured in the
 same rounds: what forward and backward must at least read and write (input twice, upstream, spikes, gradient, and one
 more pass over any of them). It is measured twice: with arrays of the layer's own size, which a short sequence leaves in
-the last cache, and with arrays four times as large as that cache, the rule of STREAM (J. D. McCalpin, 1995).
+the last cache, and with arrays four times as large as that cache, the rule of STREAM (J. D. McCalpin, 1995). A second
+floor is a layer without a neuron: torch's own copy forward, its own addition backward. It moves 20 bytes a neuron-step,
+which no layer can do without, and pays for autograd as every layer does: no neuron can be much faster.
 """
 
 from __future__ import annotations
 
 import statistics
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from harness.conformance.peers import parity_of, random_input, reference_answer
 from harness.execute import allocator
@@ -44,6 +48,19 @@ PROTOCOL = Protocol(
 STREAM = 11 * 1024 * 1024
 """Neuron-steps whose copy reads 132 MiB and writes as many: four times 32 MiB, the last cache of most servers."""
 CPU = torch.device("cpu")
+
+
+class Moving(torch.autograd.Function):
+    """A layer that only moves numbers: input to output, input and upstream to gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.empty_like(x).copy_(x)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        return torch.add(*ctx.saved_tensors, upstream)
 
 
 @pytest.fixture(scope="module")
@@ -84,19 +101,30 @@ def test_libraries_beside_ours(T: int, setting: str, capsys: pytest.CaptureFixtu
     runs, missing = prepared(T)
     steps = T * BATCH * NEURONS
     floors = {name: copying(count, torch.float32, CPU) for name, count in (("copy", steps), ("copy in memory", STREAM))}
+    x, upstream = random_input((T, BATCH, NEURONS), torch.float32)
+    x.requires_grad_()
+    floors["no neuron at all"] = lambda: torch.autograd.grad(Moving.apply(x), [x], upstream)
     timings = measure({**floors, **{name: run.train for name, run in runs.items()}}, CPU, PROTOCOL)
     steps_of = dict.fromkeys(timings, steps) | {"copy in memory": STREAM}
 
     def speed_ratio(name: str, to: str) -> float:
         return ratio(timings[name], timings[to]) * steps_of[name] / steps_of[to]
 
+    columns = {
+        "vs SpikingJelly": (BASELINE, "x"),
+        "vs compiled": ("spikeboard-lif-compiled", "x"),
+        "of the copy": ("copy", ""),
+        "in memory": ("copy in memory", ""),
+    }
+    shown = {title: way for title, way in columns.items() if way[0] in timings}
     lines = [
         f"LIF forward + backward, float32, T = {T}, N = {BATCH * NEURONS:,}; {setting}",
-        f"{'':26}{'M neuron-steps/s':>18}{'vs SpikingJelly':>17}{'of the copy':>13}{'in memory':>11}{'spread':>9}",
+        f"{'':26}{'M neuron-steps/s':>18}" + "".join(f"{title:>17}" for title in shown) + f"{'spread':>9}",
     ]
     lines += [
-        f"{name:26}{steps_of[name] / timing.median_seconds / 1e6:18,.0f}{speed_ratio(name, BASELINE):16.2f}x"
-        f"{speed_ratio(name, 'copy'):13.1%}{speed_ratio(name, 'copy in memory'):11.1%}{timing.half_width:9.1%}"
+        f"{name:26}{steps_of[name] / timing.median_seconds / 1e6:18,.0f}"
+        + "".join(f"{speed_ratio(name, to):{16 if unit else 17}.2f}{unit}" for to, unit in shown.values())
+        + f"{timing.half_width:9.1%}"
         for name, timing in timings.items()
     ]
     with capsys.disabled():
