@@ -5,12 +5,18 @@ same rounds: what forward and backward must at least read and write (input twice
 more pass over any of them). It is measured twice: with arrays of the layer's own size, which a short sequence leaves in
 the last cache, and with arrays four times as large as that cache, the rule of STREAM (J. D. McCalpin, 1995). A second
 floor is a layer without a neuron: torch's own copy forward, its own addition backward. It moves 20 bytes a neuron-step,
-which no layer can do without, and pays for autograd as every layer does: no neuron can be much faster.
+which no layer can do without, and pays for autograd as every layer does: no neuron can be much faster. A third is the
+LIF written by hand in C++, for this machine and nothing else (``lif_by_hand.cpp``), in the shortest autograd function.
 """
 
 from __future__ import annotations
 
+import ctypes
+import shutil
 import statistics
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +27,7 @@ from harness.conformance.peers import parity_of, random_input, reference_answer
 from harness.execute import allocator
 from harness.measure.clock import Protocol, Timing, measure
 from harness.measure.roofline import copying
-from reference_impls.api import UnsupportedError, build_peer, build_reference
+from reference_impls.api import UnsupportedError, build_neuron, build_peer, build_reference
 from reference_impls.peer import PeerRun
 
 BATCH, NEURONS = 64, 1024
@@ -63,6 +69,46 @@ class Moving(torch.autograd.Function):
         return torch.add(*ctx.saved_tensors, upstream)
 
 
+class ByHand(torch.autograd.Function):
+    """The LIF in C++: always from rest, its last state dropped."""
+
+    @staticmethod
+    def forward(ctx: Any, library: ctypes.CDLL, past_cache: bool, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.library, ctx.past_cache = library, past_cache
+        spikes = torch.empty_like(x)
+        _call(library.forward, (x, spikes, torch.empty_like(x[0])), past_cache)
+        return spikes
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Any, ...]:
+        (x,) = ctx.saved_tensors
+        dx = torch.empty_like(x)
+        _call(ctx.library.backward, (x, upstream, dx), ctx.past_cache)
+        return None, None, dx
+
+
+def _call(function: Any, tensors: tuple[Tensor, ...], past_cache: bool) -> None:
+    x = tensors[0]
+    sizes = ctypes.c_long(x.shape[0]), ctypes.c_long(x[0].numel()), torch.get_num_threads(), past_cache
+    function(*(ctypes.c_void_p(tensor.data_ptr()) for tensor in tensors), *sizes)
+
+
+def by_hand(folder: Path, x: Tensor, upstream: Tensor) -> dict[str, Callable[[], tuple[Tensor, ...]]]:
+    """Return the LIF in C++ with results that stay in the cache and such that go past it; none without a compiler."""
+    if shutil.which("g++") is None:
+        return {}
+    library = folder / "lif_by_hand.so"
+    command = ["g++", "-O3", "-march=native", "-ffp-contract=off", "-fopenmp", "-shared", "-fPIC"]
+    subprocess.run([*command, str(Path(__file__).with_name("lif_by_hand.cpp")), "-o", str(library)], check=True)
+    loaded = ctypes.CDLL(str(library))
+
+    def train(past_cache: bool) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(ByHand.apply(loaded, past_cache, x), [x], upstream)
+
+    return {"by hand in C++": lambda: train(False), "by hand, past the cache": lambda: train(True)}
+
+
 @pytest.fixture(scope="module")
 def setting() -> str:
     try:
@@ -97,13 +143,18 @@ def ratio(of: Timing, to: Timing) -> float:
 @pytest.mark.perf
 @pytest.mark.timeout(1200)  # torch.compile unrolls 64 steps
 @pytest.mark.parametrize("T", [4, 16, 64])
-def test_libraries_beside_ours(T: int, setting: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_libraries_beside_ours(T: int, setting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs, missing = prepared(T)
     steps = T * BATCH * NEURONS
     floors = {name: copying(count, torch.float32, CPU) for name, count in (("copy", steps), ("copy in memory", STREAM))}
     x, upstream = random_input((T, BATCH, NEURONS), torch.float32)
     x.requires_grad_()
     floors["no neuron at all"] = lambda: torch.autograd.grad(Moving.apply(x), [x], upstream)
+    hands = by_hand(tmp_path, x, upstream)
+    (expected,) = torch.autograd.grad(build_neuron("lif")(x), [x], upstream)
+    for name, train in hands.items():
+        assert torch.equal(train()[0], expected), name
+    floors.update(hands)
     timings = measure({**floors, **{name: run.train for name, run in runs.items()}}, CPU, PROTOCOL)
     steps_of = dict.fromkeys(timings, steps) | {"copy in memory": STREAM}
 

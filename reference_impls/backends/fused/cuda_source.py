@@ -95,24 +95,23 @@ def _language(real: str) -> Language:
 
 
 def _forward(traced: Traced, language: Language, states: range, params: range) -> str:
-    written = [name for name in traced.kept if name != "x"]
     inputs = ["xs", *(f"first{i}" for i in states), *(f"param{i}" for i in params)]
-    outputs = ["spikes", *(f"last{i}" for i in states), *(f"kept_{name}" for name in written)]
+    outputs = ["spikes", *(f"last{i}" for i in states), *(f"kept_{name}" for name in traced.written)]
     found, used = traced.forward.outputs, traced.forward.used()
-    rest = traced.rest or (0.0,) * len(traced.states)  # not asked for if there is none
     return _kernel(
         "forward",
         inputs,
         outputs,
         start=[
-            f"real v{i} = first{i} ? load(first{i}, at) : {language.value(number)};" for i, number in enumerate(rest)
+            f"real v{i} = first{i} ? load(first{i}, at) : {language.value(number)};"
+            for i, number in enumerate(traced.start)
         ],
         load=[f"const real p{i} = load(param{i}, at);" for i in params if f"p{i}" in used],
         loop="for (long long t = 0; t < steps; ++t)",
         body=[
             *_loads({"x": "xs"}, used),
             *language.body(traced.forward),
-            *(f"if (kept_{name}) store(kept_{name}, t * neurons + at, {name});" for name in written),
+            *(f"if (kept_{name}) store(kept_{name}, t * neurons + at, {name});" for name in traced.written),
             f"store(spikes, t * neurons + at, {language.value(found['s'])});",
             # Into the next step's names first: a state may pass into another.
             *(f"const real n{i} = {language.value(found[f'n{i}'])};" for i in states),

@@ -42,7 +42,8 @@ def least_kept(
     upstream, gradients : what the gradient is given, and what it computes.
     """
     late = _depending_on(upstream, body)
-    early = [one for one in body if one.name in _depending_on(given, body) - late]
+    costly = _depending_on(given, body) - late
+    early = [one for one in body if one.name in costly]
     taken = {name for one in body if one.name in late for name in one.arguments} | {*gradients}
     # Every value is an edge, whose capacity is its cost; a truth value is never kept, as a number it comes from can be.
     flow = networkx.DiGraph()

@@ -22,7 +22,7 @@ class CudaKernels(ABC):
 
     def __init__(self, traced: Traced) -> None:
         self._rereads_input = "x" in traced.kept
-        self._written = len(traced.kept) - self._rereads_input
+        self._written = len(traced.written)
         self._at_rest = [None for _ in traced.states]
 
     def forward(

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reference_impls.backends.fused import exponential, rows  # noqa: F401  # printed modules import them: for code hashes
+from reference_impls.backends.fused import operations, rows  # noqa: F401  # printed modules import them: for code hashes
 from reference_impls.backends.fused.cache import kept_source
+from reference_impls.backends.fused.lanes import LINE_BYTES
 from reference_impls.backends.fused.launch import launch
-from reference_impls.backends.fused.numba_source import numba_source, scratch_rows
+from reference_impls.backends.fused.numba_source import numba_source, rows_backward, rows_forward
 from reference_impls.backends.fused.program import Traced
 
 __all__ = ["NumbaKernels"]
@@ -30,9 +31,9 @@ SCRATCH_BYTES = 128 * 1024
 """Of one thread: what is kept of a block should stay in the second cache of a core, beside the rows read."""
 SMALLEST_BLOCK, LARGEST_BLOCK = 128, 512
 
-PAST_CACHE_BYTES = 8 << 20
+PAST_CACHE_BYTES = 6 << 20
 """When a kernel reads and writes more than that, its result goes past the cache: it would not stay there until somebody
-reads it. A quarter of 32 MiB, the last cache of many servers; the other layers want theirs."""
+reads it. By trial, of one layer and of two in a row, where 32 MiB of last cache are shared with others."""
 
 
 def _started_threads() -> int:
@@ -61,16 +62,16 @@ class NumbaKernels:
     def __init__(self, traced: Traced, dtype: str) -> None:
         module = _loaded(numba_source(traced, dtype))
         self._forward, self._backward = module.forward.address, module.backward.address
-        self._traced = traced
+        self._rows_forward, self._rows_backward = rows_forward(traced), rows_backward(traced)
         self._at_rest = [None for _ in traced.states]
 
     def forward(
         self, x: Tensor, first: Sequence[Tensor] | None, params: Sequence[Tensor], keep: bool
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Run the step over all of ``x[T, ...]``; keeps what it was given."""
-        spikes, last = torch.empty_like(x), [x.new_empty(x.shape[1:]) for _ in self._traced.states]
+        spikes, last = torch.empty_like(x), [x.new_empty(x.shape[1:]) for _ in self._at_rest]
         states = self._at_rest if first is None else first
-        _run(self._forward, x, [x, *states, *params, spikes, *last], kept=0, own_rows=1, sequences=2)
+        _run(self._forward, [x, *states, *params, spikes, *last], spikes, (0, self._rows_forward), sequences=2)
         return spikes, last, [x, *(first or ())] if keep else []
 
     def backward(
@@ -87,26 +88,33 @@ class NumbaKernels:
         dparams = [torch.empty_like(param) for param in params]
         states, dstates = (self._at_rest, self._at_rest) if from_rest else (first, dfirst)
         tensors = [x, *states, *params, upstream, *upstream_last, dx, *dstates, *dparams]
-        own_rows = scratch_rows(self._traced, x.shape[0])
-        _run(self._backward, x, tensors, kept=len(self._traced.kept), own_rows=own_rows, sequences=3)
+        _run(self._backward, tensors, dx, self._rows_backward, sequences=3)
         return dx, dfirst, dparams
 
 
-def _run(kernel: int, x: Tensor, tensors: Sequence[Tensor | None], *, kept: int, own_rows: int, sequences: int) -> None:
-    """Run the kernel at an address on `tensors`, of which so many are `sequences` like ``x[T, ...]``."""
-    steps, count, size = x.shape[0], x.numel(), x.element_size()
+def _run(
+    kernel: int, tensors: Sequence[Tensor | None], result: Tensor, own_rows: tuple[int, int], *, sequences: int
+) -> None:
+    """Run the kernel at an address on `tensors`, of which so many are `sequences` like the `result`.
+
+    `own_rows` says how much scratch memory it wants: for each of T + 1 steps, and beside them.
+    """
+    steps, count, size, address = result.shape[0], result.numel(), result.element_size(), result.data_ptr()
+    neurons = count // steps
     threads = min(torch.get_num_threads(), MOST_THREADS)
-    block = _block(size, kept, steps)
-    own_bytes = own_rows * block * size
+    each, beside = own_rows
+    block = _block(size, each, steps)
+    own_bytes = ((steps + 1) * each + beside) * block * size
+    whole_lines = address % LINE_BYTES == 0 and neurons * size % LINE_BYTES == 0
     launch(
         kernel,
         np.array([0 if tensor is None else tensor.data_ptr() for tensor in tensors]),
         _scratch(threads * own_bytes),
         own_bytes,
         steps,
-        count // steps,
+        neurons,
         block,
-        int(sequences * count * size > PAST_CACHE_BYTES),
+        int(whole_lines and sequences * count * size > PAST_CACHE_BYTES),
         threads,
     )
 

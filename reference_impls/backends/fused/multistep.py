@@ -141,13 +141,19 @@ class _Multistep(torch.autograd.Function):
         return spikes, *last
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upstream: Tensor | None, *upstream_last: Tensor | None) -> tuple[Any, ...]:
-        saved = ctx.saved_tensors
-        last = [None if part is None else part.contiguous() for part in upstream_last]
-        if upstream is None:
-            upstream = next(part for part in last if part is not None).new_zeros(ctx.shape)
-        dx, dfirst, dparams = ctx.kernels.backward(
-            saved[ctx.params :], saved[: ctx.params], upstream.contiguous(), last, ctx.from_rest
-        )
-        return None, None, None, dx, *dfirst, *dparams
+    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Any, ...]:
+        # Gradients are on here only if a gradient of this gradient may be asked for. To refuse that takes a tenth of
+        # the time of a short call, so it is prepared for only then.
+        return (once_differentiable(_pull_back) if torch.is_grad_enabled() else _pull_back)(ctx, *upstream)
+
+
+def _pull_back(ctx: Any, upstream: Tensor | None, *upstream_last: Tensor | None) -> tuple[Any, ...]:
+    """Return a gradient for each argument of ``_Multistep.forward``."""
+    saved = ctx.saved_tensors
+    last = [None if part is None else part.contiguous() for part in upstream_last]
+    if upstream is None:
+        upstream = next(part for part in last if part is not None).new_zeros(ctx.shape)
+    dx, dfirst, dparams = ctx.kernels.backward(
+        saved[ctx.params :], saved[: ctx.params], upstream.contiguous(), last, ctx.from_rest
+    )
+    return None, None, None, dx, *dfirst, *dparams

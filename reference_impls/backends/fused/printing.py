@@ -41,10 +41,6 @@ class Language:
         """
         return [self._line(assignment) for assignment in program.body]
 
-    def results(self, program: Program, targets: Mapping[str, str]) -> list[str]:
-        """Return statements that store the outputs of `program` where `targets` says."""
-        return [f"{targets[name]} = {self.value(found)}" for name, found in program.outputs.items() if name in targets]
-
     def _line(self, assignment: Assignment) -> str:
         template = self.operations.get(assignment.operation)
         if template is None:

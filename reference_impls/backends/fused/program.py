@@ -61,6 +61,16 @@ class Traced:
     backward: Program
     """From what is `kept`, ``p0..``, ``ds`` and ``dn0..`` to ``dx``, ``dv0..`` and ``dp0..``."""
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """What is kept by writing it down; the input lies in memory anyway."""
+        return tuple(name for name in self.kept if name != "x")
+
+    @property
+    def start(self) -> tuple[float, ...]:
+        """What a kernel begins with where it is given no state: if there is no `rest` it always is."""
+        return self.rest or (0.0,) * len(self.states)
+
 
 def trace_step(neuron: SequentialNeuron, dtype: torch.dtype) -> Traced:
     """Trace the step of `neuron` in `dtype`.
