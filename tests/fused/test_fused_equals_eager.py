@@ -256,7 +256,7 @@ def test_an_attribute_that_training_changes_is_seen(way: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-@pytest.mark.parametrize("neurons", [1, 7, 8, 131, 2048 + 3])
+@pytest.mark.parametrize("neurons", [1, 7, 8, 131, 2048, 2048 + 3])
 def test_rows_past_the_cache_are_the_rows(neurons: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels_numba, "PAST_CACHE_BYTES", 0)
     torch.manual_seed(0)
