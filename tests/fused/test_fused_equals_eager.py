@@ -223,6 +223,15 @@ def test_parameters_on_the_edge(way: str, params: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_gradient_of_the_gradient_is_refused(way: str) -> None:
+    _, fused = both(way, build_neuron("lif"))
+    x = torch.rand(3, 4, device="cuda" if way == "cupy" else "cpu", requires_grad=True)
+    (gradient,) = torch.autograd.grad(fused.run(x).spikes.square().sum(), [x], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_sequence_in_pieces_is_the_sequence(way: str) -> None:
     _, fused = both(way, build_neuron("lif"))
     x = torch.randn(9, 2, 33, device="cuda" if way == "cupy" else "cpu")

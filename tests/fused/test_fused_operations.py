@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from own_neurons import Charge
-from test_fused_equals_eager import ATTACH, TOLERANCE, WAYS
+from test_fused_equals_eager import TOLERANCE, WAYS, both
 from torch import Tensor
 
 from reference_impls.api import SequentialNeuron
@@ -76,8 +76,7 @@ def test_no_operation_is_left_out() -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("way", WAYS)
 def test_every_operation(way: str, name: str, dtype: torch.dtype) -> None:
-    eager, fused = Applying(FUNCTIONS[name]), Applying(FUNCTIONS[name])
-    ATTACH[way](fused)
+    eager, fused = both(way, Applying(FUNCTIONS[name]))
     device = "cuda" if way == "cupy" else "cpu"
     drawn = torch.randn(3, 37, dtype=dtype, device=device, generator=torch.Generator(device).manual_seed(0))
     drawn[0, :2] = torch.tensor([0.5, -0.5])  # where a comparison turns

@@ -1,7 +1,9 @@
 // One LIF layer, written and tuned by hand for the vectors of the machine it is compiled on: what a printed kernel could
 // reach at best. h = v / 2 + x, s = h >= 1, v = h - s; the surrogate's slope is 1 / (1 + (pi (h - 1))^2). N is a multiple
-// of BLOCK, arrays begin at a line of memory.
+// of BLOCK, T at most MOST_STEPS, arrays begin at a line of memory. Without AVX-512 nothing goes past the cache.
+#ifdef __AVX512F__
 #include <immintrin.h>
+#endif
 #include <omp.h>
 
 constexpr long LANES = 16, BLOCK = 256, MOST_STEPS = 64, AHEAD = 4, MOST_THREADS = 64;
@@ -30,15 +32,17 @@ static inline void put(float *p, Line value, bool past_cache)
     line(p) = value;
 }
 
+static inline int most(int threads) { return threads < MOST_THREADS ? threads : MOST_THREADS; }
+
 static inline void fetch(const float *row)
 {
     for (long i = 0; i < BLOCK; i += LANES)
-        _mm_prefetch(reinterpret_cast<const char *>(row + i), _MM_HINT_T0);
+        __builtin_prefetch(row + i);
 }
 
 extern "C" void forward(const float *xs, float *spikes, float *last, long T, long N, int threads, int past_cache)
 {
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(most(threads))
     for (long start = 0; start < N; start += BLOCK) {
         Line v[BLOCK / LANES] = {}; // in registers
         for (long t = 0; t < T; ++t) {
@@ -57,7 +61,7 @@ extern "C" void forward(const float *xs, float *spikes, float *last, long T, lon
 
 extern "C" void backward(const float *xs, const float *ds, float *dxs, long T, long N, int threads, int past_cache)
 {
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(most(threads))
     for (long start = 0; start < N; start += BLOCK) {
         float *kept = scratch[omp_get_thread_num()], *v = kept + T * BLOCK, *dv = v + BLOCK;
         for (long i = 0; i < BLOCK; i += LANES)
