@@ -27,10 +27,10 @@ from harness.asv.series import (
 )
 
 if TYPE_CHECKING:
-    from harness.cards import Rows
-    from harness.cell import Cell
+    from harness.catalogue.cards import Rows
+    from harness.catalogue.cell import Cell
     from harness.execute.job import Job
-    from harness.record import Record
+    from harness.results.record import Record
 
 Figures = dict[str, float | Samples | None]
 Measured = dict[str, Figures | str]
@@ -79,9 +79,9 @@ class _Tracked:
 
 def measure(suite: str) -> Measured:
     """Run the tracked cells of `suite` with the implementations of the installed commit."""
-    from harness.cards import load_rows
+    from harness.catalogue.cards import load_rows
     from harness.execute.pool import LocalPool
-    from harness.store import Store
+    from harness.results.store import Store
 
     rows = load_rows()
     cells = _present(suite, rows)
@@ -95,8 +95,8 @@ def measure(suite: str) -> Measured:
 
 def _present(suite: str, rows: Rows) -> dict[str, Cell]:
     """Map the selected series that this commit can run to their cells."""
-    from harness.compatibility import why_unsupported
-    from harness.machine import this_machine
+    from harness.catalogue.compatibility import why_unsupported
+    from harness.results.machine import this_machine
 
     threads = this_machine().physical_cores if rows.suite(suite).exclusive else 1
     tracked = {label: replace(cell, threads=threads) for label, cell in tracked_cells(suite).items()}
@@ -111,9 +111,9 @@ def _present(suite: str, rows: Rows) -> dict[str, Cell]:
 
 
 def _jobs(cells: Iterable[Cell], rows: Rows) -> list[Job]:
-    from harness.codehash import code_hash
     from harness.execute.job import Job
-    from harness.machine import this_machine
+    from harness.results.fingerprint import code_hash
+    from harness.results.machine import this_machine
 
     memory_bytes = int(MEMORY_FRACTION * this_machine().memory_bytes)
     return [

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from harness.cards import Budget, Rows, TaskCard
-from harness.cell import NOT_APPLICABLE, Cell
-from harness.tasks._base import Split, Task
+from harness.catalogue.cards import Budget, Rows, TaskCard
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.tasks.common.base import Split, Task
 from reference_impls.api import Network, Neuron, TrainingMethod, build_method, build_network, build_neuron
 from reference_impls.card import Card
 from reference_impls.discovery import load_class

@@ -23,7 +23,7 @@ from asv.util import is_na, load_json, write_json
 from harness.asv.machines import FILE, describe
 from harness.asv.points import CommitDate, Line, Points, Value
 from harness.asv.series import PARAMETER, benchmark_name, current_version
-from harness.cards import Rows
+from harness.catalogue.cards import Rows
 
 __all__ = ["export"]
 

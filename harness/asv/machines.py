@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import UserError
-from harness.record import Machine
+from harness.results.record import Machine
 
 __all__ = ["describe", "register"]
 

@@ -22,9 +22,9 @@ from harness.asv.series import (
     reported,
     series_label,
 )
-from harness.cards import Rows
-from harness.cell import Cell
-from harness.record import Machine, Metric, Record
+from harness.catalogue.cards import Rows
+from harness.catalogue.cell import Cell
+from harness.results.record import Machine, Metric, Record
 
 __all__ = ["CommitDate", "Line", "Point", "Points", "Value", "points_of"]
 

@@ -21,10 +21,10 @@ from harness.asv.page import make_self_contained
 from harness.asv.points import Points, points_of
 from harness.asv.selection import expressions, forget_unasked, states
 from harness.asv.series import SELECTION_VARIABLE, SUITES, selected, tracked_cells
-from harness.cards import Rows
+from harness.catalogue.cards import Rows
 from harness.errors import UserError
-from harness.machine import this_machine
-from harness.store import read_stores
+from harness.results.machine import this_machine
+from harness.results.store import read_stores
 
 __all__ = ["CONFIGURATION", "Tree", "measure", "open_tree", "publish"]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 from urllib.parse import quote
 
-from harness.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from reference_impls.card import read_literal
 
 __all__ = [

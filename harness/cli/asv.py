@@ -41,7 +41,7 @@ def asv(
         raise UserError("asv is not installed", "python -m nox -s asv, or pip install -c constraints.txt -e '.[asv]'")
     from harness.asv.regressions import published_regressions
     from harness.asv.runs import measure, open_tree, publish
-    from harness.cards import load_rows
+    from harness.catalogue.cards import load_rows
     from harness.paths import readable_stores
 
     tree = open_tree(Path())

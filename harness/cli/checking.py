@@ -13,12 +13,12 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.cards import Rows
-    from harness.checking import CheckRow, Verdict
+    from harness.catalogue.cards import Rows
     from harness.execute.job import Summary
-    from harness.plan import Plan
-    from harness.record import Record
-    from harness.store import Store
+    from harness.planning.checking import CheckRow, Verdict
+    from harness.planning.plan import Plan
+    from harness.results.record import Record
+    from harness.results.store import Store
 
 __all__ = ["register"]
 
@@ -50,11 +50,11 @@ def check(
 
     Nothing is stored. Exit code 1 if anything fails, 130 after Ctrl-C.
     """
-    from harness.cards import load_rows
-    from harness.checking import check_rows, plan_check, unanswered
+    from harness.catalogue.cards import load_rows
     from harness.errors import UserError
-    from harness.machine import this_machine
-    from harness.store import Store
+    from harness.planning.checking import check_rows, plan_check, unanswered
+    from harness.results.machine import this_machine
+    from harness.results.store import Store
     from reference_impls.names import check_name
 
     if bool(entry) == everything:
@@ -88,7 +88,7 @@ def _run(plan: Plan, rows: Rows, store: Store, vectors: Path | None, slots: int 
     from harness.execute.display import Display
     from harness.execute.job import Job
     from harness.execute.pool import LocalPool
-    from harness.machine import this_machine
+    from harness.results.machine import this_machine
 
     suite = rows.suite("conformance")
     memory_bytes = int(0.8 * this_machine().memory_bytes)
@@ -112,7 +112,7 @@ def _run(plan: Plan, rows: Rows, store: Store, vectors: Path | None, slots: int 
 def _print(console: Console, found: Sequence[CheckRow], plan: Plan) -> None:
     from rich.table import Table
 
-    from harness.checking import COLUMNS
+    from harness.planning.checking import COLUMNS
 
     cells = [planned.cell for planned in plan.todo] + [cell for cell, _, _ in plan.unsupported]
     backends = sorted({column for row in found for column in row.verdicts} & {cell.backend for cell in cells})

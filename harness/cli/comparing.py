@@ -10,7 +10,7 @@ import typer
 from harness.cli._options import Stores
 
 if TYPE_CHECKING:
-    from harness.comparison import Compared
+    from harness.results.comparison import Compared
 
 __all__ = ["register"]
 
@@ -36,10 +36,10 @@ def compare_sets(
     A figure has regressed if it is worse, the 95 % intervals do not touch and the change exceeds the threshold; an
     exact figure (bytes saved, operations) if it is worse at all. Exit code 1 if any has, 0 otherwise.
     """
-    from harness.cards import load_rows
-    from harness.comparison import compare, records_of
+    from harness.catalogue.cards import load_rows
     from harness.errors import UserError
     from harness.paths import readable_stores
+    from harness.results.comparison import compare, records_of
 
     rows = load_rows()
     stores = readable_stores(store)

@@ -39,9 +39,9 @@ def list_rows(
 
 def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
     """Yield (name, title, note) of every row of a kind."""
-    from harness.boards import BOARDS
-    from harness.cards import load_rows
-    from harness.presets import PRESETS
+    from harness.catalogue.boards import BOARDS
+    from harness.catalogue.cards import load_rows
+    from harness.catalogue.presets import PRESETS
     from reference_impls import backends
 
     if kind == "backends":
@@ -76,7 +76,7 @@ def _print(found: dict[str, list[tuple[str, str, str]]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from harness.cards import load_rows
+    from harness.catalogue.cards import load_rows
 
     console = Console()
     for kind, entries in found.items():

@@ -12,7 +12,7 @@ import typer
 from harness.cli._options import MachineName, Stores
 
 if TYPE_CHECKING:
-    from harness.tables import Table
+    from harness.results.tables import Table
 
 __all__ = ["print_tables", "register"]
 
@@ -45,7 +45,7 @@ def table(
 ) -> None:
     """Print the ranked tables."""
     from harness.report.formats import to_text
-    from harness.tables import worth_comparing
+    from harness.results.tables import worth_comparing
 
     axes = {"task": task, "neuron": neuron, "method": method, "budget": budget}
     tables = _tables(store, board, axes, machine)
@@ -63,7 +63,7 @@ def show(
     """Show everything that is recorded of a cell: figures, provenance, the end of its output."""
     from harness.errors import UserError
     from harness.paths import readable_stores
-    from harness.store import read_stores
+    from harness.results.store import read_stores
 
     records = [record for record in read_stores(readable_stores(store)).records if record.cell_id.startswith(cell)]
     if not records:
@@ -111,10 +111,10 @@ def publish(
 
     An interrupted cell says nothing about an implementation and stays behind.
     """
-    from harness.cell import NOT_APPLICABLE
+    from harness.catalogue.cell import NOT_APPLICABLE
     from harness.paths import PUBLISHED, RUNS
-    from harness.store import Store
-    from harness.tables import newest
+    from harness.results.store import Store
+    from harness.results.tables import newest
 
     contents = Store(source or RUNS).read()
     target = Store(to or PUBLISHED)
@@ -158,12 +158,12 @@ def print_tables(tables: Sequence[Table]) -> None:
 def _tables(
     store: list[Path] | None, board: str | None, axes: dict[str, str | None], machine: str | None
 ) -> list[Table]:
-    from harness.boards import find_board
-    from harness.cards import load_rows
+    from harness.catalogue.boards import find_board
+    from harness.catalogue.cards import load_rows
     from harness.errors import UserError
     from harness.paths import readable_stores
-    from harness.store import read_stores
-    from harness.tables import build_tables
+    from harness.results.store import read_stores
+    from harness.results.tables import build_tables
 
     chosen = None if board is None else find_board(board)
     contents = read_stores(readable_stores(store))

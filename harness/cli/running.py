@@ -10,10 +10,10 @@ import typer
 from harness.cli._options import DataRoot
 
 if TYPE_CHECKING:
-    from harness.cards import Rows
+    from harness.catalogue.cards import Rows
     from harness.execute.job import Job, Summary
-    from harness.plan import Plan
-    from harness.store import Store
+    from harness.planning.plan import Plan
+    from harness.results.store import Store
 
 __all__ = ["register"]
 
@@ -57,16 +57,16 @@ def run(
     Every cell runs in a process of its own, within hard limits of time and memory; a failure is a record with its
     reason, and the rest goes on. Ctrl-C leaves a store from which the same command resumes.
     """
-    from harness.cards import load_rows
+    from harness.catalogue.cards import load_rows
+    from harness.catalogue.presets import find_preset
     from harness.data import data_root as resolve
     from harness.data import data_set
     from harness.errors import UserError
-    from harness.machine import this_machine
     from harness.paths import RUNS, SCRATCH, readable_stores
-    from harness.plan import Filters, make_plan
-    from harness.presets import find_preset
+    from harness.planning.plan import Filters, make_plan
+    from harness.results.machine import this_machine
+    from harness.results.store import Store, read_stores
     from harness.search.evaluation import with_named
-    from harness.store import Store, read_stores
     from reference_impls.names import check_name
 
     rows, machine, target = with_named(load_rows(), topology or ()), this_machine(), Store(store or RUNS)
@@ -176,8 +176,8 @@ def _list_cells(plan: Plan) -> None:
 def _conclude(summary: Summary, plan: Plan, store: Store, rows: Rows) -> None:
     """Say how it went and print the tables; exit 130 after Ctrl-C, 1 if a cell failed for a reason of its own."""
     from harness.cli.reporting import print_tables
-    from harness.record import DONE
-    from harness.tables import build_tables, worth_comparing
+    from harness.results.record import DONE
+    from harness.results.tables import build_tables, worth_comparing
 
     contents = store.read()
     for problem in contents.problems:

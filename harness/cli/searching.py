@@ -11,7 +11,7 @@ import typer
 from harness.cli._options import DataRoot
 
 if TYPE_CHECKING:
-    from harness.cards import Rows
+    from harness.catalogue.cards import Rows
     from harness.search.run import Outcome, SearchPlan
 
 __all__ = ["register"]
@@ -61,7 +61,7 @@ def search(
         from harness.errors import UserError
 
         raise UserError("optuna is not installed", "pip install -c constraints.txt -e '.[search]'")
-    from harness.cards import load_rows
+    from harness.catalogue.cards import load_rows
     from harness.paths import RUNS
     from harness.search.export import check_exportable
     from harness.search.request import Request

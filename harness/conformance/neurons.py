@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError, gradcheck
 
-from harness.cards import Row
+from harness.catalogue.cards import Row
 from harness.conformance import Check, CheckFailedError
 from harness.conformance.vectors import cases_about, check_cases
 from harness.golden import VECTORS, Case, float64_default

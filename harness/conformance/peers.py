@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.cards import Row
+from harness.catalogue.cards import Row
 from harness.conformance import Check, CheckFailedError
 from reference_impls.api import Peer, SequentialNeuron, build_peer, build_reference
 from reference_impls.card import PeerCapabilities

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from harness.cards import Row
+from harness.catalogue.cards import Row
 from harness.conformance import Check
 from harness.conformance.neurons import require
 from harness.conformance.vectors import cases_about

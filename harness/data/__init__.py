@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.data._base import DataFile, DataSet, Presence, Progress, Verdict, data_root
+from harness.data.base import DataFile, DataSet, Presence, Progress, Verdict, data_root
 from harness.data.cifar import CIFAR10, CIFAR100
 from harness.data.cifar10dvs import CIFAR10DVS
 from harness.data.digits import DIGITS

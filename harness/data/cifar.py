@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._archives import Archive, ArchivedSet
-from harness.data._base import DataFile, Presence, Verdict
+from harness.data.archives import Archive, ArchivedSet
+from harness.data.base import DataFile, Presence, Verdict
 from harness.errors import UserError
 
 __all__ = ["CIFAR10", "CIFAR100", "ColourImages", "Pickles", "read_cifar"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data._base import DataSet, Presence, Verdict
+from harness.data.base import DataSet, Presence, Verdict
 from harness.data.events import Events, Recording
 from harness.errors import UserError
 

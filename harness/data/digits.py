@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._base import DataFile, DataSet, Presence, Verdict
+from harness.data.base import DataFile, DataSet, Presence, Verdict
 
 __all__ = ["DIGITS", "read_digits"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data._archives import Archive, ArchivedSet
-from harness.data._base import Presence, Verdict
+from harness.data.archives import Archive, ArchivedSet
+from harness.data.base import Presence, Verdict
 from harness.data.events import Events, Recording
 from harness.errors import UserError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.data._archives import Archive, ArchivedSet
-from harness.data._base import DataFile
+from harness.data.archives import Archive, ArchivedSet
+from harness.data.base import DataFile
 from harness.data.mnist import IdxImages
 
 __all__ = ["FASHION_MNIST"]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._base import DataSet, Presence, Verdict
+from harness.data.base import DataSet, Presence, Verdict
 from harness.errors import UserError
 
 __all__ = ["FSDD", "SAMPLE_RATE_HZ", "SPEAKERS", "TEST_TAKES", "Spoken", "SpokenDigits", "read_wave"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._base import DataSet, Presence, Verdict
+from harness.data.base import DataSet, Presence, Verdict
 
 __all__ = ["GENERATED", "adding", "delayed_xor"]
 

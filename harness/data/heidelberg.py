@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._archives import Archive, ArchivedSet
-from harness.data._base import Presence, Verdict
+from harness.data.archives import Archive, ArchivedSet
+from harness.data.base import Presence, Verdict
 from harness.data.events import Events
 from harness.errors import UserError
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data._base import DataFile, DataSet, Presence, Progress, Verdict, staging
+from harness.data.base import DataFile, DataSet, Presence, Progress, Verdict, staging
 from harness.data.idx import content, idx_shape, read_idx, write_idx
 from harness.errors import UserError
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data._base import DataSet, Presence, Progress, Verdict, staging
+from harness.data.base import DataSet, Presence, Progress, Verdict, staging
 from harness.data.events import Events, Recording
 from harness.errors import UserError
 

@@ -15,9 +15,9 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column
 from rich.text import Text
 
-from harness.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.execute.job import Job, Listener
-from harness.record import Record, Status
+from harness.results.record import Record, Status
 
 __all__ = ["Display"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.cell import Cell
-from harness.record import Record, Status
+from harness.catalogue.cell import Cell
+from harness.results.record import Record, Status
 
 __all__ = ["Job", "Listener", "Summary"]
 

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from harness.cards import Rows
-from harness.cell import Cell
-from harness.record import Metric, Series, Status
+from harness.catalogue.cards import Rows
+from harness.catalogue.cell import Cell
+from harness.results.record import Metric, Series, Status
 
 __all__ = ["Message", "MessageReader", "Outcome", "Progress", "Request", "Setting", "encoded"]
 

@@ -17,15 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness.cards import Rows, load_rows
+from harness.catalogue.cards import Rows, load_rows
 from harness.execute import endings, forkserver
 from harness.execute.job import Job, Listener, Summary
 from harness.execute.messages import Outcome, Request
 from harness.execute.process import CellProcess
 from harness.execute.records import Recorder, Run
-from harness.machine import this_machine
-from harness.record import Status
-from harness.store import Store
+from harness.results.machine import this_machine
+from harness.results.record import Status
+from harness.results.store import Store
 
 __all__ = ["LocalPool", "may_start"]
 

@@ -13,7 +13,7 @@ import importlib
 import scipy.stats  # noqa: F401 - intervals: a second
 import torch._dynamo  # noqa: F401 - the first optimizer step imports it: another
 
-from harness.cards import load_rows
+from harness.catalogue.cards import load_rows
 from harness.execute import worker  # noqa: F401 - imported for those who are forked
 
 _rows = load_rows()

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from harness import provenance
-from harness.cards import Rows
-from harness.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.cards import Rows
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.execute.messages import Outcome, Setting
-from harness.provenance import Origin, this_origin
-from harness.record import Provenance, Record
+from harness.results import provenance
+from harness.results.provenance import Origin, this_origin
+from harness.results.record import Provenance, Record
 
 __all__ = ["Recorder", "Run"]
 

@@ -17,15 +17,15 @@ from collections.abc import Callable, Mapping
 import numpy.random
 import torch
 
-from harness import provenance
-from harness.cell import Cell
+from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.execute import allocator
 from harness.execute.isolation import lift_memory_limit
 from harness.execute.messages import Message, Outcome, Progress, Request, Setting, encoded
 from harness.measure.clock import CLOCK_VERSION
-from harness.record import Series
-from harness.suites._base import Answer, DivergedError, Figure, Suite, to_metrics
+from harness.results import provenance
+from harness.results.record import Series
+from harness.suites.common.base import Answer, DivergedError, Figure, Suite, to_metrics
 from harness.workload import Workload
 from reference_impls.api import UnsupportedError
 from reference_impls.discovery import load_class

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.boards import Board
-from harness.cards import Rows
-from harness.record import Record
+from harness.catalogue.boards import Board
+from harness.catalogue.cards import Rows
 from harness.report.curves import COMPARED_OVER, SeriesPlot, cost_curves
 from harness.report.formats import to_text
 from harness.report.links import Sitemap, board_page, group_id
 from harness.report.table_view import TableView, row_labels, tried, view_table
 from harness.report.words import AXIS_TITLES, metric_titles
-from harness.tables import Group, Table, grouped
+from harness.results.record import Record
+from harness.results.tables import Group, Table, grouped
 
 __all__ = ["BoardPage", "Choice", "Plan", "Planned", "Section", "Selector", "plan_board", "view_pages"]
 

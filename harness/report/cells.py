@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.boards import Column
-from harness.cards import MetricCard
-from harness.record import Record
+from harness.catalogue.boards import Column
+from harness.catalogue.cards import MetricCard
 from harness.report.formats import is_best
 from harness.report.links import record_file
 from harness.report.plots import LOG_FROM
 from harness.report.units import Scale, with_interval
 from harness.report.words import commit_of, count, day
-from harness.tables import Table, Value
+from harness.results.record import Record
+from harness.results.tables import Table, Value
 
 __all__ = ["Blank", "Figure", "Interval", "Spread", "blank", "card_of", "figure", "spread_of"]
 

@@ -12,11 +12,11 @@ from typing import TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
-from harness.cards import Row
-from harness.cell import NOT_APPLICABLE
-from harness.record import Record
+from harness.catalogue.cards import Row
+from harness.catalogue.cell import NOT_APPLICABLE
 from harness.report.links import AXIS_OF_KIND, record_file
 from harness.report.units import pretty
+from harness.results.record import Record
 
 __all__ = ["Agreement", "Check", "Conformance", "conformance_of"]
 

@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.record import Record, Series
 from harness.report.plots import LOG_FROM
 from harness.report.units import Scale, scale_for
 from harness.report.words import count, joined
+from harness.results.record import Record, Series
 
 __all__ = ["COMPARED_OVER", "Line", "SeriesPlot", "cost_curves", "series_plots"]
 

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cell import Cell
-from harness.record import Record
+from harness.catalogue.cell import Cell
 from harness.report.cells import card_of
 from harness.report.formats import to_text
 from harness.report.links import record_file, table_file
 from harness.report.table_view import DOWNLOADS, SUFFIXES
-from harness.tables import Table, TableRow
+from harness.results.record import Record
+from harness.results.tables import Table, TableRow
 
 __all__ = ["write_downloads"]
 

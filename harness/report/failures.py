@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.record import Record
 from harness.report.links import Sitemap, record_file, row_id, slug
 from harness.report.words import combination, commit_of, joined
-from harness.tables import Table
+from harness.results.record import Record
+from harness.results.tables import Table
 
 __all__ = ["FailureView", "Unsupported", "failed", "failure_view", "failures_of", "unsupported_of"]
 

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.boards import Column
+from harness.catalogue.boards import Column
 from harness.errors import UserError
 from harness.report.units import Scale, scale_for, with_interval
-from harness.tables import Table, TableRow
+from harness.results.tables import Table, TableRow
 from reference_impls.names import unknown_message
 
 if TYPE_CHECKING:

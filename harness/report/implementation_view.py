@@ -9,9 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from harness.cards import Row, Rows, TaskCard
-from harness.cell import NOT_APPLICABLE
-from harness.record import Record
+from harness.catalogue.cards import Row, Rows, TaskCard
+from harness.catalogue.cell import NOT_APPLICABLE
 from harness.report.conformance_view import Conformance, conformance_of
 from harness.report.curves import SeriesPlot
 from harness.report.failures import FailureView, failed, failure_view
@@ -22,7 +21,8 @@ from harness.report.paper import ReportedView, reported_beside
 from harness.report.table_view import tried
 from harness.report.units import with_interval
 from harness.report.words import Fact, Reference, combination, facts_of, metric_titles, references, shown
-from harness.tables import Table, TableRow
+from harness.results.record import Record
+from harness.results.tables import Table, TableRow
 from reference_impls.card import Card
 
 __all__ = ["Dossier", "ImplementationView", "Place", "dossiers", "view_implementation"]

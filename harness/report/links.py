@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.asv.series import Published, graph_link
-from harness.cell import NOT_APPLICABLE
-from harness.record import Record
-from harness.tables import Group, TableRow
+from harness.catalogue.cell import NOT_APPLICABLE
+from harness.results.record import Record
+from harness.results.tables import Group, TableRow
 
 __all__ = [
     "ABOUT",

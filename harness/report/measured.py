@@ -12,16 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.asv.series import Published, series_label
-from harness.boards import Axis, Board, Column
-from harness.cards import MetricCard, Row, Rows
-from harness.cell import NOT_APPLICABLE
-from harness.record import Record
+from harness.catalogue.boards import Axis, Board, Column
+from harness.catalogue.cards import MetricCard, Row, Rows
+from harness.catalogue.cell import NOT_APPLICABLE
 from harness.report.cells import Blank, Figure, figure
 from harness.report.curves import SeriesPlot, series_plots
 from harness.report.links import Sitemap, record_file, slug
 from harness.report.units import Scale, scale_for
 from harness.report.words import commit_of, shown
-from harness.tables import Table, TableRow, build_tables
+from harness.results.record import Record
+from harness.results.tables import Table, TableRow, build_tables
 
 __all__ = ["Combination", "Measured", "MeasuredRow", "Run", "combinations_of", "curves_of", "measured_of"]
 

@@ -9,9 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.boards import BOARDS, Board
-from harness.cards import MetricCard, Rows
-from harness.record import Record
+from harness.catalogue.boards import BOARDS, Board
+from harness.catalogue.cards import MetricCard, Rows
 from harness.report.board_view import Plan, Planned
 from harness.report.failures import failed
 from harness.report.formats import column_scale, rank_text, ranks_in
@@ -20,6 +19,7 @@ from harness.report.links import Sitemap, board_page
 from harness.report.table_view import Best, best_of, row_labels
 from harness.report.units import with_interval
 from harness.report.words import Fact, count, machine_of
+from harness.results.record import Record
 
 __all__ = [
     "About",

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.cards import Budget, Rows
+from harness.catalogue.cards import Budget, Rows
 from harness.report.measured import Combination
 from harness.report.units import Scale, with_interval
 from harness.report.words import count
-from harness.stats import Estimate
+from harness.results.stats import Estimate
 from reference_impls.card import Reported
 
 __all__ = ["Here", "ReportedView", "reported_beside"]

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.boards import Column
+from harness.catalogue.boards import Column
 from harness.report.formats import column_scale, heading
 from harness.report.links import group_id
 from harness.report.units import Scale, with_interval
 from harness.report.words import count, joined
-from harness.tables import Table, TableRow, Value
+from harness.results.tables import Table, TableRow, Value
 
 __all__ = [
     "COSTS",

@@ -21,8 +21,8 @@ from markupsafe import Markup
 
 from harness import __version__
 from harness.asv.series import published_series
-from harness.boards import BOARDS
-from harness.cards import Row, Rows, load_rows
+from harness.catalogue.boards import BOARDS
+from harness.catalogue.cards import Row, Rows, load_rows
 from harness.errors import UserError
 from harness.report import links
 from harness.report.board_view import plan_board, view_pages
@@ -32,8 +32,8 @@ from harness.report.links import Sitemap, implementation_page
 from harness.report.measured import combinations_of
 from harness.report.overview import view_about, view_entry, view_overview
 from harness.report.words import Fact, day
-from harness.store import Contents, Problem, read_stores
-from harness.tables import build_tables, newest
+from harness.results.store import Contents, Problem, read_stores
+from harness.results.tables import build_tables, newest
 
 __all__ = ["build_site"]
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.boards import Column
+from harness.catalogue.boards import Column
 from harness.report.cells import (
     Blank,
     Figure,
@@ -24,7 +24,7 @@ from harness.report.links import Sitemap, group_id, row_id, table_file
 from harness.report.plots import ParetoPlot, RowMark, pareto_plots
 from harness.report.units import Scale
 from harness.report.words import AXIS_TITLES, count, joined
-from harness.tables import Table, TableRow
+from harness.results.tables import Table, TableRow
 
 __all__ = ["DOWNLOADS", "Best", "ColumnView", "RowView", "TableView", "best_of", "row_labels", "tried", "view_table"]
 

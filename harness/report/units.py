@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.stats import Estimate
+from harness.results.stats import Estimate
 
 __all__ = ["Scale", "pretty", "scale_for", "with_interval"]
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from harness.cards import Rows, TaskCard
-from harness.cell import NOT_APPLICABLE, Cell
-from harness.record import Machine, Provenance
+from harness.catalogue.cards import Rows, TaskCard
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.report.units import pretty
+from harness.results.record import Machine, Provenance
 from reference_impls.card import (
     Citation,
     NeuronCapabilities,

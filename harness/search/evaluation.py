@@ -10,16 +10,16 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.cards import Row, Rows
-from harness.cell import Cell
-from harness.codehash import code_hash
+from harness.catalogue.cards import Row, Rows
+from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.execute.job import Job, Listener
 from harness.execute.pool import LocalPool
-from harness.machine import Machine
-from harness.record import Record
+from harness.results.fingerprint import code_hash
+from harness.results.machine import Machine
+from harness.results.record import Record
+from harness.results.store import Store, read_record
 from harness.search.space import Candidate, candidate_from_code, code_of
-from harness.store import Store, read_record
 
 __all__ = ["Evaluation", "Evaluator", "candidate_row", "details", "with_candidates", "with_named"]
 

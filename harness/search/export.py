@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 import reference_impls
-from harness.cards import Row, Rows
+from harness.catalogue.cards import Row, Rows
 from harness.errors import UserError
 from harness.search.space import Candidate, code_of
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cards import Row, Rows
-from harness.cell import Cell
-from harness.compatibility import why_unsupported
+from harness.catalogue.cards import Row, Rows
+from harness.catalogue.cell import Cell
+from harness.catalogue.compatibility import why_unsupported
 from harness.errors import UserError
 from harness.search.space import TYPES, Candidate, Space
 from reference_impls.names import check_name

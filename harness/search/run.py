@@ -11,21 +11,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.cards import Rows
-from harness.codehash import code_hash
+from harness.catalogue.cards import Rows
 from harness.data import data_root as resolve
 from harness.data import data_set
 from harness.errors import UserError
 from harness.execute.pool import LocalPool
-from harness.machine import this_machine
 from harness.paths import SCRATCH
+from harness.results.fingerprint import code_hash
+from harness.results.machine import this_machine
+from harness.results.stats import Estimate, estimate
+from harness.results.store import Store
 from harness.search.evaluation import Evaluation, Evaluator, with_candidates
 from harness.search.plot import draw_search
 from harness.search.request import Request
 from harness.search.space import Candidate, Space, code_of
 from harness.search.study import BAYES, OBJECTIVE, RANDOM, Search, Settings, Tried
-from harness.stats import Estimate, estimate
-from harness.store import Store
 
 __all__ = ["PLAIN", "Final", "Outcome", "SearchPlan", "run_search"]
 

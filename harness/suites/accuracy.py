@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from harness.record import Series
-from harness.stats import wilson_interval
-from harness.suites._base import Answer, Figure, Suite
-from harness.suites._train import Epoch, TrainingRun, keep_weights, train
+from harness.results.record import Series
+from harness.results.stats import wilson_interval
+from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.train import Epoch, TrainingRun, keep_weights, train
 from harness.workload import Workload
 
 CARD = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from harness.cell import NOT_APPLICABLE
+from harness.catalogue.cell import NOT_APPLICABLE
 from harness.conformance import Outcome, run_checks
 from harness.conformance.agreement import agreement
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
@@ -15,7 +15,7 @@ from harness.conformance.peers import PEER_CHECKS, PeerSubject
 from harness.conformance.signals import SIGNAL_CHECKS, SignalSubject
 from harness.conformance.vectors import SURROGATE_CHECKS, SurrogateSubject
 from harness.golden import SURROGATES, VECTORS
-from harness.suites._base import Answer, Figure, Suite
+from harness.suites.common.base import Answer, Figure, Suite
 from harness.workload import Workload
 from reference_impls.api import build_peer
 

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from harness.conformance.peers import random_input
 from harness.measure.clock import Protocol, Timing, measure
-from harness.record import Series
-from harness.suites._base import Answer, Figure, Suite
-from harness.suites._steps import median_figure, timing_figure
+from harness.results.record import Series
+from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.steps import median_figure, timing_figure
 from harness.workload import Workload
 from reference_impls.api import Neuron, NeuronFactory
 from reference_impls.peers.spikeboard import SpikeboardLIF

@@ -12,9 +12,9 @@ from harness.conformance.peers import Parity, parity_of, random_input, reference
 from harness.measure.clock import Protocol, Timing, measure
 from harness.measure.memory import saved_bytes
 from harness.measure.peak import PeakMemory, peak_bytes
-from harness.record import Series
-from harness.suites._base import Answer, DivergedError, Figure, Suite
-from harness.suites._steps import median_figure, timing_figure
+from harness.results.record import Series
+from harness.suites.common.base import Answer, DivergedError, Figure, Suite
+from harness.suites.common.steps import median_figure, timing_figure
 from harness.workload import Workload
 from reference_impls.api import build_peer, build_reference
 from reference_impls.peer import PeerRun

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from harness.measure.memory import live_bytes, model_bytes, saved_bytes, slope_over_steps, state_bytes
 from harness.measure.peak import peak_bytes
-from harness.record import Series
-from harness.suites._base import Answer, Figure, Suite
-from harness.suites._steps import Step, ready
+from harness.results.record import Series
+from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.steps import Step, ready
 from harness.workload import Workload
 
 CARD = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from harness.measure.clock import measure
 from harness.measure.memory import slope_over_steps
-from harness.record import Series
-from harness.suites._base import Answer, Figure, Suite
-from harness.suites._steps import protocol_for, ready, timing_figure
+from harness.results.record import Series
+from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.steps import protocol_for, ready, timing_figure
 from harness.suites.memory import affordable
 from harness.workload import Workload
 

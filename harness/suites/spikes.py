@@ -16,8 +16,8 @@ from harness.measure.activity import Activity, count_activity
 from harness.measure.energy import FP32_45NM, EnergyEstimate, NeuronCost, estimate_energy, neuron_cost
 from harness.measure.stages import StageRates, stage_rates
 from harness.measure.training_energy import TrainingEnergy, bptt_energy, connections, ide_energy, spide_energy
-from harness.suites._base import Answer, Figure, Suite
-from harness.suites._train import EVALUATION_BATCH, batches, limited, trained_method
+from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.train import EVALUATION_BATCH, batches, limited, trained_method
 from harness.workload import Workload
 from reference_impls.api import TrainingMethod
 

@@ -13,8 +13,8 @@ import torch
 
 from harness.measure.clock import Timing, measure
 from harness.measure.roofline import FLOOR_FLOATS, copying, training_layer
-from harness.suites._base import Answer, Figure, Suite
-from harness.suites._steps import baseline, median_figure, protocol_for, ready, timing_figure
+from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.steps import baseline, median_figure, protocol_for, ready, timing_figure
 from harness.workload import Workload
 
 CARD = {

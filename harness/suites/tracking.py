@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from harness.record import Series
-from harness.suites._base import Answer, DivergedError, Figure, Suite
-from harness.suites._train import limited
-from harness.tasks._base import Samples
+from harness.results.record import Series
+from harness.suites.common.base import Answer, DivergedError, Figure, Suite
+from harness.suites.common.train import limited
+from harness.tasks.common.base import Samples
 from harness.workload import Workload
 from reference_impls.api import TrainingMethod
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.tasks._base import Split, Task
-from harness.tasks._encoding import steps_first
-from harness.tasks._signals import signal_split
+from harness.tasks.common.base import Split, Task
+from harness.tasks.common.encoding import steps_first
+from harness.tasks.common.signals import signal_split
 
 CARD = {
     "name": "accordion",

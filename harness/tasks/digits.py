@@ -7,9 +7,9 @@ from pathlib import Path
 from torch import Tensor
 
 from harness.data.digits import read_digits
-from harness.tasks._base import Split, Task
-from harness.tasks._encoding import constant_current
-from harness.tasks._split import held_out, split_of
+from harness.tasks.common.base import Split, Task
+from harness.tasks.common.encoding import constant_current
+from harness.tasks.common.split import held_out, split_of
 
 CARD = {
     "name": "digits",

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data.digits import read_digits
-from harness.tasks import _frames, _saccades
-from harness.tasks._base import Split, Task
-from harness.tasks._cache import remembered
-from harness.tasks._encoding import steps_first
-from harness.tasks._split import held_out, split_of
+from harness.tasks.common import event_frames, saccades
+from harness.tasks.common.base import Split, Task
+from harness.tasks.common.cache import remembered
+from harness.tasks.common.encoding import steps_first
+from harness.tasks.common.split import held_out, split_of
 
 CARD = {
     "name": "digits-events",
@@ -84,7 +84,7 @@ class DigitsEvents(Task):
             return np.concatenate([self._frames(images[start : start + IMAGES_AT_ONCE]) for start in starts])
 
         decided_by = (self.card.T, hashlib.sha256(images.tobytes()).hexdigest())
-        frames = remembered(self.card.name, decided_by, (_saccades.__file__, _frames.__file__, __file__), make)
+        frames = remembered(self.card.name, decided_by, (saccades.__file__, event_frames.__file__, __file__), make)
         return split_of(frames, labels, held_out(labels, test_fraction=0.2))
 
     def encode(self, inputs: Tensor) -> Tensor:
@@ -92,8 +92,8 @@ class DigitsEvents(Task):
         return steps_first(inputs)
 
     def _frames(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        count, T, side = len(images), self.card.T, _saccades.SIDE
-        events = _saccades.record(images)
-        counts = _frames.frames_by_time(events, T, count * side, side, start=0, stop=_saccades.DURATION_US)
+        count, T, side = len(images), self.card.T, saccades.SIDE
+        events = saccades.record(images)
+        counts = event_frames.frames_by_time(events, T, count * side, side, start=0, stop=saccades.DURATION_US)
         frames = np.minimum(counts, 1).astype(np.uint8).reshape(T, 2, count, side, side)
         return frames.transpose(2, 0, 1, 3, 4)

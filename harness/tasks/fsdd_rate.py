@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.data._base import data_root as resolve_root
+from harness.data.base import data_root as resolve_root
 from harness.data.events import Events
 from harness.data.fsdd import SPEAKERS
-from harness.tasks._audio import hair_cells
-from harness.tasks._base import Split, Task
-from harness.tasks._encoding import steps_first
-from harness.tasks._fsdd import STOP_S, load_spoken
+from harness.tasks.common.audio import hair_cells
+from harness.tasks.common.base import Split, Task
+from harness.tasks.common.encoding import steps_first
+from harness.tasks.common.fsdd import STOP_S, load_spoken
 
 CARD = {
     "name": "fsdd-rate",

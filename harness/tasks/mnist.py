@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from harness.data._base import data_root as resolve_root
+from harness.data.base import data_root as resolve_root
 from harness.data.mnist import read_mnist
-from harness.tasks._base import Split, Task
-from harness.tasks._encoding import constant_current
-from harness.tasks._split import official, split_of
+from harness.tasks.common.base import Split, Task
+from harness.tasks.common.encoding import constant_current
+from harness.tasks.common.split import official, split_of
 
 CARD = {
     "name": "mnist",

@@ -7,12 +7,12 @@ from pathlib import Path
 from torch import Tensor
 
 from harness.data import nmnist
-from harness.data._base import data_root as resolve_root
+from harness.data.base import data_root as resolve_root
 from harness.data.nmnist import NMNIST, SENSOR
-from harness.tasks._base import Split, Task
-from harness.tasks._encoding import steps_first
-from harness.tasks._recordings import load_frames
-from harness.tasks._split import official, split_of
+from harness.tasks.common.base import Split, Task
+from harness.tasks.common.encoding import steps_first
+from harness.tasks.common.recordings import load_frames
+from harness.tasks.common.split import official, split_of
 
 CARD = {
     "name": "nmnist",

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from harness.data._base import data_root as resolve_root
+from harness.data.base import data_root as resolve_root
 from harness.data.heidelberg import SSC
-from harness.tasks._base import Split, Task
-from harness.tasks._encoding import steps_first
-from harness.tasks._split import Indices, split_of, stratified_order
-from harness.tasks._spoken import load_frames
+from harness.tasks.common.base import Split, Task
+from harness.tasks.common.encoding import steps_first
+from harness.tasks.common.split import Indices, split_of, stratified_order
+from harness.tasks.common.spoken import load_frames
 
 CARD = {
     "name": "ssc",

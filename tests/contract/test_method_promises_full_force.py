@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.cards import load_rows
-from harness.cell import Cell
-from harness.compatibility import why_unsupported
+from harness.catalogue.cards import load_rows
+from harness.catalogue.cell import Cell
+from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
-from harness.suites._base import to_metrics
+from harness.suites.common.base import to_metrics
 from harness.suites.tracking import Tracking
 from harness.tasks.accordion import accordion
 from harness.workload import Workload

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.cards import load_rows
-from harness.cell import Cell
-from harness.compatibility import why_unsupported
+from harness.catalogue.cards import load_rows
+from harness.catalogue.cell import Cell
+from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
 from harness.measure.memory import saved_bytes
-from harness.suites._train import train, trained_method
 from harness.suites.accuracy import CARD, Accuracy
+from harness.suites.common.train import train, trained_method
 from harness.workload import Workload
 from reference_impls.api import Network, build_method, build_network, build_neuron
 from reference_impls.surrogate import smooth_spikes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from structures import TOPOLOGY_OF
 
-from harness.cards import load_rows
+from harness.catalogue.cards import load_rows
 from harness.conformance import Check
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 from harness.conformance.signals import SIGNAL_CHECKS, SignalSubject

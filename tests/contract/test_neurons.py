@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.cards import load_rows
+from harness.catalogue.cards import load_rows
 from harness.conformance import Check
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
 

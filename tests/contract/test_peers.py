@@ -11,18 +11,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.cards import load_rows
-from harness.cell import NOT_APPLICABLE, Cell
-from harness.codehash import code_hash
-from harness.compatibility import why_unsupported
+from harness.catalogue.cards import load_rows
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.presets import PRESETS, find_preset
 from harness.conformance import Check
 from harness.conformance.peers import PEER_CHECKS, PeerSubject, random_input, reference_answer
 from harness.measure.clock import Protocol
-from harness.plan import Filters, Plan, make_plan
-from harness.presets import PRESETS, find_preset
-from harness.store import Store
+from harness.planning.plan import Filters, Plan, make_plan
+from harness.results.fingerprint import code_hash
+from harness.results.store import Store
 from harness.suites import libraries
-from harness.suites._base import DivergedError, to_metrics
+from harness.suites.common.base import DivergedError, to_metrics
 from harness.workload import Workload
 from reference_impls.api import UnknownNameError, UnsupportedError, build_peer, build_reference
 from reference_impls.neurons.lif import LIF

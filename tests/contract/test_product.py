@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import torch
 
-from harness.cards import load_rows
-from harness.cell import NOT_APPLICABLE, Cell
-from harness.compatibility import why_unsupported
+from harness.catalogue.cards import load_rows
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.compatibility import why_unsupported
 from reference_impls.api import Network, UnsupportedError, build_method, build_network, build_neuron
 from reference_impls.card import Card
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.cards import load_rows
-from harness.cell import Cell
-from harness.compatibility import why_unsupported
+from harness.catalogue.cards import load_rows
+from harness.catalogue.cell import Cell
+from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
 from harness.measure.activity import count_activity
 from harness.measure.training_energy import connections

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from own_neurons import Adaptive, Extreme, Graded, Offset, Stateless, Warm
 from torch import Tensor
 
-from harness.cards import load_rows
+from harness.catalogue.cards import load_rows
 from reference_impls import backends
 from reference_impls.api import Neuron, SequentialNeuron, build_neuron
 from reference_impls.backends.fused import kernels_numba

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.cards import MetricCard, Row, SuiteCard, load_rows
-from harness.cell import Cell
+from harness.catalogue.cards import MetricCard, Row, SuiteCard, load_rows
+from harness.catalogue.cell import Cell
 from harness.execute.job import Job
 from harness.execute.pool import LocalPool
-from harness.store import Store
+from harness.results.store import Store
 
 CELLS = 20
 INTERPRETERS = 3
 EMPTY_SUITE = """
-from harness.suites._base import Answer, Figure, Suite
+from harness.suites.common.base import Answer, Figure, Suite
 
 class Empty(Suite):
     def run(self, workload):

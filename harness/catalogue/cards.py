@@ -1,0 +1,284 @@
+"""Every row that can be run or shown: cards read from files, checked, and expanded into rows.
+
+Neurons, training methods, topologies and peers come from ``reference_impls`` (and from installed packages), tasks and
+suites from ``harness``. A card that does not fit is reported and left out; the others go on. Must not import
+torch or an implementation.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, ValidationError, create_model
+
+from harness.errors import UserError
+from reference_impls.card import (
+    Card,
+    CardError,
+    Citation,
+    NeuronCapabilities,
+    PeerCapabilities,
+    Reported,
+    TopologyCapabilities,
+    TrainingCapabilities,
+    Variant,
+    read_literal,
+)
+from reference_impls.discovery import discover
+from reference_impls.names import nearest, unknown_message
+
+__all__ = ["Budget", "MetricCard", "Row", "Rows", "SuiteCard", "TaskCard", "load_rows", "match"]
+
+Direction = Literal["lower", "higher", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How long and how a task trains under one preset."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float = 1e-3
+    optimizer: Literal["adam", "sgd"] = "adam"
+    train_limit: int | None = None
+    """Use only the first so many training samples (None: all)."""
+    test_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCard:
+    """Data set + split + encoding + T + network + training budget, under one version."""
+
+    name: str
+    kind: Literal["task"]
+    title: str
+    summary: str
+    version: int
+    data: str
+    """Name of the data set (``spikeboard data`` lists them); ``embedded`` ones need no files."""
+    T: int
+    sample_shape: tuple[int, ...]
+    """Shape of one sample at one time step."""
+    classes: int
+    input_kind: Literal["analog", "events"]
+    """Whether an encoded sample holds values to be multiplied, or spikes (0, 1, or counts of them)."""
+    encoding: str
+    split: str
+    networks: Mapping[str, Mapping[str, Any]]
+    """For each topology that fits, its parameters."""
+    budgets: Mapping[str, Budget]
+    target: Literal["classes", "signal"] = "classes"
+    """Whether a sample has a class, or a signal with `classes` components that goes on at every step."""
+    step_seconds: float | None = None
+    """Duration of a time step, where a task has one."""
+    target_error: float = 0.1
+    """Validation error (a fraction) that training is timed to; one that good methods reach, and not at once."""
+    citations: tuple[Citation, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    reported: tuple[Reported, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MetricCard:
+    """What a figure of a suite is called, in which unit, and which way is better."""
+
+    title: str
+    unit: str
+    direction: Direction
+    short: str = ""
+    """Heading in a narrow table; empty: the title."""
+    exact: bool = False
+    """Whether the same code must give the same figure, so that any change is a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteCard:
+    """One question asked of everything."""
+
+    name: str
+    kind: Literal["suite"]
+    title: str
+    summary: str
+    version: int
+    exclusive: bool
+    """Whether a cell must have the machine to itself, because it measures time or memory."""
+    timeout_seconds: float
+    typical_seconds: float
+    """Guess for a dry run where nothing has been measured yet."""
+    metrics: Mapping[str, MetricCard]
+    targets: tuple[Literal["classes", "signal"], ...] = ("classes",)
+    """Kinds of target that the question can be asked about."""
+
+
+AnyCard = Card | TaskCard | SuiteCard
+AnyCapabilities = NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | PeerCapabilities | None
+CAPABILITIES: Mapping[str, type] = {
+    "neuron": NeuronCapabilities,
+    "training": TrainingCapabilities,
+    "topology": TopologyCapabilities,
+    "peer": PeerCapabilities,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: a card, or one of its variants."""
+
+    name: str
+    kind: str
+    title: str
+    summary: str
+    card: AnyCard
+    params: Mapping[str, Any]
+    capabilities: Any
+    """NeuronCapabilities, TrainingCapabilities, ... by kind; None for tasks and suites."""
+    path: Path
+    module: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All rows, by kind and name, and the cards that could not be used."""
+
+    neurons: Mapping[str, Row]
+    methods: Mapping[str, Row]
+    topologies: Mapping[str, Row]
+    tasks: Mapping[str, Row]
+    suites: Mapping[str, Row]
+    problems: tuple[CardError, ...]
+    peers: Mapping[str, Row] = field(default_factory=dict)
+    """Neurons out of other libraries; in a cell they stand on the axis ``neuron``."""
+
+    @property
+    def cell_neurons(self) -> Mapping[str, Row]:
+        """Return what the axis ``neuron`` of a cell can name: ours and the peers."""
+        return {**self.peers, **self.neurons}
+
+    def task(self, name: str) -> TaskCard:
+        """Return the card of task row `name`."""
+        card = self.tasks[name].card
+        assert isinstance(card, TaskCard)
+        return card
+
+    def network(self, task: str, topology: str) -> Mapping[str, Any] | None:
+        """Return the parameters of `topology` on a task, or None if the task defines no such network."""
+        networks = self.task(task).networks
+        sized_as = self.topologies[topology].capabilities.sized_as
+        return networks.get(topology, networks.get(sized_as) if sized_as else None)
+
+    def suite(self, name: str) -> SuiteCard:
+        """Return the card of suite `name`."""
+        card = self.suites[name].card
+        assert isinstance(card, SuiteCard)
+        return card
+
+
+@functools.lru_cache(maxsize=1)
+def load_rows() -> Rows:
+    """Read every card once; cards that do not fit the contract are listed in `Rows.problems`."""
+    found = discover()
+    problems = list(found.problems)
+    rows: dict[str, dict[str, Row]] = {kind: {} for kind in _CARDS}
+    files = [(source.kind, source.path, source.module, source.literal) for source in found.sources]
+    for kind in ("task", "suite"):
+        folder = Path(__file__).parents[1] / f"{kind}s"
+        for path in sorted(folder.glob("[!_]*.py")):
+            if path.stem == "base":
+                continue
+            try:
+                files.append((kind, path, f"harness.{kind}s.{path.stem}", read_literal(path)))  # type: ignore[arg-type]
+            except CardError as error:
+                problems.append(error)
+    for kind, path, module, literal in files:
+        try:
+            for row in _rows_of(kind, path, module, literal):
+                rows[kind][row.name] = row
+        except CardError as error:
+            problems.append(error)
+    return Rows(
+        neurons=rows["neuron"],
+        methods=rows["training"],
+        topologies=rows["topology"],
+        tasks=rows["task"],
+        suites=rows["suite"],
+        problems=tuple(problems),
+        peers=rows["peer"],
+    )
+
+
+def match(what: str, patterns: Iterable[str], known: Mapping[str, Any]) -> list[str]:
+    """Return the known names that any of the shell-style `patterns` matches, in the order of `known`.
+
+    Raises
+    ------
+    UserError
+        If a pattern matches nothing; the message suggests the nearest name.
+    """
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = [pattern] if pattern in known else fnmatch.filter(known, pattern)  # a name may have brackets
+        if not found:
+            raise UserError(unknown_message(what, pattern, list(known)), f"spikeboard list shows every {what}")
+        chosen.update(found)
+    return [name for name in known if name in chosen]
+
+
+def _rows_of(kind: str, path: Path, module: str, literal: Mapping[str, Any]) -> list[Row]:
+    card = _validated(_CARDS[kind], path, literal)
+    base: Mapping[str, Any] = getattr(card, "capabilities", {})
+    defaults: Mapping[str, Any] = getattr(card, "defaults", {})
+    variants: Mapping[str, Variant] = getattr(card, "variants", {})
+    rows = [Row(card.name, kind, card.title, card.summary, card, defaults, _capable(kind, path, base), path, module)]
+    for name, variant in variants.items():
+        merged = _capable(kind, path, {**base, **variant.capabilities})
+        params = {**defaults, **variant.params}
+        rows.append(Row(name, kind, variant.title, variant.summary or card.summary, card, params, merged, path, module))
+    return rows
+
+
+def _capable(kind: str, path: Path, literal: Mapping[str, Any]) -> AnyCapabilities:
+    if kind not in CAPABILITIES:
+        return None
+    checked: AnyCapabilities = _validated(CAPABILITIES[kind], path, literal)
+    return checked
+
+
+def _validated(of: type, path: Path, literal: Mapping[str, Any]) -> Any:
+    try:
+        return _validator(of)(literal)
+    except ValidationError as error:
+        raise CardError("\n".join(f"{path}: {_explain(item)}" for item in error.errors())) from error
+
+
+def _explain(item: Any) -> str:
+    """Say what is wrong with one key of a card, suggesting the nearest known key."""
+    where = ".".join(str(part) for part in item["loc"] if part != "value")
+    if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        key = str(item["loc"][-1])
+        guess = nearest(key, _KNOWN_KEYS)
+        return f"unknown key {where!r}" + (f": did you mean {guess!r}?" if guess else "")
+    if item["type"] in ("missing", "missing_argument"):
+        return f"missing key {where!r}"
+    return f"key {where!r}: {item['msg']}"
+
+
+@functools.cache
+def _validator(of: type) -> Callable[[Any], Any]:
+    """Build a validator of the plain dataclass `of` that forbids unknown keys, at every depth."""
+    holder = create_model("Holder", __config__=ConfigDict(extra="forbid"), value=(of, ...))
+    return lambda literal: holder.model_validate({"value": literal}).value  # type: ignore[attr-defined]
+
+
+def _keys(*classes: type) -> set[str]:
+    return {item.name for cls in classes for item in fields(cls)}
+
+
+_KNOWN_KEYS = _keys(Card, Citation, Reported, Variant, TaskCard, SuiteCard, MetricCard, Budget, *CAPABILITIES.values())
+_CARDS: Mapping[str, type] = {**dict.fromkeys(CAPABILITIES, Card), "task": TaskCard, "suite": SuiteCard}

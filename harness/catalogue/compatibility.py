@@ -1,0 +1,147 @@
+"""Which combinations make sense: an impossible one is a stated blank, with a sentence, at no cost.
+
+Everything is derived from the capabilities on the cards, so a new implementation is covered by being described, and
+from what is installed. Must not import an implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.catalogue.cards import Row, Rows
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from reference_impls.card import NeuronCapabilities, PeerCapabilities, TopologyCapabilities, TrainingCapabilities
+from reference_impls.requirements import why_missing
+
+__all__ = ["why_unsupported"]
+
+FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("cuda",)}
+"""Devices of each backend that prints one kernel over time."""
+STEP_BY_STEP = ("feedback", "recurrent", "lateral", "gated", "pool", "reversible")
+"""Structures in which a layer needs the spikes that it or another one emitted at the step before."""
+
+
+def why_unsupported(cell: Cell, rows: Rows) -> str | None:
+    """Return a sentence that says why `cell` cannot be run, or None if it can."""
+    neuron = rows.neurons.get(cell.neuron)
+    method = rows.methods.get(cell.method)
+    topology = rows.topologies.get(cell.topology)
+    peer = rows.peers.get(cell.neuron)
+    reasons = (
+        peer and _peer(peer, cell),
+        cell.task != NOT_APPLICABLE and _target(cell, method, rows),
+        topology and cell.task != NOT_APPLICABLE and _task_network(cell.task, topology, rows),
+        method and topology and _method_topology(method, topology),
+        method and topology and cell.task != NOT_APPLICABLE and _method_depth(method, topology, cell.task, rows),
+        neuron and topology and _neuron_topology(neuron, topology),
+        neuron and method and _neuron_method(neuron, method),
+        neuron and _backend(cell, neuron, topology),
+        method and _method_backend(cell, method),
+    )
+    return next((reason for reason in reasons if reason), None)
+
+
+def _peer(peer: Row, cell: Cell) -> str | None:
+    able: PeerCapabilities = peer.capabilities
+    for axis, value, known in (("device", cell.device, able.devices), ("dtype", cell.dtype, able.dtypes)):
+        if value.partition(":")[0] not in known:
+            return f"{peer.name} is measured with {axis} {' or '.join(known)}, not {value}."
+    return why_missing(peer.name, able.requires)
+
+
+def _target(cell: Cell, method: Row | None, rows: Rows) -> str | None:
+    """Whether suite and training method know what to do with the task's kind of target."""
+    wanted = rows.task(cell.task).target
+    if method and wanted not in method.capabilities.targets:
+        return f"{method.name} learns {_kinds(method.capabilities.targets)}; {cell.task} asks for {_kinds((wanted,))}."
+    suite = rows.suites.get(cell.suite)
+    if suite and wanted not in rows.suite(suite.name).targets:
+        judged = _kinds(rows.suite(suite.name).targets)
+        return f"{suite.name} is asked of tasks with {judged}; {cell.task} asks for {_kinds((wanted,))}."
+    return None
+
+
+def _kinds(targets: Sequence[str]) -> str:
+    return " and ".join({"classes": "classes", "signal": "a signal"}[target] for target in targets)
+
+
+def _task_network(task: str, topology: Row, rows: Rows) -> str | None:
+    card = rows.task(task)
+    needs: TopologyCapabilities = topology.capabilities
+    if len(card.sample_shape) not in needs.sample_dims:
+        dims = " or ".join(map(str, needs.sample_dims))
+        return (
+            f"{topology.name} takes samples of {dims} dimensions; one step of {task} has {len(card.sample_shape)} "
+            f"(shape {card.sample_shape})."
+        )
+    if rows.network(task, topology.name) is None:
+        return f"{task} defines no {topology.name} network (it has {', '.join(card.networks)})."
+    return None
+
+
+def _method_topology(method: Row, topology: Row) -> str | None:
+    trains: TrainingCapabilities = method.capabilities
+    structure = topology.capabilities.structure
+    if structure not in trains.structures:
+        able = " and ".join(trains.structures)
+        return f"{method.name} trains {able} networks; {topology.name} is a {structure} network."
+    if not trains.convolutions and 1 not in topology.capabilities.sample_dims:
+        return f"{method.name} trains fully connected layers; {topology.name} has convolutions."
+    return None
+
+
+def _method_depth(method: Row, topology: Row, task: str, rows: Rows) -> str | None:
+    most: int | None = method.capabilities.hidden_layers
+    sizes = {**topology.params, **(rows.network(task, topology.name) or {})}
+    layers = len(sizes.get("channels") or sizes.get("hidden") or ())
+    if most is None or layers <= most:
+        return None
+    return (
+        f"{method.name} trains networks of at most {most} hidden layer{'s' if most > 1 else ''}; the {topology.name} "
+        f"network of {task} has {layers}."
+    )
+
+
+def _neuron_topology(neuron: Row, topology: Row) -> str | None:
+    able: NeuronCapabilities = neuron.capabilities
+    if topology.capabilities.structure not in STEP_BY_STEP or able.parallel == "sequential":
+        return None
+    return (
+        f"{topology.name} needs a neuron's spikes step by step; {neuron.name} computes the whole sequence at once "
+        f"({able.parallel})."
+    )
+
+
+def _neuron_method(neuron: Row, method: Row) -> str | None:
+    wanted: TrainingCapabilities = method.capabilities
+    for capability, values in wanted.neuron.items():
+        has = getattr(neuron.capabilities, capability)
+        if has not in values:
+            wanted_values = " or ".join(map(str, values))
+            return f"{method.name} needs a neuron whose {capability} is {wanted_values}; {neuron.name}'s is {has}."
+    return None
+
+
+def _backend(cell: Cell, neuron: Row, topology: Row | None) -> str | None:
+    """Whether the backend can run the neuron on the cell's device, as far as cards tell."""
+    devices = FUSED_ON.get(cell.backend)
+    if devices is None:
+        return None
+    if cell.device not in devices:
+        return f"{cell.backend} runs on {' or '.join(devices)}, not on {cell.device}."
+    able: NeuronCapabilities = neuron.capabilities
+    if able.parallel != "sequential":
+        return f"{cell.backend} replaces a loop over T; {neuron.name} has none ({able.parallel})."
+    if topology is not None and topology.capabilities.structure in STEP_BY_STEP:
+        return f"{cell.backend} fuses all steps of a layer; {topology.name} needs its layers step by step."
+    return None
+
+
+def _method_backend(cell: Cell, method: Row) -> str | None:
+    trains: TrainingCapabilities = method.capabilities
+    if trains.keeps_neuron or cell.backend in ("eager", NOT_APPLICABLE):
+        return None
+    return (
+        f"{method.name} changes attributes of the neuron at every update (a threshold, say), which {cell.backend} "
+        "takes as constants: it would compile again each time."
+    )

@@ -1,0 +1,223 @@
+"""Presets: named selections of cells with a training budget, as data.
+
+``smoke`` shows in seconds that everything is connected, ``quick`` measures every implementation on a laptop,
+``standard`` is for one GPU or a patient CPU, ``full`` is every combination there is. Patterns are shell-style and
+are matched against the rows that exist, so a new implementation is in the presets by existing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.catalogue.cell import NOT_APPLICABLE
+from harness.errors import UserError
+from reference_impls.names import unknown_message
+
+__all__ = ["ALL_CELLS", "BASES", "FASTEST", "PRESETS", "Preset", "Selection", "find_preset"]
+
+ANY = ("*",)
+NONE = (NOT_APPLICABLE,)
+BASES = ("@bases",)
+"""One row of every file: its variants are left out."""
+NETWORKS = (
+    *("mlp", "delayed", "nf-resnet", "skip-mlp"),
+    *("feedback", "recurrent", "lateral", "gated", "reversible"),
+)
+"""One topology of every structure: what a training method's contract is checked on, as far as it trains it."""
+POOL, RESERVOIR = ("lif-double-exponential",), ("reservoir",)
+"""Neuron and topology of the methods that learn signals."""
+PARALLEL = (
+    *("psn", "masked-psn", "sliding-psn", "*psu", "mpe-psn", "spsn-*", "paralif-delta", "fastsnn-single-spike"),
+    *("single-spike-block", "rel-psp", "blocks-alif", "fpt", "lif-fixed-point", "pmsn", "prf", "amp-lif"),
+)
+"""Neurons that compute all steps at once: one of each form."""
+FASTER = ("compiled", "fused-*")
+"""Backends that are compared with eager."""
+FASTEST = ("@fastest",)
+"""For each combination the fastest backend that can run it: what it is measured by does not depend on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A product of rows, asked by some suites."""
+
+    suites: tuple[str, ...]
+    tasks: tuple[str, ...] = NONE
+    neurons: tuple[str, ...] = NONE
+    methods: tuple[str, ...] = NONE
+    topologies: tuple[str, ...] = NONE
+    backends: tuple[str, ...] = ("eager",)
+    dtype: str = "float32"
+    seeds: int = 1
+    peers: tuple[str, ...] = ()
+    """Peers to put on the axis ``neuron``, in place of `neurons`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A named set of selections under one training budget."""
+
+    name: str
+    summary: str
+    budget: str
+    selections: tuple[Selection, ...]
+
+
+def _conformance(neurons: tuple[str, ...], methods: tuple[str, ...], faster: tuple[str, ...]) -> tuple[Selection, ...]:
+    """Select the gate: the contract of neurons, of methods on the networks that they train, and of the backends."""
+    return (
+        Selection(("conformance",), neurons=neurons, dtype="float64"),
+        Selection(("conformance",), neurons=("if",), methods=methods, topologies=NETWORKS, dtype="float64"),
+        Selection(("conformance",), neurons=POOL, methods=methods, topologies=RESERVOIR, dtype="float64"),
+        Selection(("conformance",), neurons=faster, backends=FASTER, dtype="float64"),
+    )
+
+
+TRAINED = ("mlp", "feedback", "recurrent", "nf-resnet", "reversible")
+"""Networks on which training methods are compared."""
+_QUICK_METHODS = (
+    ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient"), ("mlp",)),
+    (("bptt", "ide", "spide"), ("feedback",)),
+    (("bptt", "eprop"), ("recurrent",)),
+)
+"""What `quick` trains, and on which network: on chains one of every file, and two variants that differ in what they
+learn; not the forward gradient, whose eight simulations an update take a minute."""
+_STREAMED_DIGITS = ("digits-events", "digits-rows")
+_TELLING = ("nmnist-1100", "fsdd", "smnist-rows", "delayed-xor")
+"""Tasks that tell neurons apart; `digits` saturates."""
+_REAL = ("mnist", "nmnist-1100", "fsdd")
+_SETS = (
+    *("digits", "digits-rows", "mnist", "nmnist", "fsdd", "fsdd-speakers", "smnist-rows", "delayed-xor", "adding"),
+    *("fashion-mnist", "cifar10", "shd", "dvsgesture"),
+)
+"""One encoding of every set; the other encodings, and sequences of hundreds of steps, are in `full`."""
+_COSTED = ("digits", "digits-rows", "mnist", "nmnist", "fsdd")
+"""What a step costs depends on shapes alone, so a few tasks tell."""
+_ONE_OF_EACH = ("if", "lif", "psn", "psu")
+_COST = ("throughput", "memory")
+
+_LAYERS = (Selection(("layers",), neurons=("lif", *PARALLEL)),)
+"""Parallel neurons against T and N. The suite itself measures LIF, eager and fused, beside each of them."""
+
+_LIBRARIES = (
+    Selection(("conformance",), peers=ANY, backends=NONE),
+    Selection(("libraries",), peers=ANY, backends=NONE),
+)
+"""Each peer in its own convention, beside ours. Those whose library is missing cost nothing."""
+
+ALL_CELLS = (
+    *_conformance(ANY, ANY, ANY),
+    Selection(("accuracy", "spikes", *_COST, "scaling"), ANY, ANY, ANY, ANY, ANY, seeds=3),
+    Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
+    Selection(("layers",), neurons=ANY, backends=ANY),
+    *_LIBRARIES,
+)
+"""Every combination there is: what a cell that is named axis by axis is looked up in."""
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "smoke",
+            "A handful of cells with tiny budgets: is everything connected? Seconds.",
+            "smoke",
+            (
+                *_conformance(("lif", "psn"), ("bptt", "ottt-a"), ()),
+                Selection(("accuracy", "spikes", *_COST), ("digits",), ("lif", "psn"), ("bptt",), ("mlp",), seeds=1),
+                Selection(("accuracy", "memory"), ("digits",), ("lif",), ("ottt-a",), ("mlp",), seeds=1),
+            ),
+        ),
+        Preset(
+            "quick",
+            "Contract, accuracy (3 seeds) and cost of a neuron and a method of every file; minutes on a laptop.",
+            "quick",
+            (
+                *_conformance(ANY, ANY, ("lif",)),
+                # Neurons under BPTT, methods under IF: the two axes of the leaderboard. They train for a second or two,
+                # less than it takes to compile and check the kernels of each neuron; those of LIF are checked anyway.
+                Selection(("accuracy",), ("digits",), BASES, ("bptt",), ("mlp",), seeds=3),
+                *(
+                    Selection(("accuracy",), ("digits",), ("if",), methods, on, seeds=3)
+                    for methods, on in _QUICK_METHODS
+                ),
+                Selection(("accuracy",), _STREAMED_DIGITS, ("lif", "psn"), ("bptt",), ("mlp",), FASTEST, seeds=3),
+                Selection(("accuracy",), ("digits",), ("lif",), ("bptt",), ("conv", "skip-mlp"), FASTEST, seeds=3),
+                Selection(("accuracy",), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",), seeds=3),
+                Selection(("tracking",), ("two-sines",), POOL, BASES, RESERVOIR, seeds=3),
+                Selection(("spikes", *_COST), ("digits",), BASES, ("bptt",), ("mlp",)),
+                *(Selection(("spikes", *_COST), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
+                Selection(("spikes", *_COST), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",)),
+                Selection(("spikes", "memory"), _STREAMED_DIGITS, _ONE_OF_EACH, ("bptt",), ("mlp",)),
+                Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FASTER),
+                Selection(("memory",), ("digits",), ("lif",), ("bptt",), ("mlp",), ("fused-*",)),
+                Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
+                *(
+                    Selection(("scaling",), ("digits-rows",), ("if",), methods, on)
+                    for methods, on in _QUICK_METHODS[:2]
+                ),
+            ),
+        ),
+        Preset(
+            "neurons",
+            "A neuron of every file on recordings, sounds, rows of digits and delays, 3 seeds to convergence; hours.",
+            "standard",
+            (
+                *_conformance(ANY, (), ANY),
+                Selection(("accuracy",), _TELLING, BASES, ("bptt",), ("mlp",), FASTEST, seeds=3),
+                Selection(("spikes",), _TELLING, BASES, ("bptt",), ("mlp",), FASTEST),
+            ),
+        ),
+        Preset(
+            "methods",
+            "A training method of every file on real sets with IF, 3 seeds to convergence; hours on a CPU.",
+            "standard",
+            (
+                *_conformance(("if",), ANY, ("if",)),
+                Selection(("accuracy",), _REAL, ("if",), BASES, TRAINED, FASTEST, seeds=3),
+                Selection(("spikes",), _REAL, ("if",), BASES, TRAINED, FASTEST),
+                Selection(_COST, _REAL, ("if",), BASES, TRAINED),
+            ),
+        ),
+        Preset(
+            "layers",
+            "Parallel neurons against T and N, beside LIF step by step and fused; half an hour.",
+            "quick",
+            (*_conformance(("lif", *PARALLEL), (), ()), *_LAYERS),
+        ),
+        Preset(
+            "libraries",
+            "Other libraries' LIF beside ours, alternating; minutes. Install them with: python -m nox -s peers.",
+            "quick",
+            _LIBRARIES,
+        ),
+        Preset(
+            "standard",
+            "Every implementation to convergence on every set that is present, 5 seeds; for a GPU, days on a CPU.",
+            "standard",
+            (
+                *_conformance(ANY, ANY, ANY),
+                Selection(("accuracy",), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
+                Selection(("accuracy",), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
+                Selection(("tracking",), ("two-sines", "accordion"), POOL, ANY, RESERVOIR, seeds=5),
+                Selection(("spikes",), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST),
+                Selection(("spikes",), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST),
+                Selection((*_COST, "scaling"), _COSTED, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER)),
+                Selection((*_COST, "scaling"), _COSTED, ("if", "lif"), ANY, TRAINED),
+            ),
+        ),
+        Preset(
+            "full",
+            "Every combination there is, to convergence, 3 seeds; for many GPUs, or with filters.",
+            "standard",
+            ALL_CELLS,
+        ),
+    )
+}
+
+
+def find_preset(name: str) -> Preset:
+    """Return the preset `name`; an unknown one is an error that suggests the nearest."""
+    if name not in PRESETS:
+        raise UserError(unknown_message("preset", name, list(PRESETS)), "spikeboard list presets describes them")
+    return PRESETS[name]

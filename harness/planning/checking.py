@@ -1,0 +1,197 @@
+"""Is everything right? Golden vectors, contract and backends of every entry, gathered from records of the gate.
+
+The conformance suite does the work, in cells like any other; here they are chosen, and what became of them is read
+into a table of one row an entry. Must not import torch, and must not know how a table is printed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from harness.catalogue.cards import Rows, match
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.presets import ALL_CELLS, Preset
+from harness.errors import UserError
+from harness.planning.plan import GATE, Filters, Plan, Planned, make_plan
+from harness.results.record import Record
+from harness.results.store import Store
+from reference_impls.card import Kind
+from reference_impls.discovery import resolve
+from reference_impls.names import UnknownNameError
+
+__all__ = ["COLUMNS", "SURROGATES", "CheckRow", "Verdict", "check_rows", "plan_check", "unanswered"]
+
+SURROGATES = "surrogates"
+"""The entry that is no row: what all neurons build on. The conformance suite knows it by this name too."""
+COLUMNS = ("golden", "contract")
+"""What comes before the backends."""
+SECONDS = {"eager": 0.2, "compiled": 5.0}
+"""Guess of how long a cell takes, for the bar; another backend takes a second."""
+
+_EVERYTHING = Preset("check", "the gate of everything", "quick", tuple(s for s in ALL_CELLS if s.suites == (GATE,)))
+
+State = Literal["passed", "failed", "unsupported", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One field of the table."""
+
+    state: State
+    count: int = 0
+    """Clauses or cases that were compared."""
+    problems: tuple[str, ...] = ()
+    """Why it failed, or why it cannot be run."""
+
+
+@dataclass(slots=True)
+class CheckRow:
+    """What became of one entry."""
+
+    name: str
+    kind: str
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    """By column: ``golden``, ``contract`` or the name of a backend; what does not apply is absent."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is not as it should be."""
+        return any(verdict.state in ("failed", "missing") for verdict in self.verdicts.values())
+
+
+def plan_check(rows: Rows, names: Sequence[str], backends: Sequence[str], store: Store, device: str) -> Plan:
+    """Return the cells that judge the entries `names` (patterns; none: all) under the `backends` (patterns).
+
+    Raises
+    ------
+    UserError
+        If a pattern matches nothing; the message suggests the nearest name.
+    """
+    known = {SURROGATES: None, **dict.fromkeys(rows.cell_neurons), **dict.fromkeys(rows.methods)}
+    wanted = set(match("entry to check", names, known)) if names else set(known)
+    plan = make_plan(
+        rows,
+        store,
+        "-",
+        preset=_EVERYTHING,
+        budget=None,
+        filters=Filters(backend=tuple(backends)),
+        device=device,
+        cores=1,
+        data_present=lambda _: True,
+    )
+    todo = [
+        replace(planned, estimated_seconds=SECONDS.get(planned.cell.backend, 1.0))
+        for planned in plan.todo
+        if entry_of(planned.cell) in wanted
+    ]
+    if SURROGATES in wanted:
+        todo.insert(0, Planned(Cell(GATE, neuron=SURROGATES, dtype="float64", device=device), SURROGATES, 0.2))
+    unsupported = tuple(one for one in plan.unsupported if entry_of(one[0]) in wanted)
+    return Plan(tuple(todo), (), unsupported, {})
+
+
+def entry_of(cell: Cell) -> str:
+    """Return the entry that a cell of the gate judges."""
+    return cell.neuron if cell.method == NOT_APPLICABLE else cell.method
+
+
+def check_rows(plan: Plan, records: Iterable[Record], rows: Rows) -> list[CheckRow]:
+    """Return a row for each entry of `plan`, in the order of the cards; what has no record was not run."""
+    by_cell = {record.cell_id: record for record in records}
+    kinds = {SURROGATES: "surrogates"}
+    for kind, of_kind in (("neuron", rows.neurons), ("method", rows.methods), ("peer", rows.peers)):
+        kinds |= dict.fromkeys(of_kind, kind)
+    found = {name: CheckRow(name, kind) for name, kind in kinds.items()}
+    for cells, of_columns in (
+        ([planned.cell for planned in plan.todo], lambda cell: _of_record(cell, by_cell.get(cell.id))),
+        ([cell for cell, _, _ in plan.unsupported], _unsupported_by(plan)),
+    ):
+        for cell in cells:
+            row = found[entry_of(cell)]
+            for column, verdict in of_columns(cell).items():
+                row.verdicts[column] = _joined(row.verdicts.get(column), verdict)
+    return [row for row in found.values() if row.verdicts]
+
+
+def unanswered(vectors: Path) -> dict[str, list[Path]]:
+    """Return the slugs of golden files below `vectors` that nothing here implements, with their files.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no golden file, or one that cannot be read.
+    """
+    found: dict[str, list[Path]] = defaultdict(list)
+    files = sorted(vectors.rglob("*.json"))
+    if not files:
+        raise UserError(f"{vectors}: no golden files (*.json) here", "give a folder of neurons/ and training/ vectors")
+    for path in files:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            kinds: tuple[Kind, ...] = ("neuron", "topology") if "neuron" in content else ("training",)
+            slug = content["neuron"] if "neuron" in content else content["slug"]
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: not a golden file: {error!r}", "leave it out of the folder") from error
+        if slug != SURROGATES and not any(_exists(kind, slug) for kind in kinds):
+            found[slug].append(path)
+    return found
+
+
+def _exists(kind: Kind, name: str) -> bool:
+    try:
+        resolve(kind, name)
+    except UnknownNameError:
+        return False
+    return True
+
+
+def _unsupported_by(plan: Plan) -> Callable[[Cell], dict[str, Verdict]]:
+    reasons = {cell: reason for cell, _, reason in plan.unsupported}
+    return lambda cell: {_column(cell): Verdict("unsupported", problems=(reasons[cell],))}
+
+
+def _column(cell: Cell) -> str:
+    return "contract" if cell.backend in ("eager", NOT_APPLICABLE) else cell.backend
+
+
+def _of_record(cell: Cell, record: Record | None) -> dict[str, Verdict]:
+    """Return what a record says: golden and contract of an eager cell, one column of another backend's."""
+    column = _column(cell)
+    if record is None:
+        return {column: Verdict("missing", problems=("was not run",))}
+    if record.status != "ok":
+        state: State = "unsupported" if record.status == "unsupported" else "failed"
+        return {column: Verdict(state, problems=(record.reason or record.status,))}
+    checks: list[Mapping[str, object]] = record.details["checks"]
+    golden = [check for check in checks if check["name"] == "golden"]
+    others = [check for check in checks if check["name"] != "golden"]
+    verdicts = {}
+    if golden:
+        verdicts["golden"] = _verdict(golden, int(record.details["golden_cases"]))
+    if others:
+        verdicts[column] = _verdict(others, len(others), named=column == "contract")
+    return verdicts
+
+
+def _verdict(checks: Iterable[Mapping[str, object]], count: int, named: bool = False) -> Verdict:
+    """Return what `checks` found; each problem with the name of its clause where a column holds several."""
+    broken = [check for check in checks if not check["passed"]]
+    problems = tuple(f"{check['name']}: {check['problem']}" if named else str(check["problem"]) for check in broken)
+    return Verdict("failed" if problems else "passed", count, problems)
+
+
+def _joined(first: Verdict | None, second: Verdict) -> Verdict:
+    """Return the verdict of two cells on one field: a method is judged on each kind of network that it trains."""
+    if first is None or first.state == "unsupported":
+        return second
+    if second.state == "unsupported":
+        return first
+    worst = next(state for state in ("failed", "missing", "passed") if state in (first.state, second.state))
+    problems = tuple(dict.fromkeys((*first.problems, *second.problems)))
+    return Verdict(worst, max(first.count, second.count), problems)

@@ -1,0 +1,137 @@
+"""What one run of one cell gave: status, figures, reason of a failure, and where it all comes from.
+
+Every field says when it is present. Names of metrics carry their unit (``step_seconds``, ``peak_bytes``). Must
+not import torch: records are read where nothing was ever run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.catalogue.cell import Cell
+
+__all__ = ["DONE", "SCHEMA_VERSION", "Machine", "Metric", "Provenance", "Record", "Series", "Status"]
+
+SCHEMA_VERSION = 1
+
+Status = Literal["ok", "unsupported", "oom", "timeout", "diverged", "crashed", "interrupted", "error"]
+
+DONE: frozenset[str] = frozenset({"ok", "unsupported"})
+"""Statuses that count as done; a cell that failed is tried again by the next run."""
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class Metric(BaseModel):
+    """One figure."""
+
+    model_config = _STRICT
+
+    value: float
+    unit: str
+    direction: Literal["lower", "higher", "none"]
+    exact: bool = False
+    """Whether the same code must give the same figure."""
+    samples: tuple[float, ...] = ()
+    """What the value was computed from (repetitions, folds, ...); empty for a single observation."""
+    n: int = 1
+    """Size of what the value rests on: samples, or test items."""
+    low: float | None = None
+    high: float | None = None
+    """Bounds of the 95 % interval; both or neither."""
+    covers: str | None = None
+    """What the interval covers: ``repetitions``, ``test samples``; present with the bounds."""
+
+
+class Series(BaseModel):
+    """A figure over an axis: a learning curve, a cost against T."""
+
+    model_config = _STRICT
+
+    x: str
+    x_unit: str
+    y: str
+    y_unit: str
+    points: tuple[tuple[float, float], ...]
+
+
+class Machine(BaseModel):
+    """The hardware and system that a record was measured on; no host name, no path."""
+
+    model_config = _STRICT
+
+    name: str
+    """Stable slug, part of the store's key: nothing is ranked across two of them."""
+    cpu: str
+    physical_cores: int
+    logical_cores: int
+    memory_bytes: int
+    gpu: str | None = None
+    gpu_driver: str | None = None
+    """Present with `gpu`."""
+    os: str
+    python: str
+
+
+class Provenance(BaseModel):
+    """Where a record comes from."""
+
+    model_config = _STRICT
+
+    spikeboard: str
+    commit: str | None = None
+    """Commit of the working tree; None outside a repository."""
+    dirty: bool | None = None
+    """Whether the tree had uncommitted changes; None outside a repository."""
+    code_hash: str
+    """Hash of everything that decides the figure: implementation, task, suite, clock."""
+    suite_version: int
+    task_version: int | None = None
+    clock_version: int | None = None
+    """Version of the ruler; None for a cell that never ran."""
+    packages: Mapping[str, str]
+    machine: Machine
+    threads: int
+    allocator: str | None = None
+    """How the memory allocator was pinned; None for a cell that never ran."""
+    clocks: Mapping[str, float] | None = None
+    """Clock rates in hertz and throttle flags seen during the run, where the system tells."""
+    command: str
+    """Command line that reproduces this record."""
+    started_at: str
+    """ISO 8601, UTC."""
+    duration_seconds: float
+    """Wall time of the run, start of the process included."""
+
+
+class Record(BaseModel):
+    """One run of one cell."""
+
+    model_config = _STRICT
+
+    schema_version: int = SCHEMA_VERSION
+    cell: Cell
+    cell_id: str
+    status: Status
+    metrics: Mapping[str, Metric] = Field(default_factory=dict)
+    """Present when the status is ``ok``; a diverged run may carry what it measured before."""
+    series: Mapping[str, Series] = Field(default_factory=dict)
+    details: Mapping[str, Any] = Field(default_factory=dict)
+    """What the suite wants shown beside its figures: per-layer counts, digests, conventions."""
+    reason: str | None = None
+    """One sentence; present when the status is not ``ok``."""
+    output_tail: tuple[str, ...] = ()
+    """Last lines that the process printed; present for failures."""
+    provenance: Provenance
+
+    def is_done(self) -> bool:
+        """Whether the cell need not be run again."""
+        return self.status in DONE
+
+    def axes(self) -> dict[str, Any]:
+        """Return the cell's fields."""
+        return {item.name: getattr(self.cell, item.name) for item in fields(self.cell)}

@@ -1,0 +1,120 @@
+"""Where records live: one small JSON file each, in a folder whose layout is a pure function of what was measured.
+
+"Already done" is "the file exists", so runs can be interrupted, repeated and merged by copying files. Reading never
+trusts: a broken or foreign file is reported and skipped. Must not know what a metric means.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.catalogue.cell import Cell
+from harness.results.record import SCHEMA_VERSION, Record
+
+__all__ = ["Contents", "Problem", "Store", "read_record", "read_stores"]
+
+FAILED = ".failed"
+"""Mark in the name of a record that does not count as done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file in a store that is not a record."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What was read from one or more stores."""
+
+    records: tuple[Record, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A folder of records."""
+
+    root: Path
+
+    def path(self, cell: Cell, machine: str, code_hash: str, done: bool = True) -> Path:
+        """Return where the record of `cell` lies, measured on `machine` with the code of `code_hash`."""
+        name = f"{_slug(cell.label)}.{cell.id}.{code_hash[:10]}{'' if done else FAILED}.json"
+        return self.root / _slug(machine) / _slug(cell.suite) / _slug(cell.task) / name
+
+    def has(self, cell: Cell, machine: str, code_hash: str) -> bool:
+        """Whether the cell is done; a recorded failure is not."""
+        return self.path(cell, machine, code_hash).exists()
+
+    def write(self, record: Record) -> Path:
+        """Write `record` atomically and return its path; an older failure of the same cell is removed."""
+        provenance = record.provenance
+        key = (record.cell, provenance.machine.name, provenance.code_hash)
+        path = self.path(*key, done=record.is_done())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(record.model_dump_json(indent=1, exclude_defaults=False))
+                file.write("\n")
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        if record.is_done():
+            self.path(*key, done=False).unlink(missing_ok=True)
+        return path
+
+    def read(self) -> Contents:
+        """Read every record below the root; files that are none are listed as problems."""
+        found = [read_record(path) for path in sorted(self.root.rglob("*.json"))]
+        return Contents(
+            records=tuple(item for item in found if isinstance(item, Record)),
+            problems=tuple(item for item in found if isinstance(item, Problem)),
+        )
+
+
+def read_stores(roots: Iterable[Path]) -> Contents:
+    """Read several stores as one; of two records of the same run, the later root's wins."""
+    by_key: dict[tuple[str, str, str], Record] = {}
+    problems: list[Problem] = []
+    for root in roots:
+        contents = Store(root).read()
+        problems.extend(contents.problems)
+        for record in contents.records:
+            by_key[(record.cell_id, record.provenance.machine.name, record.provenance.code_hash)] = record
+    return Contents(tuple(by_key.values()), tuple(problems))
+
+
+def read_record(path: Path) -> Record | Problem:
+    """Read one file of a store: the record, or what is wrong with it."""
+    try:
+        record = Record.model_validate_json(path.read_bytes())
+    except OSError as error:
+        return Problem(path, f"cannot be read: {error.strerror}")
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        return Problem(path, f"is not a record: {where + ': ' if where else ''}{first['msg']}")
+    if record.schema_version != SCHEMA_VERSION:
+        return Problem(path, f"has schema version {record.schema_version}; this Spikeboard reads {SCHEMA_VERSION}")
+    if record.cell.id != record.cell_id:
+        return Problem(path, f"is of cell {record.cell.id}, but says {record.cell_id}: it was edited or is foreign")
+    return record
+
+
+def _slug(text: str) -> str:
+    """Make `text` safe as one path component."""
+    return re.sub(r"[^a-zA-Z0-9+._-]+", "-", text).strip(".") or "none"

@@ -1,0 +1,280 @@
+"""Records become ranked tables, one for each board and each group of what must be equal. The only place that ranks.
+
+Seeds are combined, ties stand where intervals overlap, and what has not passed conformance is shown but not ranked.
+Formats live in ``report``; nothing here prints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.catalogue.boards import BOARDS, COMPARED, WITHOUT_BACKEND, Board, Column
+from harness.catalogue.cards import MetricCard, Rows
+from harness.catalogue.cell import NOT_APPLICABLE
+from harness.results.record import Metric, Record
+from harness.results.standing import Standing
+from harness.results.stats import Estimate, estimate, rank
+
+__all__ = [
+    "Group",
+    "Table",
+    "TableRow",
+    "Value",
+    "build_tables",
+    "combined_over_seeds",
+    "grouped",
+    "newest",
+    "worth_comparing",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A figure in a table."""
+
+    estimate: Estimate
+    rank: int | None
+    """None where the column is not ranked, or the row may not be (not verified)."""
+    card: MetricCard
+    records: tuple[Record, ...]
+    """All records behind it, one for each seed."""
+    standing: Standing = Standing.CURRENT
+    """Whether it may be ranked; what may not is shown with its mark."""
+
+    @property
+    def record(self) -> Record:
+        """Return the newest record behind it: machine, age, command."""
+        return max(self.records, key=lambda record: record.provenance.started_at)
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One row: a neuron, a method, a backend or a task."""
+
+    name: str
+    title: str
+    verified: bool
+    """Whether conformance was passed."""
+    topology: str
+    """Network of the row (boards of methods may compare methods on the networks they need)."""
+    values: Mapping[str, Value]
+    """By column key; a column without a figure is absent."""
+    failures: Mapping[str, Record]
+    """By column key: a record that says why there is no figure, or why it rests on fewer seeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What all rows of a table share."""
+
+    axes: tuple[tuple[str, str], ...]
+    machine: str
+
+    @property
+    def label(self) -> str:
+        """Return a title such as "digits, lif, mlp, quick"."""
+        said = [value for _, value in self.axes if value not in (NOT_APPLICABLE, "cpu", "float32", "eager")]
+        return ", ".join(said) or "no task"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A ranked table."""
+
+    board: Board
+    group: Group
+    columns: tuple[Column, ...]
+    """Those of the board that have at least one figure."""
+    rows: tuple[TableRow, ...]
+    """Best first by the board's ranking column; rows without it last."""
+
+
+def build_tables(records: Iterable[Record], rows: Rows, board: Board | None = None) -> list[Table]:
+    """Build every table of `board` (None: of all boards) that `records` can fill, the fullest first.
+
+    Of several records of one cell on one machine the newest counts. Seeds are combined into one figure.
+    """
+    latest = newest(records)
+    verified = _Verification(latest, rows)
+    tables = []
+    for wanted in BOARDS if board is None else (board,):
+        groups = grouped(latest, wanted, {column.suite for column in wanted.columns})
+        found = [_table(wanted, group, members, rows, verified) for group, members in groups.items()]
+        tables.extend(sorted(found, key=lambda table: (-len(table.rows), table.group.label, table.group.machine)))
+    return tables
+
+
+def worth_comparing(tables: Sequence[Table]) -> list[Table]:
+    """Return the tables in which at least two rows have a figure, or all of them if none has."""
+    return [table for table in tables if sum(bool(row.values) for row in table.rows) > 1] or list(tables)
+
+
+def newest(records: Iterable[Record]) -> list[Record]:
+    """Return the newest record of every cell on every machine."""
+    latest: dict[tuple[str, str], Record] = {}
+    for record in records:
+        key = (record.cell_id, record.provenance.machine.name)
+        if key not in latest or record.provenance.started_at >= latest[key].provenance.started_at:
+            latest[key] = record
+    return list(latest.values())
+
+
+def grouped(records: Iterable[Record], board: Board, suites: Collection[str]) -> dict[Group, list[Record]]:
+    """Sort the records of `suites` that fit `board` by what the rows of one of its tables share."""
+    groups: dict[Group, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.cell.suite in suites and _fits(record, board):
+            groups[_group(record, board)].append(record)
+    return groups
+
+
+def _axes(record: Record, board: Board) -> dict[str, str]:
+    """Return a record's axes as `board` sorts them: a figure that no backend moves stands under the board's own."""
+    axes = record.axes()
+    fixed = board.fixed.get("backend")
+    if fixed and record.cell.suite in WITHOUT_BACKEND:
+        axes["backend"] = fixed[0]
+    return axes
+
+
+def _fits(record: Record, board: Board) -> bool:
+    axes = _axes(record, board)
+    return axes[board.axis] != NOT_APPLICABLE and all(axes[axis] in values for axis, values in board.fixed.items())
+
+
+def _group(record: Record, board: Board) -> Group:
+    axes = _axes(record, board)
+    shared = {axis: axes[axis] for axis in COMPARED if axis != board.axis and axis not in board.varies}
+    return Group(tuple(shared.items()), record.provenance.machine.name)
+
+
+class _Verification:
+    """Which neurons and training methods have passed conformance, from its records.
+
+    A method is judged on one network of each structure and counts for all of that structure.
+    """
+
+    def __init__(self, records: Iterable[Record], rows: Rows) -> None:
+        self._rows = rows
+        self._neurons: dict[tuple[str, str, str], bool] = {}
+        self._methods: dict[tuple[str, str, str | None], bool] = {}
+        for record in records:
+            if record.cell.suite != "conformance":
+                continue
+            cell, machine = record.cell, record.provenance.machine.name
+            failed = record.metrics.get("failed_checks")
+            passed = record.status == "ok" and failed is not None and failed.value == 0
+            if cell.method == NOT_APPLICABLE:
+                self._neurons[(machine, cell.neuron, cell.backend)] = passed
+            else:
+                key = (machine, cell.method, self._structure(cell.topology))
+                self._methods[key] = passed and self._methods.get(key, True)
+
+    def of(self, record: Record) -> bool:
+        """Whether the neuron (under its backend) of `record` has passed, and its training method if it has one."""
+        cell, machine = record.cell, record.provenance.machine.name
+        neuron = self._neurons.get((machine, cell.neuron, cell.backend), False)
+        if cell.method == NOT_APPLICABLE:
+            return neuron
+        return neuron and self._methods.get((machine, cell.method, self._structure(cell.topology)), False)
+
+    def _structure(self, topology: str) -> str | None:
+        row = self._rows.topologies.get(topology)
+        return row.capabilities.structure if row else None
+
+
+def _table(board: Board, group: Group, records: Sequence[Record], rows: Rows, verified: _Verification) -> Table:
+    by_row: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        by_row[(record.axes()[board.axis], record.cell.topology)].append(record)
+    unranked = [_row(board, key, members, rows, verified) for key, members in by_row.items()]
+    ranks = {column.key: _ranks(column, unranked, rows) for column in board.columns}
+    ranked = [
+        replace(
+            row,
+            values={key: replace(value, rank=ranks[key].get(_identity(row))) for key, value in row.values.items()},
+        )
+        for row in unranked
+    ]
+    columns = tuple(column for column in board.columns if any(column.key in row.values for row in ranked))
+    return Table(board, group, columns, tuple(sorted(ranked, key=lambda row: _order(row, board))))
+
+
+def _row(
+    board: Board, key: tuple[str, str], records: Sequence[Record], rows: Rows, verified: _Verification
+) -> TableRow:
+    name, topology = key
+    known = {"neuron": rows.cell_neurons, "method": rows.methods, "task": rows.tasks}.get(board.axis, {})
+    values: dict[str, Value] = {}
+    failures: dict[str, Record] = {}
+    used: list[Record] = []
+    for column in board.columns:
+        of_suite = _one_a_seed(record for record in records if record.cell.suite == column.suite)
+        used += of_suite
+        measured = [record for record in of_suite if record.status == "ok" and column.metric in record.metrics]
+        if measured:
+            values[column.key] = _value(column, measured, rows)
+        lacking = [record for record in of_suite if record.status != "ok"] or ([] if measured else of_suite)
+        if lacking:
+            failures[column.key] = lacking[-1]
+    return TableRow(
+        name=name,
+        title=known[name].title if name in known else name,
+        verified=all(verified.of(record) for record in used),
+        topology=topology,
+        values=values,
+        failures=failures,
+    )
+
+
+def _one_a_seed(records: Iterable[Record]) -> list[Record]:
+    """Return the newest record of each seed: a suite without backend may have been run under several."""
+    by_seed: dict[int, Record] = {}
+    for record in sorted(records, key=lambda record: record.provenance.started_at):
+        by_seed[record.cell.seed] = record
+    return [by_seed[seed] for seed in sorted(by_seed)]
+
+
+def _value(column: Column, records: Sequence[Record], rows: Rows) -> Value:
+    card = rows.suite(column.suite).metrics[column.metric]
+    combined = combined_over_seeds([record.metrics[column.metric] for record in records])
+    return Value(combined, None, card, tuple(records))
+
+
+def combined_over_seeds(metrics: Sequence[Metric]) -> Estimate:
+    """Return the mean over seeds with its interval, or a single figure with the interval it came with.
+
+    A fraction of n test samples moves in steps of 1/n; seeds that agree to the last step are not certain.
+    """
+    first = metrics[0]
+    if len(metrics) == 1:
+        return Estimate(first.value, first.low, first.high, first.n, first.covers)
+    resolution = 1 / first.n if first.unit == "fraction" and first.n > 1 else 0.0
+    return estimate([metric.value for metric in metrics], "seeds", resolution)
+
+
+def _identity(row: TableRow) -> str:
+    return f"{row.name} {row.topology}"
+
+
+def _ranks(column: Column, table_rows: Iterable[TableRow], rows: Rows) -> dict[str, int]:
+    estimates = {
+        _identity(row): row.values[column.key].estimate
+        for row in table_rows
+        if column.key in row.values
+        and row.values[column.key].standing.ranked
+        and (row.verified or not column.needs_verification)
+    }
+    return rank(estimates, rows.suite(column.suite).metrics[column.metric].direction) if estimates else {}
+
+
+def _order(row: TableRow, board: Board) -> tuple[float, float, str]:
+    """Sort by rank, then by value, so that no row stands above one of a better rank; what has no rank comes last."""
+    value = row.values.get(board.rank_by)
+    if value is None:
+        return math.inf, math.inf, row.name
+    sign = -1 if value.card.direction == "higher" else 1
+    return value.rank or math.inf, sign * value.estimate.value, row.name

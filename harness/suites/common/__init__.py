@@ -1,0 +1,1 @@
+"""What suites share: the contract, the training loop and single steps."""

@@ -1,0 +1,112 @@
+"""One batch made ready to be timed and weighed: a training step and an inference of the cell's combination.
+
+The suites of cost share it, so that all of them look at the same work. Must not know how anything is measured.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from harness.catalogue.cell import Cell
+from harness.measure.clock import COVERS, Protocol, Timing, median_interval
+from harness.suites.common.base import Figure
+from harness.tasks.common.base import Samples
+from harness.workload import Workload
+from reference_impls.api import TrainingMethod
+
+__all__ = ["Step", "baseline", "median_figure", "protocol_for", "ready", "stretched", "timing_figure"]
+
+_FAST = Protocol(
+    warmup_calls=3,
+    warmup_seconds=0.1,
+    block_seconds=0.02,
+    min_blocks=9,
+    max_blocks=30,
+    relative_half_width=0.03,
+    budget_seconds=1.5,
+)
+_PROTOCOLS = {"smoke": replace(_FAST, min_blocks=6, max_blocks=6, warmup_seconds=0.02), "quick": _FAST}
+
+
+def protocol_for(budget: str) -> Protocol:
+    """Return how long to measure under a training budget; the full protocol for any but the quick ones."""
+    return _PROTOCOLS.get(budget, Protocol())
+
+
+@dataclass(frozen=True)
+class Step:
+    """A method, a network and a batch."""
+
+    method: TrainingMethod
+    x: Tensor
+    """``[T, B, ...]``."""
+    target: Tensor
+
+    def train(self) -> None:
+        """Make one update."""
+        self.method.update(self.x, self.target)
+
+    def infer(self) -> None:
+        """Read out the batch."""
+        self.method.predict(self.x)
+
+    def gradients(self) -> None:
+        """Compute the gradients without an optimizer step."""
+        self.method.gradients(self.x, self.target)
+
+    @property
+    def samples(self) -> int:
+        """Return the batch size."""
+        return self.x.shape[1]
+
+    def neuron_steps(self) -> int:
+        """Return neurons x time steps x samples of one forward pass."""
+        neurons: dict[int, int] = {}
+
+        def note(layer: int, spikes: Tensor) -> None:
+            neurons[layer] = spikes.shape[2:].numel()
+
+        with self.method.network.observed_by(note):
+            self.infer()
+        return sum(neurons.values()) * self.x.shape[0] * self.samples
+
+
+def ready(workload: Workload, batch_size: int, T: int | None = None) -> Step:
+    """Return the cell's combination with the first `batch_size` training samples, stretched to `T` steps."""
+    samples = workload.split.train
+    repeats = -(-batch_size // len(samples))
+    chosen = torch.arange(len(samples)).repeat(repeats)[:batch_size]
+    batch = Samples(samples.inputs[chosen], samples.labels[chosen])
+    x = workload.task.encode(batch.inputs.to(workload.device, workload.dtype))
+    method = workload.method()
+    method.prepare(workload.network(T), workload.optimizer)
+    return Step(method, x if T is None else stretched(x, T), batch.labels.to(workload.device))
+
+
+def timing_figure(timing: Timing) -> Figure:
+    """Return the median of a timing with its interval."""
+    return median_figure(timing.samples)
+
+
+def median_figure(samples: Sequence[float]) -> Figure:
+    """Return the median of repetitions with its 95 % interval."""
+    low, high = median_interval(samples) or (None, None)
+    return Figure(statistics.median(samples), samples, len(samples), low, high, None if low is None else COVERS)
+
+
+def baseline(workload: Workload) -> Workload:
+    """Return what every speed is also given as a ratio to: LIF under BPTT, eager, on the same network and task."""
+    cell: Cell = replace(workload.cell, neuron="lif", method="bptt", backend="eager")
+    return replace(workload, cell=cell)
+
+
+def stretched(x: Tensor, T: int) -> Tensor:
+    """Repeat or cut the sequence ``[T', B, ...]`` to `T` steps; one that is constant stays a broadcast."""
+    if x.stride(0) == 0:
+        return x[:1].expand(T, *x.shape[1:])
+    return x.repeat(-(-T // x.shape[0]), *[1] * (x.dim() - 1))[:T]

@@ -1,0 +1,216 @@
+"""The training loop that every suite shares: same data, order, budget and choice of epoch for every method.
+
+The epoch is chosen on the validation split; the test split is looked at but never chooses. Must not know which method
+it drives.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.results.fingerprint import code_hash
+from harness.suites.common.base import Answer, DivergedError
+from harness.tasks.common.base import Samples
+from harness.workload import Workload
+from reference_impls.api import PretrainingReport, TrainingMethod
+
+__all__ = ["Epoch", "Pretraining", "TrainingRun", "batches", "predicted_classes", "train", "trained_method"]
+
+EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one epoch ended with."""
+
+    train_loss: float
+    validation_errors: int
+    test_errors: int
+    seconds: float
+    """Time spent in updates, encoding included, evaluation not."""
+    updates: int
+    """Optimizer updates since the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pretraining:
+    """What a method took of the budget before its first update, and what that alone gave."""
+
+    report: PretrainingReport
+    seconds: float
+    test_errors: int
+    """On the test split, before the first update."""
+
+
+@dataclass
+class TrainingRun:
+    """A finished training."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    best_epoch: int = 0
+    """Index of the epoch with the fewest validation errors (the first of several)."""
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    """What the method had learned by then."""
+    updates: int = 0
+    """Those of `pretraining` not included."""
+    pretraining: Pretraining | None = None
+    """None for a method that has no such stage."""
+    validation_size: int = 0
+    test_size: int = 0
+
+    @property
+    def pretraining_epochs(self) -> int:
+        """Return the epochs of the budget that are not in `epochs`."""
+        return self.pretraining.report.epochs if self.pretraining else 0
+
+    def add(self, epoch: Epoch, method: TrainingMethod) -> None:
+        """Append an epoch; keep its weights if it is the best so far."""
+        self.epochs.append(epoch)
+        if len(self.epochs) == 1 or epoch.validation_errors < self.epochs[self.best_epoch].validation_errors:
+            self.best_epoch = len(self.epochs) - 1
+            self.best_weights = {key: value.detach().clone() for key, value in method.state_dict().items()}
+
+
+def batches(
+    samples: Samples, size: int, workload: Workload, shuffle: torch.Generator | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield (sequence ``[T, B, ...]``, classes ``[B]``) on the workload's device; the last batch may be smaller."""
+    count = len(samples)
+    order = torch.arange(count) if shuffle is None else torch.randperm(count, generator=shuffle)
+    for chosen in order.split(size):
+        inputs = samples.inputs[chosen].to(workload.device, workload.dtype)
+        yield workload.task.encode(inputs), samples.labels[chosen].to(workload.device)
+
+
+def limited(samples: Samples, limit: int | None) -> Samples:
+    """Return the first `limit` samples (None: all)."""
+    return samples if limit is None else Samples(samples.inputs[:limit], samples.labels[:limit])
+
+
+def predicted_classes(method: TrainingMethod, samples: Samples, workload: Workload) -> Tensor:
+    """Return the class that `method` reads out for every sample, ``[N]``, in evaluation mode."""
+    method.network.eval()
+    try:
+        parts = [method.predict(x).argmax(1).cpu() for x, _ in batches(samples, EVALUATION_BATCH, workload, None)]
+    finally:
+        method.network.train()
+    return torch.cat(parts)
+
+
+def train(workload: Workload) -> tuple[TrainingMethod, TrainingRun]:
+    """Train the cell's network with its method for the budget's epochs.
+
+    Returns
+    -------
+    The method with the weights of the best validation epoch, and what happened.
+
+    Raises
+    ------
+    DivergedError
+        If a loss or a parameter stops being finite; how far it had come is in the error's answer.
+    """
+    budget, split = workload.budget, workload.split
+    method = workload.method()
+    method.prepare(workload.network(), workload.optimizer)
+    training = limited(split.train, budget.train_limit)
+    validation, test = (limited(part, budget.test_limit) for part in (split.validation, split.test))
+    run = TrainingRun(validation_size=len(validation), test_size=len(test))
+    order = torch.Generator().manual_seed(workload.cell.seed)
+    run.pretraining = _pretrain(method, training, test, workload, order)
+    for index in range(run.pretraining_epochs, budget.epochs):
+        started, loss = time.perf_counter(), 0.0
+        for x, target in batches(training, budget.batch_size, workload, order):
+            report = method.update(x, target)
+            if not math.isfinite(report.loss):
+                raise DivergedError(f"the loss became {report.loss} in epoch {index + 1}", _so_far(run))
+            loss += report.loss * len(target)
+            run.updates += report.updates
+        seconds = time.perf_counter() - started
+        _check_parameters(method, index, run)
+        validation_errors = _errors(method, validation, workload)
+        test_errors = _errors(method, test, workload)
+        run.add(Epoch(loss / len(training), validation_errors, test_errors, seconds, run.updates), method)
+        workload.progress((index + 1) / budget.epochs, f"epoch {index + 1}/{budget.epochs}")
+    method.load_state_dict(run.best_weights)
+    return method, run
+
+
+def trained_method(workload: Workload) -> TrainingMethod:
+    """Return the cell's method with trained weights: those that its accuracy cell left, or trained now."""
+    path = weights_path(workload)
+    if path is None or not path.exists():
+        method, run = train(workload)
+        keep_weights(workload, run)
+        return method
+    method = workload.method()
+    method.prepare(workload.network())
+    method.load_state_dict(torch.load(path, weights_only=True, map_location=workload.device))
+    return method
+
+
+def keep_weights(workload: Workload, run: TrainingRun) -> None:
+    """Leave the best weights in the scratch folder, where a later cell of the same combination finds them."""
+    path = weights_path(workload)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        torch.save(run.best_weights, temporary)
+        temporary.replace(path)
+
+
+def weights_path(workload: Workload) -> Path | None:
+    """Return where the weights of the cell's combination lie; they are those of its accuracy cell."""
+    if workload.scratch is None:
+        return None
+    cell = replace(workload.cell, suite="accuracy", threads=1)
+    return workload.scratch / "weights" / f"{cell.id}-{code_hash(cell, workload.rows)[:10]}.pt"
+
+
+def _pretrain(
+    method: TrainingMethod, training: Samples, test: Samples, workload: Workload, order: torch.Generator
+) -> Pretraining | None:
+    """Let the method take its share of the budget first; its time covers encoding, like that of any epoch."""
+    epochs = workload.budget.epochs
+    begun = itertools.count(1)
+
+    def epoch() -> Iterator[tuple[Tensor, Tensor]]:
+        done = next(begun)
+        workload.progress((done - 1) / epochs, f"pretraining, epoch {done}/{epochs}")
+        return batches(training, workload.budget.batch_size, workload, order)
+
+    started = time.perf_counter()
+    report = method.pretrain(epoch, epochs)
+    seconds = time.perf_counter() - started
+    if report is None:
+        return None
+    bad = next((index for index, loss in enumerate(report.losses, start=1) if not math.isfinite(loss)), None)
+    if bad is not None:
+        raise DivergedError(f"the loss became {report.losses[bad - 1]} in epoch {bad}, pretraining")
+    if report.epochs:
+        _check_parameters(method, report.epochs - 1, TrainingRun())
+    return Pretraining(report, seconds, _errors(method, test, workload))
+
+
+def _check_parameters(method: TrainingMethod, index: int, run: TrainingRun) -> None:
+    """Raise DivergedError if a parameter is not finite: a spike hides a nan, the loss may never show it."""
+    for name, parameter in method.network.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise DivergedError(f"{name} stopped being finite in epoch {index + 1}", _so_far(run))
+
+
+def _errors(method: TrainingMethod, samples: Samples, workload: Workload) -> int:
+    return int((predicted_classes(method, samples, workload) != samples.labels).sum())
+
+
+def _so_far(run: TrainingRun) -> Answer:
+    details: dict[str, Any] = {"epochs_before": len(run.epochs), "updates_before": run.updates}
+    return Answer({}, details=details)

@@ -1,0 +1,223 @@
+"""Every suite answers its question for real work, in figures that its card knows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from structures import TOPOLOGY_OF
+
+from harness.catalogue.cards import load_rows
+from harness.catalogue.cell import Cell
+from harness.catalogue.compatibility import why_unsupported
+from harness.measure.clock import Protocol
+from harness.measure.memory import slope_over_steps
+from harness.suites import memory, scaling
+from harness.suites.accuracy import _to_target
+from harness.suites.common import steps
+from harness.suites.common.base import Answer, DivergedError, Figure, Suite, to_metrics
+from harness.suites.common.steps import stretched
+from harness.suites.common.train import Epoch, TrainingRun, train, trained_method, weights_path
+from harness.workload import Workload
+from reference_impls.api import Network, UnknownNameError
+from reference_impls.discovery import load_class
+
+ROWS = load_rows()
+CELL = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="smoke")
+LENGTHS = (2, 4, 16, 64, 256)
+SHORTEST = Protocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=6, max_blocks=6)
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(steps._PROTOCOLS, "smoke", SHORTEST)
+    for suite in (memory, scaling):
+        monkeypatch.setattr(suite, "STEPS", (2, 4, 8))
+
+
+def answer(cell: Cell, scratch: Path | None = None) -> Answer:
+    suite: Suite = load_class(ROWS.suites[cell.suite].module, Suite)(ROWS.suite(cell.suite))
+    torch.manual_seed(cell.seed)
+    found = suite.run(Workload(cell, ROWS, scratch=scratch))
+    to_metrics(suite.card, found.figures)
+    return found
+
+
+OTHERS = ("conformance", "libraries", "layers")
+NETWORK_SUITES = [name for name in ROWS.suites if name not in OTHERS and "classes" in ROWS.suite(name).targets]
+COMBINATIONS = [
+    ("lif", "bptt", "mlp", "digits"),
+    ("psn", "bptt-tet", "conv", "digits"),
+    ("mpe-psn", "bptt", "mlp", "digits-rows"),
+    ("if", "ottt-o", "mlp", "digits-rows"),
+    ("if", "ide", "feedback", "digits"),
+    ("lif", "spide", "feedback", "digits-events"),
+    ("klif", "tbptt", "feedback", "digits"),
+    ("lif", "bptt", "skip-conv", "digits"),
+    ("if", "hsd", "conv", "digits"),
+]
+
+
+@pytest.mark.parametrize(("neuron", "method", "topology", "task"), COMBINATIONS)
+@pytest.mark.parametrize("suite", NETWORK_SUITES)
+def test_suites_answer_for_all_kinds_of_work(suite: str, neuron: str, method: str, topology: str, task: str) -> None:
+    found = answer(Cell(suite, task, neuron, method, topology, budget="smoke"))
+    known = ROWS.suite(suite).metrics
+    assert set(found.figures) <= set(known)
+    exact = {name for name in found.figures if known[name].exact}
+    again = answer(Cell(suite, task, neuron, method, topology, budget="smoke")) if exact else found
+    for name in exact:
+        assert again.figures[name].value == found.figures[name].value, name
+
+
+def test_training_is_the_same_for_the_same_seed_and_another_for_another() -> None:
+    first, second, other = (answer(replace(CELL, seed=seed)) for seed in (0, 0, 1))
+    assert first.series == second.series
+    assert first.series != other.series
+
+
+def test_the_epoch_is_chosen_on_validation_and_never_on_test() -> None:
+    _, run = train(Workload(replace(CELL, budget="quick"), ROWS))
+    validation = [epoch.validation_errors for epoch in run.epochs]
+    assert run.best_epoch == validation.index(min(validation))
+    figures = answer(replace(CELL, budget="quick")).figures
+    assert figures["best_test_error_fraction"].value <= figures["error_fraction"].value
+    assert figures["error_fraction"].value == run.epochs[run.best_epoch].test_errors / run.test_size
+    assert figures["last_error_fraction"].value == run.epochs[-1].test_errors / run.test_size
+
+
+def test_an_accuracy_interval_is_that_of_the_test_set() -> None:
+    figure = answer(CELL).figures["error_fraction"]
+    assert figure.covers == "test samples"
+    assert figure.low is not None
+    assert figure.high is not None
+    assert figure.low < figure.value < figure.high
+
+
+def test_spikes_are_counted_on_the_weights_that_accuracy_left(tmp_path: Path) -> None:
+    accuracy = Workload(CELL, ROWS, scratch=tmp_path)
+    answer(CELL, tmp_path)
+    path = weights_path(accuracy)
+    assert path is not None
+    before = path.stat().st_mtime_ns
+    counting = Workload(replace(CELL, suite="spikes"), ROWS, scratch=tmp_path)
+    method = trained_method(counting)
+    assert path.stat().st_mtime_ns == before
+    trained, _ = train(accuracy)
+    for ours, theirs in zip(method.network.parameters(), trained.network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert [file.name for file in tmp_path.rglob("*.tmp")] == []
+
+
+def test_other_seeds_and_neurons_leave_their_weights_elsewhere(tmp_path: Path) -> None:
+    cells = (CELL, replace(CELL, seed=1), replace(CELL, neuron="klif"), replace(CELL, method="bptt-tet"))
+    assert len({weights_path(Workload(cell, ROWS, scratch=tmp_path)) for cell in cells}) == 4
+
+
+def test_bptt_grows_with_t_and_ottt_does_not() -> None:
+    bptt = answer(replace(CELL, suite="memory")).figures["saved_bytes_per_time_step"]
+    ottt = answer(replace(CELL, suite="memory", method="ottt-a")).figures["saved_bytes_per_time_step"]
+    assert bptt.value > 0
+    assert ottt.value == 0
+
+
+CONSTANT = [
+    cell
+    for task in ("digits", "digits-rows")
+    for name, row in ROWS.methods.items()
+    for structure in row.capabilities.structures
+    if row.capabilities.memory_in_T == "O(1)"
+    and why_unsupported(cell := Cell("memory", task, "if", name, TOPOLOGY_OF[structure], budget="smoke"), ROWS) is None
+]
+
+
+@pytest.mark.parametrize("cell", CONSTANT, ids=lambda cell: f"{cell.method}-{cell.topology}-{cell.task}")
+def test_methods_that_claim_constant_memory_have_it_from_2_to_256_steps(cell: Cell) -> None:
+    workload = Workload(cell, ROWS)
+    kept = {T: memory.saved_at(workload, 2, T) for T in LENGTHS}
+    if not any(kept.values()):  # no graph at all: then nothing else may pile up
+        kept = {T: memory.live_at(workload, 2, T) for T in LENGTHS}
+    assert slope_over_steps(list(kept), list(kept.values())).per_step < 0.01 * kept[2], kept
+
+
+def test_every_method_that_claims_constant_memory_is_among_them() -> None:
+    claims = {name for name, row in ROWS.methods.items() if row.capabilities.memory_in_T == "O(1)"}
+    on_signals = {name for name in claims if "classes" not in ROWS.methods[name].capabilities.targets}
+    assert {cell.method for cell in CONSTANT} == claims - on_signals
+
+
+def test_lengths_that_would_keep_too_much_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = Workload(replace(CELL, suite="memory"), ROWS)
+    assert memory.affordable(workload, 16, LENGTHS) == LENGTHS
+    monkeypatch.setattr(memory, "MOST_BYTES", memory.saved_at(workload, 16, 16))
+    assert memory.affordable(workload, 16, LENGTHS) == (2, 4, 16)
+    compiled = Workload(replace(CELL, suite="memory", backend="compiled"), ROWS)
+    monkeypatch.undo()
+    monkeypatch.setattr(memory, "saved_at", lambda _workload, _batch_size, T: T)
+    assert memory.affordable(compiled, 16, LENGTHS) == (2, 4, 16, 64)
+
+
+def test_time_to_target_is_that_of_the_first_epoch_that_reaches_it() -> None:
+    epochs = [Epoch(1.0, errors, 0, seconds=2.0, updates=10 * (i + 1)) for i, errors in enumerate((50, 10, 30, 5))]
+    run = TrainingRun(epochs, validation_size=100)
+    reached = _to_target(run, 0.1)
+    assert (reached["seconds_to_target"].value, reached["updates_to_target"].value) == (4.0, 20.0)
+    assert _to_target(run, 0.04) == {}
+
+
+def test_what_stops_being_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = Workload(CELL, ROWS)
+    encode = workload.task.encode
+    monkeypatch.setattr(workload.task, "encode", lambda inputs: encode(inputs) * float("nan"))
+    with pytest.raises(DivergedError, match="stopped being finite in epoch 1"):
+        train(workload)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = Workload(CELL, ROWS)
+    make = workload.network
+
+    def overflowing() -> Network:
+        network = make()
+        with torch.no_grad():
+            network.synapses()[-1].module.weight.fill_(float("inf"))
+        return network
+
+    monkeypatch.setattr(Workload, "network", lambda _self: overflowing())
+    with pytest.raises(DivergedError, match="the loss became nan in epoch 1"):
+        train(workload)
+
+
+def test_figures_that_the_card_does_not_know_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'error_fraction'"):
+        to_metrics(ROWS.suite("accuracy"), {"eror_fraction": Figure(0.1)})
+
+
+def test_figures_that_are_not_finite_are_refused() -> None:
+    with pytest.raises(DivergedError, match="error_fraction is nan"):
+        to_metrics(ROWS.suite("accuracy"), {"error_fraction": Figure(float("nan"))})
+
+
+def test_stretching_keeps_a_constant_input_a_broadcast() -> None:
+    constant = torch.rand(2, 3).expand(8, 2, 3)
+    assert stretched(constant, 20).shape == (20, 2, 3)
+    assert stretched(constant, 20).stride(0) == 0
+    moving = torch.arange(4.0).view(4, 1, 1)
+    assert stretched(moving, 6).flatten().tolist() == [0, 1, 2, 3, 0, 1]
+    assert stretched(moving, 3).flatten().tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("neuron", ["lif", "psn"])
+def test_conformance_passes_and_lists_its_clauses(neuron: str) -> None:
+    found = answer(Cell("conformance", neuron=neuron, dtype="float64"))
+    assert found.figures["failed_checks"].value == 0
+    assert found.figures["passed_checks"].value == len(found.details["checks"]) > 5
+
+
+def test_outputs_that_are_no_spikes_are_not_counted_as_none() -> None:
+    figures = answer(replace(CELL, suite="spikes", neuron="amp-lif")).figures
+    assert "energy_joules" in figures
+    assert "spikes_per_neuron" not in figures
+    assert "spikes_per_neuron" in answer(replace(CELL, suite="spikes")).figures
