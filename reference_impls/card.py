@@ -25,6 +25,7 @@ __all__ = [
     "TrainingCapabilities",
     "Variant",
     "read_literal",
+    "variant_literal",
 ]
 
 Kind = Literal["neuron", "training", "topology", "peer"]
@@ -161,13 +162,17 @@ class PeerCapabilities:
 class Variant:
     """A further row of the same implementation: the parameters that make it so.
 
-    `capabilities` overrides those of the card where the variant differs (a hard reset, say).
+    `capabilities` overrides those of the card where the variant differs (a hard reset, say); `overrides` gives any
+    other key of the card another value (a task's data set, number of classes or encoding, say). With `of`, another
+    variant of the file, it goes on from that one instead of from the card.
     """
 
     title: str
     params: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
     capabilities: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +200,27 @@ class Card:
     recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reported: tuple[Reported, ...] = ()
     divergences: tuple[str, ...] = ()
+
+
+def variant_literal(card: Mapping[str, Any], row: str) -> dict[str, Any]:
+    """Return what the card's literal says of its variant `row`, with what that one takes over from another (`of`).
+
+    Raises
+    ------
+    CardError
+        If `of` names no variant of the card, or goes round in a circle.
+    """
+    variants = card.get("variants", {})
+    chain = [row]
+    while base := variants[chain[-1]].get("of"):
+        if base not in variants or base in chain:
+            raise CardError(f"variant {chain[-1]!r} is of {base!r}, which is no other variant of {card.get('name')!r}")
+        chain.append(base)
+    said: dict[str, Any] = {}
+    for name in reversed(chain):
+        for key, value in variants[name].items():
+            said[key] = {**said.get(key, {}), **value} if isinstance(value, Mapping) else value
+    return said
 
 
 def read_literal(path: Path, variable: str = "CARD") -> dict[str, Any]:

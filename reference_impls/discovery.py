@@ -18,7 +18,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from reference_impls.card import CardError, Kind, read_literal
+from reference_impls.card import CardError, Kind, read_literal, variant_literal
 from reference_impls.names import UnknownNameError, unknown_message
 
 __all__ = ["ENTRY_POINT_GROUP", "Catalogue", "Source", "discover", "load_class", "resolve"]
@@ -41,14 +41,16 @@ class Source:
         """Map every row name of the file to the parameters that the card gives it."""
         defaults = dict(self.literal.get("defaults", {}))
         rows = {self.name: defaults}
-        for row, variant in self.literal.get("variants", {}).items():
-            rows[row] = defaults | dict(variant.get("params", {}))
+        for row in self.literal.get("variants", {}):
+            rows[row] = defaults | dict(variant_literal(self.literal, row).get("params", {}))
         return rows
 
     def capabilities(self, row: str) -> dict[str, Any]:
         """Return what the card declares for one of its rows: its own, overridden by the variant's."""
-        variant = self.literal.get("variants", {}).get(row, {})
-        return dict(self.literal.get("capabilities", {})) | dict(variant.get("capabilities", {}))
+        own = dict(self.literal.get("capabilities", {}))
+        if row not in self.literal.get("variants", {}):
+            return own
+        return own | dict(variant_literal(self.literal, row).get("capabilities", {}))
 
     def aliases(self) -> dict[str, dict[str, Any]]:
         """Map every alias to its parameters; an alias can be built but is not a row."""

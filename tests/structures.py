@@ -1,8 +1,12 @@
-"""One topology of every structure: what a test of a method builds to have that structure."""
+"""What contract tests share: one topology of every structure, and which rows they run every time."""
 
 from __future__ import annotations
 
-__all__ = ["TOPOLOGY_OF"]
+import pytest
+
+from harness.catalogue.cards import Row
+
+__all__ = ["TOPOLOGY_OF", "marks_of"]
 
 TOPOLOGY_OF = {
     "chain": "mlp",
@@ -16,3 +20,9 @@ TOPOLOGY_OF = {
     "pool": "reservoir",
     "reversible": "reversible",
 }
+"""What a test of a method builds to have that structure."""
+
+
+def marks_of(row: Row) -> list[pytest.MarkDecorator]:
+    """Return the marks of a row's contract tests: the first row of a file runs every time, variants with the slow."""
+    return [] if row.name == row.card.name else [pytest.mark.slow]

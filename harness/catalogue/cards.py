@@ -28,6 +28,7 @@ from reference_impls.card import (
     TrainingCapabilities,
     Variant,
     read_literal,
+    variant_literal,
 )
 from reference_impls.discovery import discover
 from reference_impls.names import nearest, unknown_message
@@ -234,13 +235,23 @@ def _rows_of(kind: str, path: Path, module: str, literal: Mapping[str, Any]) -> 
     card = _validated(_CARDS[kind], path, literal)
     base: Mapping[str, Any] = getattr(card, "capabilities", {})
     defaults: Mapping[str, Any] = getattr(card, "defaults", {})
-    variants: Mapping[str, Variant] = getattr(card, "variants", {})
     rows = [Row(card.name, kind, card.title, card.summary, card, defaults, _capable(kind, path, base), path, module)]
-    for name, variant in variants.items():
+    for name in getattr(card, "variants", {}):
+        variant: Variant = _validated(Variant, path, variant_literal(literal, name))
         merged = _capable(kind, path, {**base, **variant.capabilities})
         params = {**defaults, **variant.params}
-        rows.append(Row(name, kind, variant.title, variant.summary or card.summary, card, params, merged, path, module))
+        own = _overridden(kind, path, literal, name, variant) if variant.overrides else card
+        summary = variant.summary or own.summary
+        rows.append(Row(name, kind, variant.title, summary, own, params, merged, path, module))
     return rows
+
+
+def _overridden(kind: str, path: Path, literal: Mapping[str, Any], name: str, variant: Variant) -> Any:
+    """Return the card as a variant sees it: with its `overrides` in place of the file's values."""
+    fixed = {"name", "kind", "version", "defaults", "variants", "capabilities"} & set(variant.overrides)
+    if fixed:
+        raise CardError(f"{path}: variant {name!r} overrides {', '.join(sorted(fixed))}, which belong to the file")
+    return _validated(_CARDS[kind], path, {**literal, **variant.overrides})
 
 
 def _capable(kind: str, path: Path, literal: Mapping[str, Any]) -> AnyCapabilities:

@@ -14,7 +14,7 @@ from harness.catalogue.cell import NOT_APPLICABLE
 from harness.errors import UserError
 from reference_impls.names import unknown_message
 
-__all__ = ["ALL_CELLS", "BASES", "FASTEST", "PRESETS", "Preset", "Selection", "find_preset"]
+__all__ = ["ALL_CELLS", "BASES", "FASTEST", "PARALLEL", "PRESETS", "Preset", "Selection", "find_preset"]
 
 ANY = ("*",)
 NONE = (NOT_APPLICABLE,)
@@ -27,11 +27,8 @@ NETWORKS = (
 """One topology of every structure: what a training method's contract is checked on, as far as it trains it."""
 POOL, RESERVOIR = ("lif-double-exponential",), ("reservoir",)
 """Neuron and topology of the methods that learn signals."""
-PARALLEL = (
-    *("psn", "masked-psn", "sliding-psn", "*psu", "mpe-psn", "spsn-*", "paralif-delta", "fastsnn-single-spike"),
-    *("single-spike-block", "rel-psp", "blocks-alif", "fpt", "lif-fixed-point", "pmsn", "prf", "amp-lif"),
-)
-"""Neurons that compute all steps at once: one of each form."""
+PARALLEL = ("@parallel",)
+"""Neurons that compute all steps at once; of a file's rows that can do the same, the first."""
 FASTER = ("compiled", "fused-*")
 """Backends that are compared with eager."""
 FASTEST = ("@fastest",)

@@ -10,12 +10,12 @@ import functools
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 from harness.catalogue.cards import Row, Rows, match
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
-from harness.catalogue.presets import ALL_CELLS, BASES, FASTEST, Preset, Selection
+from harness.catalogue.presets import ALL_CELLS, BASES, FASTEST, PARALLEL, Preset, Selection
 from harness.errors import UserError
 from harness.planning.durations import Durations
 from harness.results.fingerprint import code_hash
@@ -214,12 +214,23 @@ def _select(patterns: Sequence[str], known: Iterable[str]) -> list[str]:
 
 
 def _select_rows(patterns: Sequence[str], known: Mapping[str, Row]) -> list[str]:
-    """Return the names that a pattern matches, of every file the first for `BASES`; ``!pattern`` takes away."""
-    wanted = [pattern for pattern in patterns if not pattern.startswith("!") and pattern not in BASES]
+    """Return the names that a pattern matches, and those that `BASES` and `PARALLEL` mean; ``!pattern`` takes away."""
+    wanted = [pattern for pattern in patterns if not pattern.startswith(("!", "@"))]
     if BASES[0] in patterns:
         wanted += [name for name, row in known.items() if row.card.name == name]
+    if PARALLEL[0] in patterns:
+        wanted += _one_of_each_parallel_form(known)
     unwanted = _select([pattern[1:] for pattern in patterns if pattern.startswith("!")], known)
     return [name for name in _select(wanted, known) if name not in unwanted]
+
+
+def _one_of_each_parallel_form(neurons: Mapping[str, Row]) -> list[str]:
+    """Return the neurons that compute all steps at once, of a file's rows with equal capabilities the first."""
+    first: dict[tuple[object, ...], str] = {}
+    for name, row in neurons.items():
+        if row.capabilities.parallel != "sequential":
+            first.setdefault((row.card.name, *astuple(row.capabilities)), name)
+    return list(first.values())
 
 
 def _has_budget(task: str, budget: str, rows: Rows) -> bool:

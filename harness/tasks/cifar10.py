@@ -1,4 +1,4 @@
-"""cifar10: all of CIFAR-10, each image shown as a constant current."""
+"""cifar10, cifar100: all of CIFAR, each image shown as a constant current."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.data.base import data_root as resolve_root
-from harness.data.cifar import CIFAR10, read_cifar
+from harness.data.cifar import CIFAR10, CIFAR100, read_cifar
 from harness.tasks.common.base import Split, Task
 from harness.tasks.common.encoding import constant_current
 from harness.tasks.common.split import official, split_of
@@ -48,17 +48,25 @@ CARD = {
         "Papers standardise and augment (crop, flip, often AutoAugment and Cutout) and use deep residual networks: "
         "figures here are lower and compare rows with each other, not with papers."
     ],
+    "variants": {
+        "cifar100": {
+            "title": "CIFAR-100",
+            "summary": "50,000 + 10,000 photographs of 32 x 32 pixels in 100 fine classes, as a constant current.",
+            "overrides": {"data": "cifar100", "classes": 100},
+        }
+    },
 }
 
+SETS = {data.name: data for data in (CIFAR10, CIFAR100)}
 LARGEST = 255
 
 
-class Cifar10(Task):
+class Photographs(Task):
     """Constant current in [0, 1]."""
 
     def load(self, data_root: Path | None, seed: int) -> Split:  # noqa: ARG002
         """Read the pickles; the split is fixed. Inputs are ``[N, 3, 32, 32]``, 0..255."""
-        parts = read_cifar(CIFAR10, resolve_root(data_root))
+        parts = read_cifar(SETS[self.card.data], resolve_root(data_root))
         images = np.concatenate([part.images for part in parts])
         labels = np.concatenate([part.labels for part in parts])
         return split_of(images, labels, official(labels, np.arange(len(labels)) >= len(parts[0].labels)))

@@ -1,4 +1,4 @@
-"""mnist: all of MNIST, each image shown as a constant current."""
+"""mnist, fashion-mnist: all images of a set in MNIST's form, each shown as a constant current."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from harness.data.base import data_root as resolve_root
-from harness.data.mnist import read_mnist
+from harness.data.fashion_mnist import FASHION_MNIST
+from harness.data.mnist import MNIST, read_images
 from harness.tasks.common.base import Split, Task
 from harness.tasks.common.encoding import constant_current
 from harness.tasks.common.split import official, split_of
@@ -47,17 +48,36 @@ CARD = {
             "doi": "10.1109/5.726791",
         }
     ],
+    "variants": {
+        "fashion-mnist": {
+            "title": "Fashion-MNIST",
+            "summary": "60,000 + 10,000 pieces of clothing in MNIST's form, harder than digits, as a constant current.",
+            "overrides": {
+                "data": "fashion-mnist",
+                "citations": [
+                    {
+                        "authors": "H. Xiao, K. Rasul, R. Vollgraf",
+                        "title": "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms",
+                        "venue": "arXiv",
+                        "year": 2017,
+                        "arxiv": "1708.07747",
+                    }
+                ],
+            },
+        }
+    },
 }
 
+SETS = {data.name: data for data in (MNIST, FASHION_MNIST)}
 LARGEST = 255
 
 
-class MNIST(Task):
+class Images(Task):
     """Constant current in [0, 1]."""
 
     def load(self, data_root: Path | None, seed: int) -> Split:  # noqa: ARG002
         """Read the idx files; the split is fixed. Inputs are ``[N, 1, 28, 28]``, 0..255."""
-        parts = read_mnist(resolve_root(data_root))
+        parts = read_images(SETS[self.card.data], resolve_root(data_root))
         images = np.concatenate([part.images for part in parts])
         labels = np.concatenate([part.labels for part in parts])
         in_test = np.arange(len(labels)) >= len(parts[0].labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from structures import TOPOLOGY_OF
+from structures import TOPOLOGY_OF, marks_of
 
 from harness.catalogue.cards import load_rows
 from harness.conformance import Check
@@ -23,12 +23,15 @@ SIGNALS = [
     if "signal" in row.capabilities.targets
 ]
 SIGNAL_CLAUSES = [(subject, check) for subject in SIGNALS for check in SIGNAL_CHECKS if check.applies(subject)]
-CLAUSES = [(subject, check) for subject in SUBJECTS for check in METHOD_CHECKS if check.applies(subject)]
+CLAUSES = [
+    pytest.param(subject, check, id=f"{subject.row.name}-{subject.topology}-{check.name}", marks=marks_of(subject.row))
+    for subject in SUBJECTS
+    for check in METHOD_CHECKS
+    if check.applies(subject)
+]
 
 
-@pytest.mark.parametrize(
-    ("subject", "check"), CLAUSES, ids=[f"{s.row.name}-{s.topology}-{check.name}" for s, check in CLAUSES]
-)
+@pytest.mark.parametrize(("subject", "check"), CLAUSES)
 def test_contract(subject: MethodSubject, check: Check[MethodSubject]) -> None:
     check.run(subject)
 

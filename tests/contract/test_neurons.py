@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from structures import marks_of
 
 from harness.catalogue.cards import load_rows
 from harness.conformance import Check
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
 
 SUBJECTS = [NeuronSubject(row) for row in load_rows().neurons.values()]
-CLAUSES = [(subject, check) for subject in SUBJECTS for check in NEURON_CHECKS if check.applies(subject)]
+CLAUSES = [
+    pytest.param(subject, check, id=f"{subject.row.name}-{check.name}", marks=marks_of(subject.row))
+    for subject in SUBJECTS
+    for check in NEURON_CHECKS
+    if check.applies(subject)
+]
 
 
-@pytest.mark.parametrize(("subject", "check"), CLAUSES, ids=[f"{s.row.name}-{check.name}" for s, check in CLAUSES])
+@pytest.mark.parametrize(("subject", "check"), CLAUSES)
 def test_contract(subject: NeuronSubject, check: Check[NeuronSubject]) -> None:
     check.run(subject)
 

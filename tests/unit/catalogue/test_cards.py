@@ -14,7 +14,7 @@ from harness.catalogue.cards import load_rows, match
 from harness.errors import UserError
 from reference_impls import discovery
 from reference_impls.api import UnknownNameError, build_method, build_neuron
-from reference_impls.card import CardError, read_literal
+from reference_impls.card import CardError, read_literal, variant_literal
 
 NEURON = '''
 """A neuron of someone else."""
@@ -199,3 +199,37 @@ def test_listing_works_where_torch_cannot_be_imported() -> None:
         """
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_variant_may_give_any_key_of_the_card_another_value() -> None:
+    rows = load_rows()
+    assert (rows.task("cifar10").data, rows.task("cifar10").classes) == ("cifar10", 10)
+    assert (rows.task("cifar100").data, rows.task("cifar100").classes) == ("cifar100", 100)
+    assert rows.tasks["cifar100"].module == rows.tasks["cifar10"].module
+    assert rows.task("fashion-mnist").citations != rows.task("mnist").citations
+
+
+def test_a_variant_goes_on_from_another_one() -> None:
+    rows = load_rows()
+    both = rows.tasks["fsdd-rate-speakers"]
+    assert both.params == {"code": "hair-cells", "leave_out_speakers": True}
+    assert rows.task("fsdd-rate-speakers").sample_shape == rows.task("fsdd-rate").sample_shape == (32,)
+    assert rows.task("fsdd-speakers").sample_shape == (64,)
+
+
+@pytest.mark.parametrize(
+    ("variants", "says"),
+    [
+        ({"a": {"title": "A", "of": "b"}}, "is of 'b'"),
+        ({"a": {"title": "A", "of": "b"}, "b": {"title": "B", "of": "a"}}, "is of 'a'"),
+    ],
+)
+def test_a_variant_of_nothing_or_of_itself_is_an_error(variants: dict[str, dict[str, str]], says: str) -> None:
+    with pytest.raises(CardError, match=says):
+        variant_literal({"name": "x", "variants": variants}, "a")
+
+
+def test_what_belongs_to_the_file_cannot_be_overridden(elsewhere: Path) -> None:
+    install(elsewhere, more='"variants": {"third-2": {"title": "Second", "overrides": {"name": "other"}}},')
+    (problem,) = load_rows().problems
+    assert "variant 'third-2' overrides name" in str(problem)
