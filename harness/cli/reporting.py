@@ -60,7 +60,10 @@ def show(
     cell: Annotated[str, typer.Argument(help="Id of a cell, or the beginning of one.")],
     store: Stores = None,
 ) -> None:
-    """Show everything that is recorded of a cell: figures, provenance, the end of its output."""
+    """Show what is recorded of a cell: figures, provenance, the end of its output.
+
+    Packed predictions are left out: nobody reads them, and the record's file has them.
+    """
     from harness.errors import UserError
     from harness.paths import readable_stores
     from harness.results.store import read_stores
@@ -69,7 +72,7 @@ def show(
     if not records:
         raise UserError(f"no record of a cell {cell!r}", "spikeboard table and the pages show the ids of cells")
     for record in records:
-        typer.echo(record.model_dump_json(indent=1))
+        typer.echo(record.model_dump_json(indent=1, exclude={"predictions": {"packed"}}))
 
 
 def figure(

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from harness.catalogue.cards import Rows
 from harness.catalogue.cell import Cell
-from harness.results.record import Metric, Series, Status
+from harness.results.record import Metric, Predictions, Series, Status
 
 __all__ = ["Message", "MessageReader", "Outcome", "Progress", "Request", "Setting", "encoded"]
 
@@ -71,6 +71,7 @@ class Outcome(BaseModel):
     """One sentence; present when the status is not ``ok``."""
     metrics: Mapping[str, Metric] = Field(default_factory=dict)
     series: Mapping[str, Series] = Field(default_factory=dict)
+    predictions: Predictions | None = None
     details: Mapping[str, Any] = Field(default_factory=dict)
     clocks: Mapping[str, float] | None = None
     """Clock rates right after the measurement; None where the system does not tell."""

@@ -50,6 +50,7 @@ class Recorder:
             status=outcome.status,
             metrics=outcome.metrics,
             series=outcome.series,
+            predictions=outcome.predictions,
             details=outcome.details,
             reason=outcome.reason,
             output_tail=output_tail if failed else (),

@@ -89,6 +89,7 @@ def _run(request: Request, send: Send) -> Outcome:
         reason=None if diverged is None else _sentence(diverged),
         metrics=to_metrics(card, figures),
         series=series,
+        predictions=answer.predictions,
         details=answer.details,
         clocks=clocks,
     )

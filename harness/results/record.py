@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.catalogue.cell import Cell
 
-__all__ = ["DONE", "SCHEMA_VERSION", "Machine", "Metric", "Provenance", "Record", "Series", "Status"]
+__all__ = ["DONE", "SCHEMA_VERSION", "Machine", "Metric", "Predictions", "Provenance", "Record", "Series", "Status"]
 
 SCHEMA_VERSION = 1
 
@@ -57,6 +57,18 @@ class Series(BaseModel):
     y: str
     y_unit: str
     points: tuple[tuple[float, float], ...]
+
+
+class Predictions(BaseModel):
+    """What was said of every test sample; ``predictions`` packs and unpacks it."""
+
+    model_config = _STRICT
+
+    digest: str
+    """Hash of split, labels and order: where it is equal, the n-th sample is the same."""
+    samples: int
+    packed: str
+    """Predicted class and margin of each sample, as ``predictions`` lays them out."""
 
 
 class Machine(BaseModel):
@@ -120,6 +132,8 @@ class Record(BaseModel):
     metrics: Mapping[str, Metric] = Field(default_factory=dict)
     """Present when the status is ``ok``; a diverged run may carry what it measured before."""
     series: Mapping[str, Series] = Field(default_factory=dict)
+    predictions: Predictions | None = None
+    """Of the epoch that was chosen; present where the suite classifies, but for the oldest records."""
     details: Mapping[str, Any] = Field(default_factory=dict)
     """What the suite wants shown beside its figures: per-layer counts, digests, conventions."""
     reason: str | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.results.record import Series
+from harness.results.predictions import pack
+from harness.results.record import Predictions, Series
 from harness.results.stats import wilson_interval
 from harness.suites.common.base import Answer, Figure, Suite
 from harness.suites.common.train import Epoch, TrainingRun, keep_weights, train
@@ -124,7 +125,14 @@ class Accuracy(Suite):
             "test_samples": run.test_size,
             "training_seconds": sum(epoch.seconds for epoch in run.epochs),
         }
-        return Answer(figures, series=_curves(run), details=details)
+        return Answer(figures, _curves(run), details, _predictions(run, workload.split.digest))
+
+
+def _predictions(run: TrainingRun, split_digest: str) -> Predictions:
+    """Return what the chosen epoch said of every test sample: two rows are compared sample by sample."""
+    assert run.best_test is not None, "a finished training has an epoch"
+    said = run.best_test
+    return pack(split_digest, said.labels.numpy(), said.classes.numpy(), said.margins.double().numpy())
 
 
 def _pretraining(run: TrainingRun) -> dict[str, Figure]:

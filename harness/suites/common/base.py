@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.catalogue.cards import SuiteCard
-from harness.results.record import Metric, Series
+from harness.results.record import Metric, Predictions, Series
 from reference_impls.names import check_name
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Answer:
     series: Mapping[str, Series] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     """JSON-serialisable; shown on the implementation's page."""
+    predictions: Predictions | None = None
+    """Of a suite that classifies: what it said of every test sample."""
 
 
 class Suite(ABC):

@@ -23,7 +23,7 @@ from harness.tasks.common.base import Samples
 from harness.workload import Workload
 from reference_impls.api import PretrainingReport, TrainingMethod
 
-__all__ = ["Epoch", "Pretraining", "TrainingRun", "batches", "predicted_classes", "train", "trained_method"]
+__all__ = ["Epoch", "Evaluation", "Pretraining", "TrainingRun", "batches", "evaluated", "train", "trained_method"]
 
 EVALUATION_BATCH = 500
 
@@ -39,6 +39,23 @@ class Epoch:
     """Time spent in updates, encoding included, evaluation not."""
     updates: int
     """Optimizer updates since the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a method says of every sample of a part, on the CPU."""
+
+    labels: Tensor
+    """``[N]``"""
+    classes: Tensor
+    """Predicted classes ``[N]``."""
+    margins: Tensor
+    """Logit of the true class minus the largest of the others, ``[N]``."""
+
+    @property
+    def errors(self) -> int:
+        """Return how many samples were missed."""
+        return int((self.classes != self.labels).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +77,8 @@ class TrainingRun:
     """Index of the epoch with the fewest validation errors (the first of several)."""
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     """What the method had learned by then."""
+    best_test: Evaluation | None = None
+    """What it said of the test split then; None before the first epoch."""
     updates: int = 0
     """Those of `pretraining` not included."""
     pretraining: Pretraining | None = None
@@ -72,11 +91,11 @@ class TrainingRun:
         """Return the epochs of the budget that are not in `epochs`."""
         return self.pretraining.report.epochs if self.pretraining else 0
 
-    def add(self, epoch: Epoch, method: TrainingMethod) -> None:
-        """Append an epoch; keep its weights if it is the best so far."""
+    def add(self, epoch: Epoch, method: TrainingMethod, test: Evaluation) -> None:
+        """Append an epoch; keep its weights and what it said of the test split if it is the best so far."""
         self.epochs.append(epoch)
         if len(self.epochs) == 1 or epoch.validation_errors < self.epochs[self.best_epoch].validation_errors:
-            self.best_epoch = len(self.epochs) - 1
+            self.best_epoch, self.best_test = len(self.epochs) - 1, test
             self.best_weights = {key: value.detach().clone() for key, value in method.state_dict().items()}
 
 
@@ -96,14 +115,20 @@ def limited(samples: Samples, limit: int | None) -> Samples:
     return samples if limit is None else Samples(samples.inputs[:limit], samples.labels[:limit])
 
 
-def predicted_classes(method: TrainingMethod, samples: Samples, workload: Workload) -> Tensor:
-    """Return the class that `method` reads out for every sample, ``[N]``, in evaluation mode."""
+def evaluated(method: TrainingMethod, samples: Samples, workload: Workload) -> Evaluation:
+    """Return what `method` reads out for every sample, in evaluation mode."""
+    classes, margins = [], []
     method.network.eval()
     try:
-        parts = [method.predict(x).argmax(1).cpu() for x, _ in batches(samples, EVALUATION_BATCH, workload, None)]
+        for x, labels in batches(samples, EVALUATION_BATCH, workload, None):
+            logits = method.predict(x).detach()
+            true = labels[:, None]
+            others = logits.scatter(1, true, -math.inf).amax(1)
+            classes.append(logits.argmax(1).cpu())
+            margins.append((logits.gather(1, true)[:, 0] - others).cpu())
     finally:
         method.network.train()
-    return torch.cat(parts)
+    return Evaluation(samples.labels, torch.cat(classes), torch.cat(margins))
 
 
 def train(workload: Workload) -> tuple[TrainingMethod, TrainingRun]:
@@ -136,9 +161,9 @@ def train(workload: Workload) -> tuple[TrainingMethod, TrainingRun]:
             run.updates += report.updates
         seconds = time.perf_counter() - started
         _check_parameters(method, index, run)
-        validation_errors = _errors(method, validation, workload)
-        test_errors = _errors(method, test, workload)
-        run.add(Epoch(loss / len(training), validation_errors, test_errors, seconds, run.updates), method)
+        on_validation, on_test = (evaluated(method, part, workload) for part in (validation, test))
+        epoch = Epoch(loss / len(training), on_validation.errors, on_test.errors, seconds, run.updates)
+        run.add(epoch, method, on_test)
         workload.progress((index + 1) / budget.epochs, f"epoch {index + 1}/{budget.epochs}")
     method.load_state_dict(run.best_weights)
     return method, run
@@ -197,7 +222,7 @@ def _pretrain(
         raise DivergedError(f"the loss became {report.losses[bad - 1]} in epoch {bad}, pretraining")
     if report.epochs:
         _check_parameters(method, report.epochs - 1, TrainingRun())
-    return Pretraining(report, seconds, _errors(method, test, workload))
+    return Pretraining(report, seconds, evaluated(method, test, workload).errors)
 
 
 def _check_parameters(method: TrainingMethod, index: int, run: TrainingRun) -> None:
@@ -205,10 +230,6 @@ def _check_parameters(method: TrainingMethod, index: int, run: TrainingRun) -> N
     for name, parameter in method.network.named_parameters():
         if not torch.isfinite(parameter).all():
             raise DivergedError(f"{name} stopped being finite in epoch {index + 1}", _so_far(run))
-
-
-def _errors(method: TrainingMethod, samples: Samples, workload: Workload) -> int:
-    return int((predicted_classes(method, samples, workload) != samples.labels).sum())
 
 
 def _so_far(run: TrainingRun) -> Answer:

@@ -48,6 +48,8 @@ def test_a_record_names_the_command_that_reproduces_it(measured: Path) -> None:
     again = json.loads(path.read_text())
     assert again["cell_id"] == record["cell_id"]
     assert again["metrics"] == record["metrics"]
+    assert again["predictions"] == record["predictions"]
+    assert record["predictions"]["samples"] == record["metrics"]["error_fraction"]["n"]
     assert again["provenance"]["started_at"] > record["provenance"]["started_at"]
 
 
@@ -61,7 +63,9 @@ def test_tables_come_in_every_format(measured: Path, name: str, sign: str) -> No
 def test_a_cell_can_be_shown(measured: Path) -> None:
     path = next((measured / "reports/runs").rglob("*.json"))
     cell_id = json.loads(path.read_text())["cell_id"]
-    assert json.loads(spikeboard(measured, "show", cell_id[:6]))["cell_id"] == cell_id
+    shown = json.loads(spikeboard(measured, "show", cell_id[:6]))
+    assert shown["cell_id"] == cell_id
+    assert set(shown["predictions"]) == {"digest", "samples"}, "packed bytes are not for reading"
 
 
 def test_pages_are_written(measured: Path) -> None:

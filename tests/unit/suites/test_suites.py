@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from structures import TOPOLOGY_OF
@@ -14,6 +15,7 @@ from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.measure.clock import Protocol
 from harness.measure.memory import slope_over_steps
+from harness.results.predictions import unpack
 from harness.suites import memory, scaling
 from harness.suites.accuracy import _to_target
 from harness.suites.common import steps
@@ -94,6 +96,29 @@ def test_an_accuracy_interval_is_that_of_the_test_set() -> None:
     assert figure.low is not None
     assert figure.high is not None
     assert figure.low < figure.value < figure.high
+
+
+def test_accuracy_keeps_what_the_chosen_epoch_said_of_every_test_sample() -> None:
+    cell = replace(CELL, budget="quick")
+    found = answer(cell)
+    assert found.predictions is not None
+    said, split = unpack(found.predictions), Workload(cell, ROWS).split
+    labels = split.test.labels[: found.predictions.samples].numpy()
+    assert said.missed.tolist() == (said.classes != labels).tolist()
+    assert said.missed.mean() == found.figures["error_fraction"].value
+    method, run = train(Workload(cell, ROWS))
+    assert run.best_test is not None
+    logits = method.predict(Workload(cell, ROWS).task.encode(split.test.inputs.float()))
+    others = logits.clone()
+    others[torch.arange(len(labels)), split.test.labels] = -torch.inf
+    margins = logits[torch.arange(len(labels)), split.test.labels] - others.amax(1)
+    assert torch.allclose(run.best_test.margins, margins, atol=1e-5)
+    assert np.allclose(said.margins.astype(float), margins.detach().numpy(), rtol=1 / 16, atol=1e-4)
+
+
+def test_every_row_and_seed_of_a_task_is_tested_on_the_same_samples() -> None:
+    cells = (CELL, replace(CELL, neuron="if"), replace(CELL, seed=1))
+    assert len({found.digest for cell in cells if (found := answer(cell).predictions)}) == 1
 
 
 def test_spikes_are_counted_on_the_weights_that_accuracy_left(tmp_path: Path) -> None:
