@@ -62,14 +62,14 @@ def run(
     from harness.data import data_root as resolve
     from harness.data import data_set
     from harness.errors import UserError
-    from harness.paths import RUNS, SCRATCH, readable_stores
+    from harness.paths import RUNS, SCRATCH, by_default, readable_stores
     from harness.planning.plan import Filters, make_plan
     from harness.results.machine import this_machine
     from harness.results.store import Store, read_stores
     from harness.search.evaluation import with_named
     from reference_impls.names import check_name
 
-    rows, machine, target = with_named(load_rows(), topology or ()), this_machine(), Store(store or RUNS)
+    rows, machine, target = with_named(load_rows(), topology or ()), this_machine(), Store(store or by_default(RUNS))
     check_name("device", device, ("cpu", "cuda"))
     if device == "cuda" and machine.gpu is None:
         raise UserError("no CUDA device on this machine", "leave out --device cuda")
@@ -103,7 +103,7 @@ def run(
         return
     limit = int((memory_gib * GIBIBYTE) if memory_gib else 0.8 * machine.memory_bytes)
     jobs = _jobs(plan, rows, limit, timeout_factor)
-    summary = _measure(plan, jobs, rows, target, root, SCRATCH, slots)
+    summary = _measure(plan, jobs, rows, target, root, by_default(SCRATCH), slots)
     _conclude(summary, plan, target, rows)
 
 
