@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,12 +59,12 @@ def run(
     reason, and the rest goes on. Ctrl-C leaves a store from which the same command resumes.
     """
     from harness.catalogue.cards import load_rows
-    from harness.catalogue.presets import find_preset
+    from harness.catalogue.presets import find_preset, widened
     from harness.data import data_root as resolve
     from harness.data import data_set
     from harness.errors import UserError
     from harness.paths import RUNS, SCRATCH, by_default, readable_stores
-    from harness.planning.plan import Filters, make_plan
+    from harness.planning.plan import Filters, NothingLeftError, make_plan
     from harness.results.machine import this_machine
     from harness.results.store import Store, read_stores
     from harness.search.evaluation import with_named
@@ -75,11 +76,11 @@ def run(
         raise UserError("no CUDA device on this machine", "leave out --device cuda")
     root = resolve(data_root)
     name = preset or (None if budget else "quick")
-    plan = make_plan(
+    plan_with = functools.partial(
+        make_plan,
         rows,
         target,
         machine.name,
-        preset=None if name is None else find_preset(name),
         budget=budget,
         filters=Filters(
             suite=tuple(suite or ()),
@@ -97,6 +98,15 @@ def run(
         history=read_stores([*readable_stores(None), target.root]).records,
         again=again,
     )
+    chosen = None if name is None else find_preset(name)
+    try:
+        plan = plan_with(preset=chosen)
+    except NothingLeftError:
+        if chosen is None or preset is not None or not (neuron and method):
+            raise
+        # Nobody asked for the preset, and it combines neurons with BPTT, and methods with IF, only.
+        plan = plan_with(preset=widened(chosen))
+        typer.echo(f"not a combination of the preset {chosen.name!r}: measured like those that are")
     _describe(plan, machine.name, slots or machine.physical_cores)
     if dry_run:
         _list_cells(plan)
