@@ -1,10 +1,10 @@
-"""Where things lie by default, relative to the folder that a command is run in."""
+"""Where things lie by default: below the folder that a command is run in, or the clone's that this is a part of."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["PUBLISHED", "RUNS", "SCRATCH", "SITE", "readable_stores"]
+__all__ = ["PUBLISHED", "RUNS", "SCRATCH", "SITE", "by_default", "readable_stores"]
 
 PUBLISHED = Path("reports/data")
 """Records that are committed: what the project publishes."""
@@ -16,6 +16,20 @@ SCRATCH = Path(".spikeboard")
 """What later cells may use again (trained weights); safe to delete."""
 
 
+def by_default(path: Path) -> Path:
+    """Return where the default `path` lies: in the nearest folder upward, inside one clone, that has reports.
+
+    So every verb works in a subfolder of a clone as it does at its top.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if any((folder / store).is_dir() for store in (PUBLISHED, RUNS)):
+            return path if folder == here else folder / path
+        if (folder / ".git").exists():
+            break
+    return path
+
+
 def readable_stores(given: list[Path] | None) -> list[Path]:
     """Return the stores to read: those given, else the published records and one's own, where they exist."""
-    return given or [path for path in (PUBLISHED, RUNS) if path.is_dir()]
+    return given or [path for path in map(by_default, (PUBLISHED, RUNS)) if path.is_dir()]

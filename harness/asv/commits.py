@@ -1,14 +1,15 @@
-"""The commits of this checkout, as asv dates them. Must not know what was measured at one."""
+"""The commits of this checkout: as asv dates them, and those that a gate judges. Must not know what was measured."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.asv.points import CommitDate
 from harness.errors import UserError
 
-__all__ = ["commit_dates"]
+__all__ = ["commit_dates", "commits_since", "last_change"]
 
 
 def commit_dates(root: Path) -> CommitDate:
@@ -19,17 +20,49 @@ def commit_dates(root: Path) -> CommitDate:
     UserError
         If `root` is not in a repository with a commit.
     """
+    # The author's date, because asv takes that one.
+    listed = _log(root, "--first-parent", "--format=%H %at", "HEAD")
+    dated = (line.split() for line in listed.splitlines())
+    return {commit: 1000 * int(seconds) for commit, seconds in dated}.get
+
+
+def last_change(root: Path, paths: Sequence[Path]) -> str | None:
+    """Return the newest commit of the history of `root` that changed one of `paths`; None if none has.
+
+    Raises
+    ------
+    UserError
+        If `root` is not in a repository with a commit.
+    """
+    return _log(root, "-1", "--format=%H", "HEAD", "--", *map(str, paths)).strip() or None
+
+
+def commits_since(root: Path, commit: str | None) -> list[str]:
+    """Return the commits after `commit` (None: all of them), the newest first, by their full hashes.
+
+    Raises
+    ------
+    UserError
+        If there is no such commit.
+    """
+    chosen = ["HEAD"] if commit is None else ["HEAD", f"^{commit}"]
     try:
-        # The author's date, because asv takes that one.
-        listed = subprocess.run(
-            ["git", "-C", str(root), "log", "--first-parent", "--format=%H %at", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        return _git(root, "rev-list", *chosen).split()
+    except subprocess.CalledProcessError as error:
+        raise UserError(
+            f"--since {commit!r} is no commit of this repository",
+            "git log --oneline shows them; in a shallow clone, git fetch --unshallow",
+        ) from error
+
+
+def _log(root: Path, *words: str) -> str:
+    try:
+        return _git(root, "log", *words)
     except (OSError, subprocess.CalledProcessError) as error:
         raise UserError(
             f"{root.resolve()} has no history of commits", "asv compares commits: run it in a clone of the repository"
         ) from error
-    dated = (line.split() for line in listed.stdout.splitlines())
-    return {commit: 1000 * int(seconds) for commit, seconds in dated}.get
+
+
+def _git(root: Path, *words: str) -> str:
+    return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout

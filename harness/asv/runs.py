@@ -1,22 +1,29 @@
 """Runs asv's own commands on this checkout: measure commits, publish its pages with our records on them.
 
-asv is started as a program, since only its command line is a promise. Must not know what is tracked.
+asv is started as a program, since only its command line is a promise. What is published is made in a folder of its
+own, from asv's results and from records: the results that are committed change only when asv measures. Must not
+know what is tracked.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from asv.config import Config
+from asv.results import iter_results
+from asv.util import load_json
 
 from harness.asv.commits import commit_dates
 from harness.asv.export import export
 from harness.asv.machines import register
+from harness.asv.output import without_unasked
 from harness.asv.page import make_self_contained
 from harness.asv.points import Points, points_of
 from harness.asv.selection import expressions, forget_unasked, states
@@ -26,7 +33,7 @@ from harness.errors import UserError
 from harness.results.machine import this_machine
 from harness.results.store import read_stores
 
-__all__ = ["CONFIGURATION", "Tree", "measure", "open_tree", "publish"]
+__all__ = ["CONFIGURATION", "Tree", "commits_with_results", "measure", "open_tree", "publish"]
 
 CONFIGURATION = "asv.conf.json"
 SOME_FAILED = 2
@@ -39,25 +46,40 @@ class Tree:
 
     root: Path
     results: Path
+    """What asv has measured; committed."""
+    merged: Path
+    """The same with points of records; made anew by each publication, not committed."""
     pages: Path
+    thresholds: Mapping[str, float]
+    """Relative growth that counts as a regression, by patterns of series."""
 
 
-def open_tree(root: Path) -> Tree:
-    """Return the checkout in the folder `root`.
+def open_tree(folder: Path) -> Tree:
+    """Return the checkout that `folder` is a part of.
 
     Raises
     ------
     UserError
         If it has no configuration of asv.
     """
-    path = root / CONFIGURATION
-    if not path.is_file():
+    here = folder.resolve()
+    root = next((one for one in (here, *here.parents) if (one / CONFIGURATION).is_file()), None)
+    if root is None:
         raise UserError(
-            f"no {CONFIGURATION} in {root.resolve()}",
-            "asv measures commits: run it at the top of a clone of the repository",
+            f"no {CONFIGURATION} in {here} or above",
+            "asv measures commits: run it in a clone of the repository",
         )
-    configuration = Config.load(str(path))
-    return Tree(root, root / configuration.results_dir, root / configuration.html_dir)
+    root = folder if root == here else root
+    configuration = Config.load(str(root / CONFIGURATION))
+    # Beside the environments, which are not committed either.
+    merged = (root / configuration.env_dir).parent / "merged"
+    return Tree(
+        root=root,
+        results=root / configuration.results_dir,
+        merged=merged,
+        pages=root / configuration.html_dir,
+        thresholds=configuration.regressions_thresholds,
+    )
 
 
 def measure(tree: Tree, commits: str, *, cells: Sequence[str] = (), benchmarks: Sequence[str] = ()) -> bool:
@@ -93,7 +115,7 @@ def measure(tree: Tree, commits: str, *, cells: Sequence[str] = (), benchmarks: 
     ]
     for expression in asked:
         words += ["--bench", expression]
-    code = _asv(tree, words, labels)
+    code = _asv(tree.root, CONFIGURATION, words, labels)
     forget_unasked(before, states(tree.results, machine.name), asked)
     if code not in (0, SOME_FAILED):
         raise UserError(
@@ -125,18 +147,44 @@ def publish(tree: Tree, stores: Sequence[Path], rows: Rows) -> Points:
     """
     dates = commit_dates(tree.root)
     points = points_of(read_stores(list(stores)).records, rows, dates)
-    tree.results.mkdir(parents=True, exist_ok=True)
-    export(points, tree.results, rows, dates)
-    if not (tree.results / "benchmarks.json").is_file():
+    shutil.rmtree(tree.merged, ignore_errors=True)
+    results = tree.merged / "results"
+    if tree.results.is_dir():
+        shutil.copytree(tree.results, results)
+    results.mkdir(parents=True, exist_ok=True)
+    export(points, results, rows, dates)
+    if not (results / "benchmarks.json").is_file():
         raise UserError("no figure belongs to a commit of this history", "measure one: spikeboard asv 'HEAD^!'")
-    if code := _asv(tree, ["publish", "--no-pull"]):
+    if code := _asv(tree.root, str(_configuration(tree, results)), ["publish", "--no-pull"]):
         raise UserError(f"asv could not publish (exit code {code}); its output above says why", "see docs/asv.md")
     make_self_contained(tree.pages)
     return points
 
 
-def _asv(tree: Tree, words: Sequence[str], labels: Sequence[str] = ()) -> int:
+def commits_with_results(tree: Tree) -> frozenset[str]:
+    """Return the commits that the published pages have figures of."""
+    return frozenset(found.commit_hash for found in iter_results(str(tree.merged / "results")))
+
+
+def _configuration(tree: Tree, results: Path) -> Path:
+    """Write a configuration that reads `results` and is otherwise the checkout's; return its path."""
+    root = tree.root.resolve()
+    own = load_json(str(tree.root / CONFIGURATION), Config.api_version, js_comments=True)
+    paths = {name: str(root / own[name]) for name in ("repo", "benchmark_dir", "env_dir", "html_dir") if name in own}
+    path = tree.merged.resolve() / CONFIGURATION
+    path.write_text(
+        json.dumps({**own, **paths, "results_dir": str(results.resolve()), "version": Config.api_version}),
+        encoding="utf-8",
+    )
+    return path
+
+
+def _asv(root: Path, configuration: str, words: Sequence[str], labels: Sequence[str] = ()) -> int:
     """Run asv's command line on the checkout, with these series only, and return its exit code."""
     environment = {**os.environ, SELECTION_VARIABLE: ",".join(labels)}
-    command = [sys.executable, "-m", "asv", "--config", CONFIGURATION, *words]
-    return subprocess.run(command, cwd=tree.root, env=environment, check=False).returncode
+    command = [sys.executable, "-m", "asv", "--config", configuration, *words]
+    with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in without_unasked(process.stdout, labels):
+            print(line, end="", flush=True)
+    return process.returncode

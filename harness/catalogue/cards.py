@@ -97,6 +97,8 @@ class MetricCard:
     """Heading in a narrow table; empty: the title."""
     exact: bool = False
     """Whether the same code must give the same figure, so that any change is a change."""
+    judged: bool = True
+    """Whether a comparison judges it: not what tells of the machine alone, nor what restates another metric."""
 
 
 @dataclass(frozen=True, slots=True)

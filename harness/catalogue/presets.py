@@ -8,13 +8,13 @@ are matched against the rows that exist, so a new implementation is in the prese
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.errors import UserError
 from reference_impls.names import unknown_message
 
-__all__ = ["ALL_CELLS", "BASES", "FASTEST", "PARALLEL", "PRESETS", "Preset", "Selection", "find_preset"]
+__all__ = ["ALL_CELLS", "BASES", "FASTEST", "PARALLEL", "PRESETS", "Preset", "Selection", "find_preset", "widened"]
 
 ANY = ("*",)
 NONE = (NOT_APPLICABLE,)
@@ -218,3 +218,16 @@ def find_preset(name: str) -> Preset:
     if name not in PRESETS:
         raise UserError(unknown_message("preset", name, list(PRESETS)), "spikeboard list presets describes them")
     return PRESETS[name]
+
+
+def widened(preset: Preset) -> Preset:
+    """Return what `preset` asks, of every neuron and training method: a leaderboard holds one of the two fixed."""
+    selections = tuple(
+        replace(
+            selection,
+            neurons=selection.neurons if selection.neurons == NONE else ANY,
+            methods=selection.methods if selection.methods == NONE else ANY,
+        )
+        for selection in preset.selections
+    )
+    return replace(preset, selections=selections)

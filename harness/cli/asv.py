@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli._options import Stores
+
+if TYPE_CHECKING:
+    from harness.asv.regressions import Regression
+    from harness.asv.runs import Tree
 
 __all__ = ["register"]
 
@@ -27,7 +32,16 @@ def asv(
         list[str] | None, typer.Option(help="Only these of asv's benchmarks (regular expressions; may be repeated).")
     ] = None,
     only_publish: Annotated[bool, typer.Option("--publish", help="Measure nothing; publish what there is.")] = False,
-    gate: Annotated[bool, typer.Option("--gate", help="Exit with 1 if a figure has got worse for good.")] = False,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Exit with 1 if a figure has got worse for good since --since.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMIT",
+            help="Judge what changed after this commit. [default: the last one that changed published results]",
+        ),
+    ] = None,
     store: Stores = None,
 ) -> None:
     """Measure commits of this repository with asv and publish its graphs beside the leaderboard.
@@ -39,26 +53,68 @@ def asv(
 
     if find_spec("asv") is None:
         raise UserError("asv is not installed", "python -m nox -s asv, or pip install -c constraints.txt -e '.[asv]'")
-    from harness.asv.regressions import published_regressions
+    from harness.asv.commits import commits_since
+    from harness.asv.regressions import new_regressions, published_regressions
     from harness.asv.runs import measure, open_tree, publish
     from harness.catalogue.cards import load_rows
     from harness.paths import readable_stores
 
-    tree = open_tree(Path())
+    tree, rows = open_tree(Path()), load_rows()
+    baseline = since or _baseline(tree)
+    judged = frozenset(commits_since(tree.root, baseline))
     complete = only_publish or measure(tree, commits, cells=cell or (), benchmarks=bench or ())
-    points = publish(tree, readable_stores(store), load_rows())
+    points = publish(tree, readable_stores(store), rows)
     typer.echo(f"{len(points.values)} figures of records stand on the graphs")
     for reason, count in points.left_out.items():
         typer.echo(f"  {count} records do not: {reason}")
-    worse = published_regressions(tree.pages)
+    labels = _labels(tree, cell or ())
+    found = published_regressions(tree.pages)
+    worse = new_regressions(found, judged, rows, tree.thresholds, labels)
+    _report(worse, len(found) - len(worse), baseline, judged, tree)
+    if not complete:
+        typer.secho("some benchmarks failed; asv's output above says why", fg="yellow", err=True)
+    if gate and worse:
+        raise typer.Exit(1)
+
+
+def _baseline(tree: Tree) -> str | None:
+    """Return the commit up to which everything counts as accepted: it has published what was measured until then."""
+    from harness.asv.commits import last_change
+    from harness.paths import PUBLISHED
+
+    return last_change(tree.root, [PUBLISHED, tree.results.relative_to(tree.root)])
+
+
+def _labels(tree: Tree, patterns: Sequence[str]) -> Collection[str] | None:
+    """Return the series on the pages that `patterns` select; None for all."""
+    from harness.asv.series import published_series, selected
+    from harness.errors import UserError
+
+    if not patterns:
+        return None
+    known = sorted({series.label for series in published_series(tree.pages)})
+    for pattern in patterns:
+        if not selected(known, [pattern]):
+            raise UserError(
+                f"no series on the graphs is called {pattern!r}",
+                f"patterns are shell-style, as in --cell '{next(iter(known), 'lif *')}'",
+            )
+    return frozenset(selected(known, patterns))
+
+
+def _report(worse: Sequence[Regression], others: int, baseline: str | None, judged: frozenset[str], tree: Tree) -> None:
+    from harness.asv.runs import commits_with_results
+    from harness.report.words import count
+
     for item in worse:
         typer.secho(
             f"regression: {item.suite} {item.metric} of {item.label}: {item.best:.4g} -> {item.latest:.4g}"
             f" at {item.commit[:10]} ({item.where or 'one machine'})",
             fg="red",
         )
+    span = f"the {count(len(judged), 'commit')} since {baseline[:10]}" if baseline else "the whole history"
+    measured = len(judged & commits_with_results(tree))
+    typer.echo(f"judged: {span}, {measured} of them with figures; {count(len(worse), 'regression')}")
+    if others:
+        typer.echo(f"{count(others, 'regression')} of before, or of other series, on the pages")
     typer.echo(f"over commits: {tree.pages / 'index.html'}")
-    if not complete:
-        typer.secho("some benchmarks failed; asv's output above says why", fg="yellow", err=True)
-    if gate and worse:
-        raise typer.Exit(1)

@@ -1,7 +1,8 @@
-"""``spikeboard compare``: two commits or two stores; exit code 1 only for a regression beyond the noise."""
+"""``spikeboard compare``: two commits or two stores; exit code 1 only for what is gone or worse beyond the noise."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +11,15 @@ import typer
 from harness.cli._options import Stores
 
 if TYPE_CHECKING:
-    from harness.results.comparison import Compared
+    from harness.results.comparison import CellChange
+    from harness.results.store import Contents
 
 __all__ = ["register"]
 
 THRESHOLD = 0.05
+COLOURS = {"regression": "red", "gone": "red", "improvement": "green"}
+UNREMARKABLE = ("same", "noise", "new", "failing")
+"""Verdicts that only ``--all`` shows."""
 
 
 def register(app: typer.Typer) -> None:
@@ -27,64 +32,88 @@ def compare_sets(
     after: Annotated[str, typer.Argument(metavar="B", help="A commit, or a folder of records.")],
     store: Stores = None,
     threshold: Annotated[
-        float, typer.Option(help="Relative change below which a figure that is not exact counts as the same.")
+        float, typer.Option(help="Relative change below which a value that is not exact counts as the same.")
     ] = THRESHOLD,
-    show_all: Annotated[bool, typer.Option("--all", help="Show figures that did not change as well.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="B was measured in part: cells that it has no record of are not judged.")
+    ] = False,
+    output_format: Annotated[
+        str | None, typer.Option("--format", help="md, csv or json. [default: for the terminal]")
+    ] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Show cells that did not change as well.")] = False,
 ) -> None:
-    """Compare A with B, figure by figure.
+    """Compare A with B, cell by cell, the worst first.
 
-    A figure has regressed if it is worse, the 95 % intervals do not touch and the change exceeds the threshold; an
-    exact figure (bytes saved, operations) if it is worse at all. Exit code 1 if any has, 0 otherwise.
+    A cell has regressed if it was fine and now fails, if it has lost a metric, or if one is worse: the 95 % intervals
+    do not touch and the change exceeds the threshold; an exact one (bytes saved, operations) if it is worse at all.
+    It is gone if B has no record of it. Exit code 1 if any cell has regressed or is gone, 0 otherwise.
     """
     from harness.catalogue.cards import load_rows
-    from harness.errors import UserError
     from harness.paths import readable_stores
+    from harness.report.changes import changes_to_text
     from harness.results.comparison import compare, records_of
 
+    if output_format is not None:
+        changes_to_text((), output_format)  # an unknown format is said before anything is read
     rows = load_rows()
     stores = readable_stores(store)
     sets = [records_of(name, stores, rows) for name in (before, after)]
     for contents in sets:
         for problem in contents.problems:
             typer.secho(f"skipped {problem}", fg="yellow", err=True)
-    found = compare(sets[0].records, sets[1].records, threshold)
-    if not found:
+    found = compare(sets[0].records, sets[1].records, rows, threshold)
+    _demand_common((before, after), sets, found)
+    counts: Counter[str] = Counter(item.verdict for item in found)
+    if partial:
+        found = [item for item in found if item.verdict != "gone"]
+    shown = [item for item in found if show_all or item.verdict not in UNREMARKABLE]
+    if output_format is None:
+        _print(shown)
+    else:
+        typer.echo(changes_to_text(shown, output_format), nl=False)
+    _summarise(counts, partial, aside=output_format is not None)
+    raise typer.Exit(1 if any(item.fails for item in found) else 0)
+
+
+def _demand_common(names: Sequence[str], sets: Sequence[Contents], found: Sequence[CellChange]) -> None:
+    """Refuse two sets that share nothing: nothing was compared, and that is no pass."""
+    from harness.errors import UserError
+
+    if all(item.verdict in ("gone", "new") for item in found):
+        said = " and ".join(
+            f"{name} ({len(contents.records)} records)" for name, contents in zip(names, sets, strict=True)
+        )
         raise UserError(
-            f"{before} ({len(sets[0].records)} records) and {after} ({len(sets[1].records)} records) have no figure "
-            "in common",
+            f"{said} have no figure in common",
             "measure both on the same machine with the same cells, for example: spikeboard run --preset quick",
         )
-    shown = [item for item in found if show_all or item.change.verdict not in ("same", "noise")]
-    _print(shown)
-    verdicts = [item.change.verdict for item in found]
-    counts = {verdict: verdicts.count(verdict) for verdict in ("regression", "improvement", "changed", "noise", "same")}
-    typer.echo(
-        f"{len(found)} figures: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    )
-    raise typer.Exit(1 if counts["regression"] else 0)
 
 
-def _print(items: Sequence[Compared]) -> None:
-    from rich.console import Console
+def _summarise(counts: Counter[str], partial: bool, aside: bool) -> None:
+    """Say how many cells had which verdict; beside the output where that is for a program."""
+    from harness.report.words import count
+    from harness.results.comparison import VERDICTS
+
+    words = {"gone": "not measured again" if partial else "gone", "noise": "within the noise"}
+    said = ", ".join(f"{counts[one]} {words.get(one, one)}" for one in VERDICTS if counts[one])
+    typer.echo(f"{count(counts.total(), 'cell')}: {said}", err=aside)
+    if counts["gone"] and not partial:
+        typer.echo("gone: fine in A and without a record in B; --partial if B was not to measure them", err=aside)
+
+
+def _print(items: Sequence[CellChange]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
-    from harness.report.units import scale_for, with_interval
+    from harness.cli._console import print_whole
+    from harness.report.changes import HEADINGS, headline
 
     if not items:
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("verdict", "cell", "figure", "before", "after", "change"):
-        table.add_column(title, justify="right" if title in ("before", "after", "change") else "left")
-    colours = {"regression": "red", "improvement": "green"}
-    for item in sorted(items, key=lambda item: (item.change.verdict != "regression", item.cell, item.metric)):
-        scale = scale_for(item.unit, item.change.after.value)
-        table.add_row(
-            item.change.verdict,
-            f"{item.cell.suite} {item.cell.task} {item.cell.label}",
-            f"{item.metric} [{scale.label}]".replace("[", r"\["),
-            with_interval(item.change.before, scale),
-            with_interval(item.change.after, scale),
-            f"{item.change.relative:+.1%}",
-            style=colours.get(item.change.verdict),
-        )
-    Console().print(table)
+    for title in HEADINGS:
+        right = title in ("before", "after", "change")
+        table.add_column(title, justify="right" if right else "left", overflow="fold")
+    for item in items:
+        table.add_row(*map(Text, headline(item)), style=COLOURS.get(item.verdict))
+    print_whole(table)

@@ -98,10 +98,10 @@ def report(
     store: Stores = None,
 ) -> None:
     """Write the leaderboard's pages: static, without a server or a network."""
-    from harness.paths import SITE, readable_stores
+    from harness.paths import SITE, by_default, readable_stores
     from harness.report.site import build_site
 
-    index = build_site(readable_stores(store), out or SITE)
+    index = build_site(readable_stores(store), out or by_default(SITE))
     typer.echo(f"leaderboard: {index}")
 
 
@@ -115,12 +115,12 @@ def publish(
     An interrupted cell says nothing about an implementation and stays behind.
     """
     from harness.catalogue.cell import NOT_APPLICABLE
-    from harness.paths import PUBLISHED, RUNS
+    from harness.paths import PUBLISHED, RUNS, by_default
     from harness.results.store import Store
     from harness.results.tables import newest
 
-    contents = Store(source or RUNS).read()
-    target = Store(to or PUBLISHED)
+    contents = Store(source or by_default(RUNS)).read()
+    target = Store(to or by_default(PUBLISHED))
     wanted = [
         record
         for record in newest(record for record in contents.records if record.status != "interrupted")

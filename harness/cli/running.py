@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,28 +59,28 @@ def run(
     reason, and the rest goes on. Ctrl-C leaves a store from which the same command resumes.
     """
     from harness.catalogue.cards import load_rows
-    from harness.catalogue.presets import find_preset
+    from harness.catalogue.presets import find_preset, widened
     from harness.data import data_root as resolve
     from harness.data import data_set
     from harness.errors import UserError
-    from harness.paths import RUNS, SCRATCH, readable_stores
-    from harness.planning.plan import Filters, make_plan
+    from harness.paths import RUNS, SCRATCH, by_default, readable_stores
+    from harness.planning.plan import Filters, NothingLeftError, make_plan
     from harness.results.machine import this_machine
     from harness.results.store import Store, read_stores
     from harness.search.evaluation import with_named
     from reference_impls.names import check_name
 
-    rows, machine, target = with_named(load_rows(), topology or ()), this_machine(), Store(store or RUNS)
+    rows, machine, target = with_named(load_rows(), topology or ()), this_machine(), Store(store or by_default(RUNS))
     check_name("device", device, ("cpu", "cuda"))
     if device == "cuda" and machine.gpu is None:
         raise UserError("no CUDA device on this machine", "leave out --device cuda")
     root = resolve(data_root)
     name = preset or (None if budget else "quick")
-    plan = make_plan(
+    plan_with = functools.partial(
+        make_plan,
         rows,
         target,
         machine.name,
-        preset=None if name is None else find_preset(name),
         budget=budget,
         filters=Filters(
             suite=tuple(suite or ()),
@@ -97,13 +98,22 @@ def run(
         history=read_stores([*readable_stores(None), target.root]).records,
         again=again,
     )
+    chosen = None if name is None else find_preset(name)
+    try:
+        plan = plan_with(preset=chosen)
+    except NothingLeftError:
+        if chosen is None or preset is not None or not (neuron and method):
+            raise
+        # Nobody asked for the preset, and it combines neurons with BPTT, and methods with IF, only.
+        plan = plan_with(preset=widened(chosen))
+        typer.echo(f"not a combination of the preset {chosen.name!r}: measured like those that are")
     _describe(plan, machine.name, slots or machine.physical_cores)
     if dry_run:
         _list_cells(plan)
         return
     limit = int((memory_gib * GIBIBYTE) if memory_gib else 0.8 * machine.memory_bytes)
     jobs = _jobs(plan, rows, limit, timeout_factor)
-    summary = _measure(plan, jobs, rows, target, root, SCRATCH, slots)
+    summary = _measure(plan, jobs, rows, target, root, by_default(SCRATCH), slots)
     _conclude(summary, plan, target, rows)
 
 

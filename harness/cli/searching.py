@@ -62,7 +62,7 @@ def search(
 
         raise UserError("optuna is not installed", "pip install -c constraints.txt -e '.[search]'")
     from harness.catalogue.cards import load_rows
-    from harness.paths import RUNS
+    from harness.paths import RUNS, by_default
     from harness.search.export import check_exportable
     from harness.search.request import Request
     from harness.search.run import SearchPlan, run_search
@@ -73,7 +73,7 @@ def search(
     known = name or "-".join((task, topology, neuron, method, budget, space, str(seed)))
     plan = SearchPlan(
         request=Request(task, topology, neuron, method, device, space, types, max_skips, max_parameters),
-        folder=(folder or RUNS / "search") / known,
+        folder=(folder or by_default(RUNS) / "search") / known,
         evaluations=evaluations,
         initial=initial,
         kappa=kappa,

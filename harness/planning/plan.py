@@ -24,13 +24,17 @@ from harness.results.store import Store
 from reference_impls import backends
 from reference_impls.names import unknown_message
 
-__all__ = ["Filters", "Plan", "Planned", "make_plan"]
+__all__ = ["Filters", "NothingLeftError", "Plan", "Planned", "make_plan"]
 
 GATE = "conformance"
 DEFAULT_BUDGET = "quick"
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 SUITE_ORDER = ("conformance", "accuracy", "tracking", "spikes", "throughput", "memory", "scaling", "libraries")
 """The gate first; what others build on (trained weights) before them; what needs the machine to itself last."""
+
+
+class NothingLeftError(UserError):
+    """Filters that a preset's cells have nothing in common with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +272,7 @@ def _nothing_left(axis: str, patterns: Sequence[str], offered: Sequence[str], pr
     asked = ", ".join(map(repr, patterns))
     where = f"preset {preset.name!r}" if preset else "what there is"
     hint = "add --budget quick to choose from every combination there is, or try another --preset"
-    raise UserError(
+    raise NothingLeftError(
         f"no cell of {where} has the {axis} {asked}; left to choose from: {', '.join(offered) or 'none'}", hint
     )
 

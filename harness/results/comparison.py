@@ -1,45 +1,93 @@
-"""Two sets of records side by side: what got worse beyond the noise, what better, what merely moved.
+"""Two sets of records side by side: what is gone, what got worse beyond the noise, what better, what merely moved.
 
 A set is a store, or a commit: then the records are those whose code hash is that of the commit's code, whenever they
-were measured. Must not print, nor decide what a difference means (``stats`` does).
+were measured. The answer is one verdict a cell, its worst change first. Must not print, nor decide whether two
+values differ (``stats`` does).
 """
 
 from __future__ import annotations
 
+import math
 import subprocess
 import tarfile
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import MetricCard, Rows
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.results.fingerprint import PACKAGES, code_hash
-from harness.results.record import Metric, Record
-from harness.results.stats import Change, Estimate, change
+from harness.results.record import Record
+from harness.results.stats import Estimate, Verdict, change
 from harness.results.store import Contents, Store, read_stores
-from harness.results.tables import combined_over_seeds
+from harness.results.tables import combined_over_seeds, newest
 
-__all__ = ["Compared", "compare", "records_of"]
+__all__ = ["VERDICTS", "CellChange", "CellVerdict", "MetricChange", "compare", "records_of"]
 
-Key = tuple[str, Cell, str]
-"""Machine, cell with its seed set to 0, metric."""
+CellVerdict = Literal[
+    "regression", "gone", "improvement", "changed", "new", "noisy", "incomparable", "failing", "noise", "same"
+]
+VERDICTS: tuple[CellVerdict, ...] = CellVerdict.__args__  # type: ignore[attr-defined]
+"""In the order in which a reader wants them."""
+SAYS_NOTHING = "interrupted"
+"""Status of a cell that somebody stopped: as if it had not been measured."""
+NOISY = "noisy"
+"""Status of a timing that missed its interval: there is no figure to judge, and no failure either."""
+
+_Key = tuple[str, Cell]
+"""Machine, cell with its seed set to 0."""
+_Seeds = Mapping[int, Record]
+"""The newest record of each seed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """One figure in both sets."""
+class MetricChange:
+    """What became of one metric of a cell."""
+
+    metric: str
+    card: MetricCard
+    before: Estimate
+    after: Estimate | None
+    """None where the second set has no such value."""
+    verdict: Verdict
+    relative: float | None
+    """(after - before) / before; infinite where before is 0, None where there is no after."""
+
+    @property
+    def severity(self) -> float:
+        """Return how many times it has changed, in either direction; infinite where it is gone or came from 0."""
+        if self.after is None or self.before.value * self.after.value <= 0:
+            return 1.0 if self.after is not None and self.after.value == self.before.value else math.inf
+        ratio = self.after.value / self.before.value
+        return max(ratio, 1 / ratio)
+
+
+@dataclass(frozen=True, slots=True)
+class CellChange:
+    """What became of a cell, all its seeds together."""
 
     machine: str
     cell: Cell
     """The cell; its seed is 0 where several were combined."""
-    metric: str
-    unit: str
-    change: Change
+    verdict: CellVerdict
+    before: str
+    """Status in the first set; of several seeds, of the one that decided. Empty where there is no record."""
+    after: str
+    """Status in the second set."""
+    reason: str = ""
+    """One sentence, where a status or a version decided."""
+    metrics: tuple[MetricChange, ...] = ()
+    """Of the seeds that both sets have; the worst first."""
+
+    @property
+    def fails(self) -> bool:
+        """Whether the second set is worse for it."""
+        return self.verdict in ("regression", "gone")
 
 
 def records_of(name: str, stores: Iterable[Path], rows: Rows) -> Contents:
@@ -69,23 +117,34 @@ def records_of(name: str, stores: Iterable[Path], rows: Rows) -> Contents:
     return Contents(kept, contents.problems)
 
 
-def compare(before: Iterable[Record], after: Iterable[Record], threshold: float) -> list[Compared]:
-    """Compare every figure that both sets have, on the same machine, for the same cell (seeds combined)."""
-    first, second = _figures(before), _figures(after)
-    found = []
-    for key in sorted(first.keys() & second.keys(), key=str):
-        (metric, earlier), (_, later) = first[key], second[key]
-        judged = change(earlier, later, metric.direction, metric.exact, threshold)
-        machine, cell, name = key
-        found.append(Compared(machine, cell, name, metric.unit, judged))
-    return found
+def compare(before: Iterable[Record], after: Iterable[Record], rows: Rows, threshold: float) -> list[CellChange]:
+    """Judge every cell that either set has, on the machines that both have; the worst first.
+
+    Parameters
+    ----------
+    before, after : the two sets; of several records of one cell on one machine the newest counts.
+    rows : say which metrics of a suite are judged.
+    threshold : relative change below which a metric that is not exact counts as the same.
+    """
+    first, second = _by_cell(before), _by_cell(after)
+    machines = {machine for machine, _ in first} & {machine for machine, _ in second}
+    keys = [key for key in first.keys() | second.keys() if key[0] in machines]
+    found = [_judged(key, first.get(key, {}), second.get(key, {}), rows, threshold) for key in keys]
+    return sorted((item for item in found if item is not None), key=_order)
+
+
+def _order(item: CellChange) -> tuple[int, float, str, Cell]:
+    # A status that was lost is worse than any figure that has grown.
+    severity = max((metric.severity for metric in item.metrics), default=math.inf)
+    return VERDICTS.index(item.verdict), -severity, item.machine, item.cell
 
 
 def _checkout(commit: str, folder: Path) -> None:
     """Write the two packages as they were at `commit` into `folder`."""
-    command = ["git", "archive", "--format=tar", commit, *PACKAGES]
     try:
-        archive = subprocess.run(command, capture_output=True, check=True).stdout
+        # From the top: in a subfolder, git archive would look for the packages there.
+        top = _git("rev-parse", "--show-toplevel").decode().rstrip("\n")
+        archive = _git("-C", top, "archive", "--format=tar", commit, *PACKAGES)
     except (OSError, subprocess.CalledProcessError) as error:
         said = getattr(error, "stderr", b"").decode(errors="replace").strip()
         raise UserError(
@@ -96,16 +155,113 @@ def _checkout(commit: str, folder: Path) -> None:
         tar.extractall(folder, filter="data")
 
 
-def _figures(records: Iterable[Record]) -> Mapping[Key, tuple[Metric, Estimate]]:
-    seeds: dict[Key, dict[int, Record]] = defaultdict(dict)
-    for record in sorted(records, key=lambda record: record.provenance.started_at):
-        if record.status != "ok":
-            continue
-        for name in record.metrics:
-            cell = replace(record.cell, seed=0)
-            seeds[(record.provenance.machine.name, cell, name)][record.cell.seed] = record
-    found = {}
-    for key, of in seeds.items():
-        metrics = [record.metrics[key[2]] for _, record in sorted(of.items())]
-        found[key] = (metrics[0], combined_over_seeds(metrics))
+def _git(*words: str) -> bytes:
+    return subprocess.run(["git", *words], capture_output=True, check=True).stdout
+
+
+def _by_cell(records: Iterable[Record]) -> dict[_Key, dict[int, Record]]:
+    found: dict[_Key, dict[int, Record]] = defaultdict(dict)
+    for record in newest(record for record in records if record.status != SAYS_NOTHING):
+        found[record.provenance.machine.name, replace(record.cell, seed=0)][record.cell.seed] = record
     return found
+
+
+def _judged(key: _Key, before: _Seeds, after: _Seeds, rows: Rows, threshold: float) -> CellChange | None:
+    """Return what became of a cell; None where there was nothing to lose and nothing was gained."""
+    was_ok, is_ok = ({seed for seed, record in seeds.items() if record.status == "ok"} for seeds in (before, after))
+    failed = [seed for seed in sorted(was_ok & after.keys()) if after[seed].status not in ("ok", NOISY)]
+    if failed:
+        record = after[failed[0]]
+        return CellChange(*key, "regression", "ok", record.status, _of_seeds(record.reason or "", failed, before))
+    common = sorted(was_ok & is_ok)
+    if not common:
+        return _without_metrics(key, before, after, was_ok, is_ok)
+    pairs = [before[seed] for seed in common], [after[seed] for seed in common]
+    versions = [{_versions(record) for record in records} for records in pairs]
+    if versions[0] != versions[1]:
+        why = f"measured by {_shown(versions[0])}, then by {_shown(versions[1])}: another series"
+        return CellChange(*key, "incomparable", "ok", "ok", why)
+    cards = rows.suite(key[1].suite).metrics if key[1].suite in rows.suites else {}
+    metrics = tuple(sorted(_metrics(*pairs, cards, threshold), key=_worst_first))
+    verdict = metrics[0].verdict if metrics else "same"
+    if verdict != "regression" and was_ok - after.keys():
+        reason = _of_seeds("has no record in the second set", was_ok - after.keys(), before)
+        return CellChange(*key, "gone", "ok", "", reason, metrics)
+    if verdict != "regression" and (mended := _mended(key, before, after, is_ok)):
+        return replace(mended, metrics=metrics)
+    return CellChange(*key, verdict, "ok", "ok", metrics=metrics)
+
+
+def _without_metrics(
+    key: _Key, before: _Seeds, after: _Seeds, was_ok: Collection[int], is_ok: Collection[int]
+) -> CellChange | None:
+    """Judge a cell of which no seed is ok in both sets, and none has failed that was."""
+    was, now = (next((str(record.status) for record in seeds.values()), "") for seeds in (before, after))
+    if NOISY in (was, now):
+        return CellChange(*key, "noisy", was, now, "a timing that missed its interval is not compared")
+    if was_ok:
+        return CellChange(*key, "gone", "ok", "", "has no record in the second set")
+    if is_ok and before:
+        return _mended(key, before, after, is_ok)
+    if now in ("", "unsupported"):
+        return None
+    record = next(iter(after.values()))
+    return CellChange(*key, "failing" if before else "new", was, now, record.reason or "")
+
+
+def _mended(key: _Key, before: _Seeds, after: _Seeds, is_ok: Collection[int]) -> CellChange | None:
+    seeds = [seed for seed in sorted(is_ok) if seed in before and before[seed].status not in ("ok", NOISY)]
+    if not seeds:
+        return None
+    record = before[seeds[0]]
+    return CellChange(*key, "improvement", record.status, "ok", _of_seeds(record.reason or "", seeds, after))
+
+
+def _of_seeds(reason: str, seeds: Iterable[int], of: _Seeds) -> str:
+    """Say which seeds a reason is about, where there are others."""
+    about = sorted(seeds)
+    if len(of) <= 1:
+        return reason
+    return f"{reason} (seed{'s' * (len(about) > 1)} {', '.join(map(str, about))} of {len(of)})"
+
+
+def _versions(record: Record) -> tuple[int, int | None, int | None]:
+    origin = record.provenance
+    return origin.suite_version, origin.task_version, origin.clock_version
+
+
+def _shown(versions: Iterable[tuple[int, int | None, int | None]]) -> str:
+    return " and ".join(
+        ", ".join(
+            f"{what} {number}"
+            for what, number in zip(("suite", "task", "clock"), each, strict=True)
+            if number is not None
+        )
+        for each in sorted(versions, key=str)
+    )
+
+
+def _metrics(
+    before: Sequence[Record], after: Sequence[Record], cards: Mapping[str, MetricCard], threshold: float
+) -> Iterator[MetricChange]:
+    """Judge every metric of the first records that its suite has judged; both are of the same seeds, in order."""
+    for name, card in cards.items():
+        if not card.judged:
+            continue
+        earlier = [record.metrics[name] for record in before if name in record.metrics]
+        both = [(a.metrics[name], b.metrics[name]) for a, b in zip(before, after, strict=True) if _have(name, a, b)]
+        if earlier and not any(name in record.metrics for record in after):
+            yield MetricChange(name, card, combined_over_seeds(earlier), None, "regression", None)
+        elif both:
+            pair = [combined_over_seeds(metrics) for metrics in zip(*both, strict=True)]
+            judged = change(pair[0], pair[1], card.direction, card.exact, threshold)
+            yield MetricChange(name, card, pair[0], pair[1], judged.verdict, judged.relative)
+
+
+def _have(name: str, *records: Record) -> bool:
+    return all(name in record.metrics for record in records)
+
+
+def _worst_first(item: MetricChange) -> tuple[int, float]:
+    order: tuple[Verdict, ...] = ("regression", "improvement", "changed", "noise", "same")
+    return order.index(item.verdict), -item.severity

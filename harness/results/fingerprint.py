@@ -28,8 +28,8 @@ COMPILERS = {
     "fused": ("numba", "cupy-cuda12x", "cupy-cuda13x"),
 }
 """Packages that turn a backend's text into machine code; "absent" is a version too."""
-PROSE = {"title", "summary", "equations", "citations", "reported", "divergences", "notes"}
-"""Keys of a card that are text for readers."""
+PROSE = {"title", "summary", "equations", "citations", "reported", "divergences", "notes", "judged"}
+"""Keys of a card that are for readers and for comparisons."""
 PLUMBING = {
     "harness.catalogue.cards",
     "harness.catalogue.cell",

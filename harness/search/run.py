@@ -16,7 +16,7 @@ from harness.data import data_root as resolve
 from harness.data import data_set
 from harness.errors import UserError
 from harness.execute.pool import LocalPool
-from harness.paths import SCRATCH
+from harness.paths import SCRATCH, by_default
 from harness.results.fingerprint import code_hash
 from harness.results.machine import this_machine
 from harness.results.stats import Estimate, estimate
@@ -90,7 +90,7 @@ def run_search(plan: SearchPlan, rows: Rows, data_root: Path | None, say: Callab
         raise UserError("no CUDA device on this machine", "leave out --device cuda")
     data_set(rows.task(plan.request.task).data).require(root)
     search = Search(plan.folder, _settings(plan, code_hash(cell, rows)), space)
-    store, console = Store(SCRATCH / "search"), Console(highlight=False)
+    store, console = Store(by_default(SCRATCH) / "search"), Console(highlight=False)
     try:
         with (
             LocalPool(store, root, slots=plan.slots, rows=with_candidates(rows)) as pool,

@@ -33,16 +33,19 @@ CARD = {
             "title": "test error, last epoch",
             "unit": "fraction",
             "direction": "lower",
+            "judged": False,
         },
         "best_test_error_fraction": {
             "title": "test error, best epoch on test (biased)",
             "unit": "fraction",
             "direction": "lower",
+            "judged": False,
         },
         "validation_error_fraction": {
             "title": "validation error",
             "unit": "fraction",
             "direction": "lower",
+            "judged": False,
         },
         "best_epoch": {
             "title": "epoch chosen",
@@ -79,6 +82,7 @@ CARD = {
             "title": "time spent on pretraining, beside other cells",
             "unit": "seconds",
             "direction": "lower",
+            "judged": False,
         },
         "pretrained_error_fraction": {
             "title": "test error after pretraining",

@@ -51,6 +51,7 @@ CARD = {
             "title": "neuron-steps, forward and backward, T = 16",
             "unit": "neuron-steps per second",
             "direction": "higher",
+            "judged": False,
         },
         "train_step_ratio": {
             "short": "vs eager",

@@ -38,6 +38,7 @@ CARD = {
             "title": "training step, T = 256 over T = 4",
             "unit": "ratio",
             "direction": "lower",
+            "judged": False,
         },
     },
 }

@@ -38,22 +38,30 @@ CARD = {
             "direction": "lower",
         },
         "inference_step_seconds": {"short": "inference", "title": "inference", "unit": "seconds", "direction": "lower"},
-        "train_samples_per_second": {"title": "trained samples", "unit": "samples per second", "direction": "higher"},
+        "train_samples_per_second": {
+            "title": "trained samples",
+            "unit": "samples per second",
+            "direction": "higher",
+            "judged": False,
+        },
         "inference_samples_per_second": {
             "title": "inferred samples",
             "unit": "samples per second",
             "direction": "higher",
+            "judged": False,
         },
         "train_neuron_steps_per_second": {
             "short": "neuron-steps",
             "title": "neuron-steps, training",
             "unit": "neuron-steps per second",
             "direction": "higher",
+            "judged": False,
         },
         "inference_neuron_steps_per_second": {
             "title": "neuron-steps, inference",
             "unit": "neuron-steps per second",
             "direction": "higher",
+            "judged": False,
         },
         "train_step_ratio": {
             "short": "vs LIF+BPTT",
@@ -70,17 +78,20 @@ CARD = {
             "title": "bytes that a copy moves while the layer makes one neuron-step",
             "unit": "bytes",
             "direction": "lower",
+            "judged": False,
         },
         "copy_bandwidth_fraction": {
             "short": "of copy speed",
             "title": "least bytes of a neuron-step (24 in float32) / bytes that a copy moves in its time",
             "unit": "fraction",
             "direction": "higher",
+            "judged": False,
         },
         "copy_bytes_per_second": {
             "title": "bandwidth of the copy, read and written bytes",
             "unit": "bytes per second",
             "direction": "higher",
+            "judged": False,
         },
     },
 }

@@ -108,7 +108,7 @@ def test_links_name_values_of_asvs_parameter(published: Published) -> None:
 
 
 def test_outside_a_clone_it_says_what_to_do(tmp_path: Path) -> None:
-    assert "run it at the top of a clone of the repository" in spikeboard(tmp_path, "asv", code=2)
+    assert "run it in a clone of the repository" in spikeboard(tmp_path, "asv", code=2)
 
 
 def test_without_a_history_it_says_what_to_do(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     store = repository.write([*records_of(repository), *left_out(repository)])
     tree = open_tree(repository.root)
     points = publish(tree, [store], rows())
-    return Outcome(repository, points, tree.results, tree.pages, published_regressions(tree.pages))
+    return Outcome(repository, points, tree.merged / "results", tree.pages, published_regressions(tree.pages))
 
 
 def found(outcome: Outcome, suite: str, label: str) -> list[Regression]:

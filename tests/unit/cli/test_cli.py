@@ -149,3 +149,18 @@ def test_everything_is_listed(tmp_path: Path) -> None:
     assert {entry["name"] for entry in listed["neurons"]} >= {"lif", "psn", "rpsu"}
     assert {entry["name"] for entry in listed["boards"]} >= {"neurons", "methods", "backends", "tasks", "signals"}
     assert "MPE-PSN" in spikeboard(tmp_path, "list", "neurons")
+
+
+def test_a_combination_that_the_default_preset_lacks_is_measured_like_the_others(tmp_path: Path) -> None:
+    said = spikeboard(tmp_path, "run", "--neuron", "lif", "--method", "ottt*", "--dry-run")
+    assert "not a combination of the preset 'quick'" in said
+    cells = {tuple(line.split()[3:]) for line in said.splitlines() if " s  " in line}
+    for seed in range(3):
+        assert ("accuracy", "digits", f"lif+ottt-a+mlp+eager+s{seed}") in cells
+    assert ("memory", "digits", "lif+ottt-o+mlp+eager+s0") in cells
+    assert ("conformance", "-", "lif+eager+s0") in cells
+    assert not [cell for cell in cells if "bptt" in cell[2]]
+    named = spikeboard(
+        tmp_path, "run", "--preset", "quick", "--neuron", "lif", "--method", "ottt*", "--dry-run", code=2
+    )
+    assert "no cell of preset 'quick' has the method 'ottt*'" in named

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import shutil
 import subprocess
@@ -17,9 +19,10 @@ from harness.catalogue.cards import load_rows
 from harness.catalogue.cell import Cell
 from harness.cli import app
 from harness.errors import UserError
-from harness.results.comparison import compare, records_of
+from harness.report.changes import headline
+from harness.results.comparison import CellChange, compare, records_of
 from harness.results.fingerprint import code_hash
-from harness.results.record import Metric, Record
+from harness.results.record import Metric, Record, Status
 from harness.results.store import Store
 
 CELL = Cell("throughput", "digits", "lif", "bptt", "mlp", budget="quick", threads=2)
@@ -67,19 +70,144 @@ def test_stores_without_a_common_figure_are_an_error_not_a_pass(tmp_path: Path) 
     assert "no figure in common" in str(result.exception)
 
 
+def compared(before: list[Record], after: list[Record], threshold: float = 0.05) -> list[CellChange]:
+    return compare(before, after, load_rows(), threshold)
+
+
 def test_seeds_are_combined_before_they_are_compared() -> None:
     before = [timed(value, seed=seed) for seed, value in enumerate((1.0, 1.2, 1.1))]
     after = [timed(value, seed=seed) for seed, value in enumerate((1.05, 1.25, 1.15))]
-    (found,) = compare(before, after, 0.01)
-    assert found.change.before.n == 3
-    assert found.change.verdict == "noise"
+    (found,) = compared(before, after, 0.01)
+    (metric,) = found.metrics
+    assert metric.before.n == 3
+    assert found.verdict == "noise"
 
 
 def test_other_machines_are_not_compared() -> None:
     elsewhere = timed(9.0)
     machine = elsewhere.provenance.machine.model_copy(update={"name": "elsewhere"})
     moved = elsewhere.model_copy(update={"provenance": elsewhere.provenance.model_copy(update={"machine": machine})})
-    assert compare([timed(1.0)], [moved], 0.05) == []
+    assert compared([timed(1.0)], [moved]) == []
+
+
+def ended(status: Status, **axes: object) -> Record:
+    return record(replace(CELL, **axes), status, reason="It ended.")
+
+
+@pytest.mark.parametrize("status", ["crashed", "diverged", "oom", "timeout", "error", "unsupported"])
+def test_a_cell_that_was_fine_and_now_fails_is_a_regression(tmp_path: Path, status: Status) -> None:
+    names = stores(tmp_path, [timed(1.0)], [ended(status)])
+    result = CliRunner().invoke(app, ["compare", *names])
+    assert result.exit_code == 1, result.output
+    assert "1 cell: 1 regression" in result.output
+    assert status in result.output
+    assert "It ended." in result.output
+    back = CliRunner().invoke(app, ["compare", *reversed(names)])
+    assert back.exit_code == 0, back.output
+    assert "1 improvement" in back.output
+    assert back.output.splitlines()[1].split()[-2:] == [status, "ok"]
+
+
+def test_a_metric_that_is_missing_is_a_regression() -> None:
+    both = timed(1.0)
+    more = {**both.metrics, "inference_step_seconds": both.metrics["train_step_seconds"]}
+    (found,) = compared([both.model_copy(update={"metrics": more})], [both])
+    assert found.verdict == "regression"
+    assert (found.metrics[0].metric, found.metrics[0].after) == ("inference_step_seconds", None)
+    assert headline(found)[2:5] == ("inference [s]", "1.00 ± 0.01", "missing")
+    (found,) = compared([both], [both.model_copy(update={"metrics": more})])
+    assert found.verdict == "same"
+
+
+def test_one_seed_that_fails_is_a_regression_of_its_cell() -> None:
+    before = [timed(1.0, seed=seed) for seed in range(3)]
+    (found,) = compared(before, [*before[:2], ended("crashed", seed=2)])
+    assert (found.verdict, found.after, found.reason) == ("regression", "crashed", "It ended. (seed 2 of 3)")
+
+
+def test_what_has_no_record_is_gone_unless_only_a_part_was_measured(tmp_path: Path) -> None:
+    names = stores(tmp_path, [timed(1.0), timed(1.0, neuron="if")], [timed(1.0)])
+    result = CliRunner().invoke(app, ["compare", *names])
+    assert result.exit_code == 1
+    assert "2 cells: 1 gone, 1 same" in result.output
+    partial = CliRunner().invoke(app, ["compare", *names, "--partial"])
+    assert partial.exit_code == 0, partial.output
+    assert "1 not measured again" in partial.output
+    (gone, _) = compared([timed(1.0), timed(1.0, neuron="if")], [timed(1.0), ended("interrupted", neuron="if")])
+    assert (gone.verdict, gone.cell.neuron) == ("gone", "if"), "a run that was stopped has measured nothing"
+
+
+def test_what_tells_of_the_machine_or_twice_is_not_judged() -> None:
+    base = timed(1.0)
+    unjudged = ("copy_bytes_per_second", "train_samples_per_second")
+    worse = [
+        base.model_copy(update={"metrics": {**base.metrics, **{name: _plain(value) for name in unjudged}}})
+        for value in (100.0, 50.0)
+    ]
+    (found,) = compared([worse[0]], [worse[1]])
+    assert found.verdict == "same"
+    assert [metric.metric for metric in found.metrics] == ["train_step_seconds"]
+
+
+def _plain(value: float) -> Metric:
+    return Metric(value=value, unit="1", direction="higher")
+
+
+def test_another_version_of_a_suite_is_another_series() -> None:
+    slower = timed(9.0)
+    other = slower.provenance.model_copy(update={"suite_version": slower.provenance.suite_version + 1})
+    (found,) = compared([timed(1.0)], [slower.model_copy(update={"provenance": other})])
+    assert found.verdict == "incomparable"
+    failed = ended("crashed").model_copy(update={"provenance": other})
+    (found,) = compared([timed(1.0)], [failed])
+    assert found.verdict == "regression", "a crash is one whatever measured it"
+
+
+def test_a_noisy_timing_is_neither_worse_nor_gone() -> None:
+    noisy = timed(9.0).model_copy(update={"status": "noisy"})
+    for pair in ((timed(1.0), noisy), (noisy, timed(1.0))):
+        (found,) = compared([pair[0]], [pair[1]])
+        assert (found.verdict, found.fails) == ("noisy", False)
+
+
+def test_a_cell_has_one_headline_and_the_worst_cell_is_first(tmp_path: Path) -> None:
+    worse, worst = (
+        timed(factor, neuron=neuron).model_copy(
+            update={
+                "metrics": {
+                    **timed(factor).metrics,
+                    "inference_step_seconds": timed(1.1).metrics["train_step_seconds"],
+                }
+            }
+        )
+        for factor, neuron in ((1.5, "lif"), (4.0, "if"))
+    )
+    before = [
+        item.model_copy(update={"metrics": dict.fromkeys(item.metrics, timed(1.0).metrics["train_step_seconds"])})
+        for item in (worse, worst)
+    ]
+    found = compared(before, [worse, worst])
+    assert [item.cell.neuron for item in found] == ["if", "lif"]
+    assert headline(found[0]) == (
+        *("regression", "throughput digits if+bptt+mlp+eager+s0", "train step [s]", "1.00 ± 0.01", "4.00 ± 0.01"),
+        *("+300.0%", "inference +10.0%"),
+    )
+    names = stores(tmp_path, before, [worse, worst])
+    as_json = json.loads(CliRunner().invoke(app, ["compare", *names, "--format", "json"]).stdout)
+    assert [(item["neuron"], len(item["metrics"])) for item in as_json] == [("if", 2), ("lif", 2)]
+    assert as_json[0]["metrics"][0]["after"]["value"] == 4.0
+    as_csv = list(csv.DictReader(CliRunner().invoke(app, ["compare", *names, "--format", "csv"]).stdout.splitlines()))
+    assert [float(line["after.value"]) for line in as_csv] == [4.0, 1.1, 1.5, 1.1]
+    as_md = CliRunner().invoke(app, ["compare", *names, "--format", "md"]).stdout
+    assert len(as_md.splitlines()) == 4
+    text = CliRunner().invoke(app, ["compare", *names]).stdout
+    assert any("inference +10.0%" in line and "train step [s]" in line for line in text.splitlines()), "nothing is cut"
+
+
+def test_an_unknown_format_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["compare", str(tmp_path), str(tmp_path), "--format", "jsn"])
+    assert isinstance(result.exception, UserError)
+    assert "json" in str(result.exception)
 
 
 def test_what_is_neither_store_nor_commit_is_said(tmp_path: Path) -> None:
@@ -111,7 +239,9 @@ def _commit(message: str) -> None:
     subprocess.run(["git", "commit", "-q", "-m", message], check=True)
 
 
-def test_a_commit_stands_for_the_records_of_its_code(repository: Path, tmp_path: Path) -> None:
+def test_a_commit_stands_for_the_records_of_its_code(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whenever they were measured: what counts is the hash of the code, not the commit noted in the record."""
     rows, store = load_rows(), Store(tmp_path / "records")
     for commit, seconds in (("main~1", 1.0), ("main", 2.0)):
@@ -126,3 +256,8 @@ def test_a_commit_stands_for_the_records_of_its_code(repository: Path, tmp_path:
     assert result.exit_code == 1, result.output
     assert "+100.0%" in result.output
     assert CliRunner().invoke(app, ["compare", "main", "main~1", "--store", str(store.root)]).exit_code == 0
+    below = repository / "harness/cli"
+    monkeypatch.chdir(below)
+    assert CliRunner().invoke(app, ["compare", "main~1", "main", "--store", str(store.root)]).exit_code == 1
+    shutil.copytree(store.root, repository / "reports/data")
+    assert CliRunner().invoke(app, ["compare", "main~1", "main"]).exit_code == 1, "the stores are the clone's"
