@@ -17,7 +17,7 @@ import torch
 from harness.catalogue.cards import Budget, Rows, TaskCard
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.tasks.common.base import Split, Task
-from reference_impls.api import Network, Neuron, TrainingMethod, build_method, build_network, build_neuron
+from reference_impls.api import LayerShape, Network, Neuron, TrainingMethod, build_method, build_network, build_neuron
 from reference_impls.card import Card
 from reference_impls.discovery import load_class
 
@@ -86,16 +86,17 @@ class Workload:
         """Load the task's data, in host memory."""
         return self.task.load(self.data_root, self.cell.seed)
 
-    def neuron(self, T: int | None = None, **params: Any) -> Neuron:
+    def neuron(self, T: int | None = None, *, shape: LayerShape | None = None, **params: Any) -> Neuron:
         """Build one layer's neuron; `params` go over the card's and the training method's recipe.
 
-        `T` is the number of time steps for neurons whose parameters depend on it (None: the task's).
+        `T` is the number of time steps for neurons whose parameters depend on it (None: the task's); `shape` that of
+        the layer, for neurons whose parameters are a channel's or a neuron's own.
         """
         row = self.rows.neurons[self.cell.neuron]
         given = dict(self._recipe("neuron")) | params
         if row.capabilities.needs_T:
             given["T"] = self.task_card.T if T is None else T
-        neuron = build_neuron(self.cell.neuron, backend=self.cell.backend, **given)
+        neuron = build_neuron(self.cell.neuron, backend=self.cell.backend, shape=shape, **given)
         return neuron.to(self.device, self.dtype)
 
     def network(self, T: int | None = None) -> Network:

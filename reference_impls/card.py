@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from reference_impls.granularity import Granularity
+
 __all__ = [
     "Card",
     "CardError",
@@ -83,6 +85,8 @@ class NeuronCapabilities:
     reset: str
     """``hard``, ``soft``, ``none`` or a word of its own."""
     learnable: tuple[str, ...] = ()
+    granularity: Granularity = "layer"
+    """Whose what it learns is: one set a ``layer``, a ``channel``, or a ``neuron``."""
 
 
 @dataclass(frozen=True, slots=True)

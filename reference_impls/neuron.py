@@ -9,12 +9,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from reference_impls import backends
+from reference_impls.granularity import LayerShape, fits
 
 __all__ = [
     "Neuron",
@@ -68,6 +69,8 @@ class Neuron(nn.Module):
     """The method that does the work over the whole sequence: the one that a backend replaces."""
 
     backend: str = "eager"
+    parameter_shape: LayerShape = ()
+    """Shape that its parameters have over a layer's features; ``()``: one set serves a layer of any shape."""
     auxiliary_weight: float = 0.0
     """Share of the total loss that `auxiliary_loss` takes: ``(1 - w) task + w auxiliary``."""
 
@@ -81,13 +84,23 @@ class Neuron(nn.Module):
         Raises
         ------
         ValueError
-            If the sequence is empty, or a parallel neuron is given a state.
+            If the sequence is empty, a parallel neuron is given a state, or the input is of another layer's shape
+            than the parameters.
         """
         if x.shape[0] == 0:
             raise ValueError(f"{type(self).__name__}: the sequence is empty (T = 0); give at least one time step")
+        self.check_features(x.shape[2:])
         output = self._run(x, state)
         self._notify(output.spikes)
         return output
+
+    def check_features(self, features: LayerShape) -> None:
+        """Raise ValueError if the parameters are those of a layer whose samples have another shape at one step."""
+        if not fits(self.parameter_shape, features):
+            raise ValueError(
+                f"{type(self).__name__} was built for a layer whose parameters have shape {self.parameter_shape} and "
+                f"got features of shape {tuple(features)}: build it with shape={tuple(features)}"
+            )
 
     @abstractmethod
     def _run(self, x: Tensor, state: State | None) -> NeuronOutput: ...
@@ -140,6 +153,7 @@ class SequentialNeuron(Neuron):
 
     def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Take a single step outside a sequence (online learning, streaming)."""
+        self.check_features(x.shape[1:])
         spikes, state = self.step(x, state, self.step_params())
         self._notify(spikes.unsqueeze(0))
         return spikes, state
@@ -179,5 +193,8 @@ class ParallelNeuron(Neuron):
             raise ValueError(f"{type(self).__name__} is a parallel neuron: it has no state to start from")
 
 
-NeuronFactory = Callable[[], Neuron]
-"""Builds one layer's neuron; a topology calls it once per layer."""
+class NeuronFactory(Protocol):
+    """Builds one layer's neuron; a topology calls it once per layer and says which shape the layer has."""
+
+    def __call__(self, *, shape: LayerShape) -> Neuron:
+        """Return the neuron for a layer whose samples have `shape` at one step, without time and batch."""

@@ -59,7 +59,7 @@ def _note(kind: str, row: object) -> str:
     card = getattr(row, "card", None)
     if kind == "neurons":
         learned = ", ".join(able.learnable)  # type: ignore[union-attr]
-        return able.parallel + (f"; learns {learned}" if learned else "")  # type: ignore[union-attr]
+        return able.parallel + (f"; learns {learned} a {able.granularity}" if learned else "")  # type: ignore[union-attr]
     if kind == "methods":
         return f"{' and '.join(able.structures)} networks; memory {able.memory_in_T}"  # type: ignore[union-attr]
     if kind == "peers":

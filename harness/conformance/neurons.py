@@ -6,6 +6,8 @@ compared. Must not know any neuron by name.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from harness.catalogue.cards import Row
 from harness.conformance import Check, CheckFailedError
 from harness.conformance.vectors import cases_about, check_cases
 from harness.golden import VECTORS, Case, float64_default
-from reference_impls.api import Neuron, SequentialNeuron, build_neuron
+from reference_impls.api import LayerShape, Neuron, SequentialNeuron, build_neuron
 from reference_impls.surrogate import smooth_spikes
 
 __all__ = ["NEURON_CHECKS", "NeuronSubject"]
@@ -38,13 +40,20 @@ class NeuronSubject:
     vectors: Path = VECTORS
     """Folder of golden vectors."""
 
-    def build(self, T: int = STEPS, backend: str | None = None, seed: int = SEED, **params: object) -> Neuron:
-        """Build the neuron for `T` steps in float64; `seed` draws its initial parameters."""
+    def build(
+        self,
+        T: int = STEPS,
+        backend: str | None = None,
+        seed: int = SEED,
+        shape: LayerShape = (FEATURES,),
+        **params: object,
+    ) -> Neuron:
+        """Build the neuron for `T` steps of a layer of `shape` in float64; `seed` draws its initial parameters."""
         if self.row.capabilities.needs_T:
             params["T"] = T
         torch.manual_seed(seed)
         with float64_default():
-            return build_neuron(self.row.name, backend=backend or self.backend, **params)
+            return build_neuron(self.row.name, backend=backend or self.backend, shape=shape, **params)
 
     @property
     def source_name(self) -> str:
@@ -92,7 +101,7 @@ def require(condition: object, problem: str) -> None:
 def check_shapes(subject: NeuronSubject) -> None:
     for shape in ((BATCH, FEATURES), (BATCH,), (1, 2, 3, 4), (0, FEATURES)):
         x = current(STEPS, *shape)
-        s = call(subject.build(), x)
+        s = call(subject.build(shape=shape[1:]), x)
         require(s.shape == x.shape, f"input {tuple(x.shape)} gave spikes {tuple(s.shape)}")
         require(s.dtype == x.dtype, f"input {x.dtype} gave spikes {s.dtype}")
     for steps in (1, 2):
@@ -104,14 +113,14 @@ def check_shapes(subject: NeuronSubject) -> None:
 
 
 def check_output(subject: NeuronSubject) -> None:
-    s = call(subject.build(), current(STEPS, 64, 64))
+    s = call(subject.build(shape=(64,)), current(STEPS, 64, 64))
     require(torch.isfinite(s).all(), "spikes are not finite")
     allowed = {"binary": (0.0, 1.0), "ternary": (-1.0, 0.0, 1.0)}.get(subject.row.capabilities.output)
     if allowed is not None:
         odd = sorted(set(s.unique().tolist()) - set(allowed))
         require(not odd, f"output is declared {subject.row.capabilities.output} and holds {odd[:4]}")
     # A slow membrane that weights its input by 1 - decay needs strong currents.
-    fires = s.any() or call(subject.build(), STRONG * current(STEPS, 64, 64)).any()
+    fires = s.any() or call(subject.build(shape=(64,)), STRONG * current(STEPS, 64, 64)).any()
     require(fires, f"no neuron ever fires on currents up to 2, nor on {STRONG} times as much")
 
 
@@ -165,7 +174,7 @@ def check_causal(subject: NeuronSubject) -> None:
 def check_gradient(subject: NeuronSubject) -> None:
     """Finite differences against autograd, with the step replaced by the surrogate's primitive."""
     attached = {"detach_reset": False} if hasattr(subject.build(backend="eager"), "detach_reset") else {}
-    neuron = subject.build(backend="eager", **attached)
+    neuron = subject.build(backend="eager", shape=(3,), **attached)
     x = current(STEPS, 1, 3).requires_grad_()
     parameters = [parameter for parameter in neuron.parameters() if parameter.requires_grad]
 
@@ -197,12 +206,25 @@ def check_declared_parameters(subject: NeuronSubject) -> None:
     require(learned == declared, f"the card declares learnable {sorted(declared)}, the module has {sorted(learned)}")
 
 
+def check_granularity(subject: NeuronSubject) -> None:
+    """Count what layers of several shapes learn: none of its sizes may count, channels only, or all."""
+    shapes = ((2, 3, 4), (2, 1, 5), (4, 3, 4))
+    found = [sum(parameter.numel() for parameter in subject.build(shape=shape).parameters()) for shape in shapes]
+    declared = subject.row.capabilities.granularity
+    units = [{"layer": 1, "channel": shape[0], "neuron": math.prod(shape)}[declared] for shape in shapes]
+    expected = [found[0] * count / units[0] for count in units]
+    require(found == expected, f"the card declares one set a {declared}, layers {shapes} learn {found} numbers")
+    x = current(STEPS, BATCH, *shapes[0])
+    require(call(subject.build(shape=shapes[0]), x).shape == x.shape, f"a layer {shapes[0]} changes the shape")
+
+
 def check_backend(subject: NeuronSubject) -> None:
-    for dtype, tolerance in BACKEND_TOLERANCE.items():
-        eager, other = subject.build(backend="eager").to(dtype), subject.build().to(dtype)
+    for (dtype, tolerance), shape in itertools.product(BACKEND_TOLERANCE.items(), ((FEATURES,), (2, 1, 3))):
+        eager = subject.build(backend="eager", shape=shape).to(dtype)
+        other = subject.build(shape=shape).to(dtype)
         other.load_state_dict(eager.state_dict())
-        x = current(STEPS, BATCH, FEATURES, dtype=dtype)
-        upstream = current(STEPS, BATCH, FEATURES, seed=3, dtype=dtype)
+        x = current(STEPS, BATCH, *shape, dtype=dtype)
+        upstream = current(STEPS, BATCH, *shape, seed=3, dtype=dtype)
         (spikes, gradients), (expected, reference) = (
             _backward(subject, neuron, x, upstream) for neuron in (other, eager)
         )
@@ -257,6 +279,12 @@ NEURON_CHECKS: tuple[Check[NeuronSubject], ...] = (
     Check("gradient", "With a smooth step, autograd equals finite differences.", check_gradient, _eager),
     Check("state-dict", "A state dict carries everything that was learned.", check_state_dict, _eager),
     Check("declared", "Exactly the declared parameters are learned.", check_declared_parameters, _eager),
+    Check(
+        "granularity",
+        "A layer learns as many numbers as the card's word says, whatever its shape.",
+        check_granularity,
+        _if(lambda subject: bool(subject.row.capabilities.learnable)),
+    ),
     Check(
         "golden",
         "Spikes, states and gradients equal the authors' own code.",

@@ -178,8 +178,8 @@ def compare_gated(case: Case, backend: str) -> Iterator[Comparison]:
     gate, weight = params["gate"], torch.tensor(params["weight"])
     row = {"current_decay": params["current_decay"]} if gate == "none" else {}
     name = "multilevel-lif" if gate == "none" else "multilevel-if"
-    neuron: Any = build_neuron(name, backend=backend, max_abs=params["hidden_max_abs"], **bits, **row)
     units = weight.shape[0] // (1 if gate == "none" else 2)
+    neuron: Any = build_neuron(name, backend, (units,), max_abs=params["hidden_max_abs"], **bits, **row)
     layer = GatedLayer(weight.shape[1], units, neuron, gate, dropout=0.0, track_range=False).eval()
     assign(layer.input_map, weight=weight)
     learned: dict[str, Tensor] = {"weight": layer.input_map.weight}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from reference_impls.api import NeuronFactory, build_network
+from reference_impls.api import Neuron, NeuronFactory, build_network
 
 __all__ = ["assign", "chain", "feedback", "layer_gradients"]
+
+
+AnyFactory = NeuronFactory | Callable[[], Neuron]
+"""The neurons of these files have the same parameters in a layer of any shape."""
 
 
 @torch.no_grad()
@@ -20,7 +24,7 @@ def assign(module: nn.Module, **values: Any) -> None:
         getattr(module, name).copy_(torch.as_tensor(value))
 
 
-def chain(sizes: Sequence[int], neuron: NeuronFactory, weights: Any, biases: Any, **options: Any) -> Any:
+def chain(sizes: Sequence[int], neuron: AnyFactory, weights: Any, biases: Any, **options: Any) -> Any:
     """Build an ``mlp`` of `sizes` (input to classes) with the given weight and bias of every map."""
     network: Any = build_network("mlp", (sizes[0],), sizes[-1], neuron, hidden=list(sizes[1:-1]), **options)
     maps = [*[block.synapse for block in network.layers()], network.readout]
@@ -40,7 +44,7 @@ def layer_gradients(gradients: Mapping[str, Tensor], maps: int) -> Iterator[tupl
 FEEDBACK_NAMES = {"input": "input_map", "feedback": "feedback_map", "classifier": "classifier"}
 
 
-def feedback(hyper: Mapping[str, Any], parameters: Mapping[str, Any], neuron: NeuronFactory) -> Any:
+def feedback(hyper: Mapping[str, Any], parameters: Mapping[str, Any], neuron: AnyFactory) -> Any:
     """Build an unrestricted ``feedback`` network with the given parameters."""
     network: Any = build_network(
         "feedback",

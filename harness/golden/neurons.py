@@ -70,7 +70,8 @@ def _build(slug: str, data: Mapping[str, Any], backend: str) -> Circuit:
     synapses = {key: params.pop(key) for key in SYNAPSES if key in params}
     if not _depends_on_steps(source.literal, params):
         params.pop("T", None)
-    return Circuit(build_neuron(slug, backend=backend, **params), synapses)
+    neurons = len((data.get("spikes") or data["v_post"])[0])
+    return Circuit(build_neuron(slug, backend=backend, shape=(neurons,), **params), synapses)
 
 
 def _depends_on_steps(literal: Mapping[str, Any], params: Mapping[str, Any]) -> bool:

@@ -78,10 +78,10 @@ NAMES: Mapping[str, Names] = {
         "bias": "input_bias",
         "max_spikes_per_neuron": None,
     },
-    "single-spike-block": {"beta": "decay", "beta_granularity": None, "max_spikes_per_neuron": None},
+    "single-spike-block": {"beta": "decay", "beta_granularity": "granularity", "max_spikes_per_neuron": None},
     "alif-norse-lsnn": {**_NORSE, "beta": "adapt_gain"},
     "rel-psp": {"n_inputs": None, "n_outputs": None, "null_means": None, "weight": None},
-    "adaptive-spikenet-lif": dict.fromkeys(("reset_mode", "reset_timing", "granularity", "transform")),
+    "adaptive-spikenet-lif": dict.fromkeys(("reset_mode", "reset_timing", "transform")),
     "amp-lif": {
         "kind": "gain",
         **dict.fromkeys(("v_threshold", "reset_mode", "output", "transform", "granularity", "decay", "input_gain")),
@@ -143,11 +143,9 @@ LEARNED: Mapping[str, Mapping[str, str]] = {
 
 
 def _gates(params: dict[str, Any]) -> None:
-    """GLIF: raw values by parameter; a layer learns its channels apart."""
+    """GLIF: raw values by parameter."""
     raw = params["raw_parameters_before_sigmoid"]
     params["raw_parameters_before_sigmoid"] = {renamed("glif", name): value for name, value in raw.items()}
-    if params["granularity"] == "channel":
-        params["channels"] = params["N"]
 
 
 def _late_reset(params: dict[str, Any]) -> None:

@@ -109,8 +109,12 @@ def _neuron(able: NeuronCapabilities) -> tuple[Fact, ...]:
         Fact("emits", {"binary": "spikes, 0 or 1", "ternary": "spikes, -1, 0 or 1"}.get(able.output, able.output)),
         Fact("membrane", able.membrane),
         Fact("reset", able.reset),
-        Fact("learns", joined(able.learnable) or "nothing of its own"),
+        Fact("learns", _learned(able)),
     )
+
+
+def _learned(able: NeuronCapabilities) -> str:
+    return f"{joined(able.learnable)}; one set a {able.granularity}" if able.learnable else "nothing of its own"
 
 
 def _training(able: TrainingCapabilities) -> tuple[Fact, ...]:

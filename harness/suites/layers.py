@@ -20,7 +20,7 @@ from harness.results.record import Series
 from harness.suites.common.base import Answer, Figure, Suite
 from harness.suites.common.steps import median_figure, timing_figure
 from harness.workload import Workload
-from reference_impls.api import Neuron, NeuronFactory
+from reference_impls.api import LayerShape, Neuron, NeuronFactory
 from reference_impls.peers.spikeboard import SpikeboardLIF
 from reference_impls.topologies.mlp import MLP
 from reference_impls.training.bptt import BPTT
@@ -213,7 +213,7 @@ def _layer_functions(workload: Workload, baselines: Mapping[str, Neuron], size: 
     shape = (size.T, BATCH, size.neurons // BATCH)
     x, upstream = random_input(shape, workload.dtype, workload.device, workload.cell.seed)
     torch.manual_seed(workload.cell.seed)
-    neurons = {OURS: workload.neuron(size.T), **baselines}
+    neurons = {OURS: workload.neuron(size.T, shape=shape[2:]), **baselines}
     runs = {who: _LayerRun(neuron, x, upstream) for who, neuron in neurons.items()}
     functions: Functions = {
         (who, what): getattr(run, what) for what in ("train", "forward") for who, run in runs.items()
@@ -229,8 +229,8 @@ def _network_functions(workload: Workload, baselines: Mapping[str, Neuron]) -> F
     drawn = torch.rand(SHD_STEPS, SHD_BATCH, SHD_INPUT, generator=generator)
     x = (drawn < SHD_RATE).to(workload.device, workload.dtype)
     target = torch.randint(SHD_CLASSES, (SHD_BATCH,), generator=generator).to(workload.device)
-    factories: dict[str, NeuronFactory] = {OURS: lambda: workload.neuron(SHD_STEPS)}
-    factories |= {who: functools.partial(lambda lif: lif, neuron) for who, neuron in baselines.items()}
+    factories: dict[str, NeuronFactory] = {OURS: functools.partial(workload.neuron, SHD_STEPS)}
+    factories |= {who: functools.partial(_same, neuron) for who, neuron in baselines.items()}
     functions: Functions = {}
     for who, factory in factories.items():
         torch.manual_seed(workload.cell.seed)
@@ -240,6 +240,11 @@ def _network_functions(workload: Workload, baselines: Mapping[str, Neuron]) -> F
         functions[who, "train"] = functools.partial(method.update, x, target)
         functions[who, "train"]()
     return functions
+
+
+def _same(neuron: Neuron, **_shape: LayerShape) -> Neuron:
+    """Return `neuron` itself for a layer of any shape."""
+    return neuron
 
 
 def _timed(functions: Functions, device: torch.device) -> Turns:

@@ -140,7 +140,7 @@ class Throughput(Suite):
 def _roofline(workload: Workload, T: int) -> dict[str, Figure]:
     """Return what a large layer of the neuron makes of the memory's bandwidth, over `T` steps."""
     x = torch.rand(T, *LAYER, device=workload.device, dtype=workload.dtype)
-    layer = training_layer(workload.neuron(T), x)
+    layer = training_layer(workload.neuron(T, shape=LAYER[1:]), x)
     layer()  # what is compiled at a first call must not use up the budget
     protocol = protocol_for(workload.cell.budget)
     protocol = replace(protocol, budget_seconds=LAYER_SHARE * protocol.budget_seconds)

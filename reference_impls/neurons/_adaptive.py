@@ -11,14 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reference_impls.api import SequentialNeuron
+from reference_impls.api import LayerShape, SequentialNeuron
 from reference_impls.names import check_name
 from reference_impls.surrogate import FIRE_RULES, Surrogate, in_forward_mode, make_surrogate, straight_through
 
-__all__ = ["AdaptiveNeuron", "Units", "learned", "within"]
-
-Units = int | tuple[int, ...] | None
-"""Shape of a learned parameter that broadcasts to a step ``[B, ...]``; None: one value for the layer."""
+__all__ = ["AdaptiveNeuron", "learned", "within"]
 
 
 class AdaptiveNeuron(SequentialNeuron):
@@ -62,23 +59,33 @@ class AdaptiveNeuron(SequentialNeuron):
         )
 
 
-def learned(value: Any, units: Units, start: float, draw: Callable[[Tensor], Tensor]) -> nn.Parameter:
+def learned(
+    value: Any, shape: LayerShape, start: float, draw: Callable[[Tensor], Tensor] | None = None
+) -> nn.Parameter:
     """Return a learnable parameter.
 
     Parameters
     ----------
-    value : initial value, a number or nested sequences of the parameter's shape; None: as follows.
-    units : shape of the parameter; None: one value for the layer, which begins at `start`.
-    start : mean of the authors' initial distribution.
-    draw : fills a tensor from that distribution, in place; used where there are `units`.
+    value : initial value, a number or nested sequences that broadcast to `shape`; None: as follows.
+    shape : of the parameter, as :func:`reference_impls.granularity.parameter_shape` gives it.
+    start : where one value for the layer begins: the mean of the authors' initial distribution.
+    draw : fills a tensor from that distribution, in place, where there are several; None: all begin at `start`.
+
+    Raises
+    ------
+    ValueError
+        If the value does not fit the shape.
     """
-    if value is not None:
-        given = torch.as_tensor(value, dtype=torch.get_default_dtype()).detach().clone()
-        shape = given.shape if units is None else torch.Size((units,) if isinstance(units, int) else units)
+    if value is None and shape and draw is not None:
+        return nn.Parameter(draw(torch.empty(shape)))
+    given = torch.as_tensor(start if value is None else value, dtype=torch.get_default_dtype()).detach()
+    try:
         return nn.Parameter(given.expand(shape).clone())
-    if units is None:
-        return nn.Parameter(torch.tensor(float(start)))
-    return nn.Parameter(draw(torch.empty(units)))
+    except RuntimeError as error:
+        raise ValueError(
+            f"an initial value of shape {tuple(given.shape)} does not fit parameters of shape {shape}; the "
+            "granularity and the layer's shape decide the latter"
+        ) from error
 
 
 def within(value: Tensor, low: float, high: float = float("inf")) -> Tensor:

@@ -24,6 +24,7 @@ __all__ = [
     "convolved",
     "decaying_sum",
     "fast_length",
+    "filtered",
     "in_blocks",
     "powers",
     "toeplitz",
@@ -114,12 +115,27 @@ def toeplitz(kernel: Tensor) -> Tensor:
     return torch.tril(kernel[(t[:, None] - t[None, :]).clamp(min=0)])
 
 
+def filtered(kernel: Tensor, x: Tensor) -> Tensor:
+    """Convolve ``x[T, B, ...]`` causally with a kernel: as one matrix while that is cheap, else as spectra.
+
+    Parameters
+    ----------
+    kernel : ``[T]``, or ``[T, *p]`` with p the shape of parameters that broadcast to a step's features.
+    x : what is filtered.
+    """
+    shared = kernel.dim() == 1 and x.shape[0] <= LONGEST_MATRIX
+    return mix_over_time(toeplitz(kernel), x) if shared else convolved(kernel, x)
+
+
 def convolved(kernel: Tensor, x: Tensor) -> Tensor:
-    """Causal convolution over the first axis, as long as `x`, without wrap-around; half precision in float32."""
+    """As `filtered`, without wrap-around, as a product of spectra; half precision in float32."""
+    if x.numel() == 0:  # some libraries' transforms refuse what has no elements
+        return x
     steps = x.shape[0]
     points = fast_length(2 * steps - 1)
     wide = torch.promote_types(x.dtype, torch.float32)
-    spectrum = torch.fft.rfft(kernel.to(wide), n=points).view(-1, *[1] * (x.dim() - 1))
+    spectrum = torch.fft.rfft(kernel.to(wide), n=points, dim=0)
+    spectrum = spectrum.view(spectrum.shape[0], *[1] * (x.dim() - kernel.dim()), *kernel.shape[1:])
     product = torch.fft.rfft(x.to(wide), n=points, dim=0) * spectrum
     return torch.fft.irfft(product, n=points, dim=0)[:steps].to(x.dtype)
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from reference_impls.api import SequentialNeuron
+from reference_impls.api import LayerShape, SequentialNeuron, parameter_shape
 from reference_impls.names import check_name
-from reference_impls.neurons._adaptive import Units, learned, within
+from reference_impls.neurons._adaptive import learned, within
 from reference_impls.surrogate import FIRE_RULES, make_surrogate
 
 CARD = {
@@ -98,7 +98,8 @@ class AdaptiveSpikeNetLIF(SequentialNeuron):
     ----------
     decay : initial factor on the previous membrane; stored as it is and clamped to [0, 1] at use.
     v_threshold : initial threshold; stored as it is and clamped to at least 0.05 at use.
-    units : shape of the two, as in ``se-adlif``; None: one of each a layer, as published.
+    granularity, shape : whose the two are (published: one of each a layer), and the layer's shape; see
+        :func:`parameter_shape`.
     fire_rule : ``gt`` does not fire on a tie, ``ge`` does.
     detach_reset : whether the spike inside the reset carries no gradient.
     surrogate : taken at ``h / v_threshold - 1``, so its gradient on the membrane is divided by the threshold.
@@ -112,7 +113,8 @@ class AdaptiveSpikeNetLIF(SequentialNeuron):
         self,
         decay: Any = 0.9,
         v_threshold: Any = 0.75,
-        units: Units = None,
+        granularity: str = "layer",
+        shape: LayerShape | None = None,
         fire_rule: str = "gt",
         detach_reset: bool = False,
         surrogate: str | Mapping[str, Any] = "atan",
@@ -121,8 +123,9 @@ class AdaptiveSpikeNetLIF(SequentialNeuron):
         self.fire_rule = check_name("fire_rule", fire_rule, FIRE_RULES)
         self.detach_reset = detach_reset
         self.surrogate = make_surrogate(surrogate)
-        self.decay = learned(decay, units, 0.9, lambda empty: empty.fill_(0.9))
-        self.v_threshold = learned(v_threshold, units, 0.75, lambda empty: empty.fill_(0.75))
+        self.parameter_shape = parameter_shape("adaptive-spikenet-lif", granularity, shape)
+        self.decay = learned(decay, self.parameter_shape, 0.9)
+        self.v_threshold = learned(v_threshold, self.parameter_shape, 0.75)
         if not bool((self.v_threshold > 0).all()):
             raise ValueError(f"v_threshold must be positive, got {v_threshold}")
         if not bool(((self.decay >= 0) & (self.decay <= 1)).all()):

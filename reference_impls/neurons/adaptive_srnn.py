@@ -8,16 +8,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from reference_impls.neurons._adaptive import AdaptiveNeuron, Units, learned, within
+from reference_impls.api import LayerShape, parameter_shape
+from reference_impls.neurons._adaptive import AdaptiveNeuron, learned, within
 
 CARD = {
     "name": "asrnn-alif",
     "kind": "neuron",
-    "version": 1,
+    "version": 2,
     "title": "Adaptive SRNN neuron: ALIF with learned time constants",
     "summary": (
-        "Every spike raises the threshold, which relaxes slowly; both time constants are learned, and the surrogate "
-        "has negative flanks. This row: the small threshold of the authors' SHD, ECG and sequential MNIST scripts."
+        "Every spike raises the threshold, which relaxes slowly; each neuron draws and learns both of its time "
+        "constants, and the surrogate has negative flanks. This row: the small threshold of the authors' SHD, ECG and "
+        "sequential MNIST scripts."
     ),
     "equations": (
         "al = exp(-dt/tau_m), rho = exp(-dt/tau_adp); eta[t] = rho eta[t-1] + (1 - rho) s[t-1]; "
@@ -45,8 +47,10 @@ CARD = {
         "membrane": "adaptive-threshold",
         "reset": "adaptive",
         "learnable": ["tau_m", "tau_adp"],
+        "granularity": "neuron",
     },
     "defaults": {
+        "granularity": "neuron",
         "v_threshold": 0.01,
         "adapt_gain": 1.8,
         "detach_reset": False,
@@ -57,6 +61,12 @@ CARD = {
             "title": "Adaptive SRNN neuron without adaptation",
             "summary": "As asrnn-alif with adapt_gain 0: a LIF with a learned time constant; tau_adp has no effect.",
             "params": {"adapt_gain": 0.0},
+        },
+        "asrnn-alif-layer": {
+            "title": "Adaptive SRNN neuron, one pair of time constants a layer",
+            "summary": "As asrnn-alif, but a layer's neurons share both time constants, begun at the means.",
+            "params": {"granularity": "layer"},
+            "capabilities": {"granularity": "layer"},
         },
     },
     "aliases": {"asrnn-alif-gsc": {"v_threshold": 1.6, "adapt_gain": 0.184}},
@@ -125,8 +135,7 @@ CARD = {
         "start at v_init and 0, so that evaluation is deterministic.",
         "The released time constants have no bound, and exp(-1/tau) explodes once one falls below 0; here they are "
         "held at tau_min or more, which changes nothing above it.",
-        "The authors learn time constants per neuron, from a normal distribution; a network here builds its neurons "
-        "without telling their number, so the rows learn one pair a layer from its mean unless `units` is given.",
+        "In a convolutional layer every neuron of every place has its own pair, as in the authors' spike_cov2D.",
     ],
 }
 
@@ -148,9 +157,8 @@ class AdaptiveSRNN(AdaptiveNeuron):
     Parameters
     ----------
     tau_m, tau_adp : initial time constants of membrane and adaptation in units of `dt`, learned as they are (identity
-        transform); None: 20 and 150, or drawn from N(20, 5) and N(150, 10) where there are `units`.
-    units : shape of the time constants, ``N`` for ``x[T, B, N]``, ``(C, 1, 1)`` for channels of images; None: one
-        pair for the layer.
+        transform); None: drawn from N(20, 5) and N(150, 10), or 20 and 150 where there is one pair a layer.
+    granularity, shape : whose the time constants are, and the layer's shape; see :func:`parameter_shape`.
     v_threshold : threshold at rest ("b0" in the code).
     adapt_gain : weight of the adaptation in the threshold ("beta"); 0: a LIF.
     resistance : weight of the input ("R_m").
@@ -169,7 +177,8 @@ class AdaptiveSRNN(AdaptiveNeuron):
         self,
         tau_m: Any = None,
         tau_adp: Any = None,
-        units: Units = None,
+        granularity: str = "neuron",
+        shape: LayerShape | None = None,
         v_threshold: float = 0.01,
         adapt_gain: float = 1.8,
         resistance: float = 1.0,
@@ -191,8 +200,9 @@ class AdaptiveSRNN(AdaptiveNeuron):
         self.adapt_init = self.v_threshold if adapt_init is None else float(adapt_init)
         self.spike_init = float(spike_init)
         self.tau_min = float(tau_min)
-        self.tau_m = learned(tau_m, units, 20.0, lambda empty: empty.normal_(20.0, 5.0))
-        self.tau_adp = learned(tau_adp, units, 150.0, lambda empty: empty.normal_(150.0, 10.0))
+        own = self.parameter_shape = parameter_shape("asrnn-alif", granularity, shape)
+        self.tau_m = learned(tau_m, own, 20.0, lambda empty: empty.normal_(20.0, 5.0))
+        self.tau_adp = learned(tau_adp, own, 150.0, lambda empty: empty.normal_(150.0, 10.0))
 
     def init_state(self, like: Tensor) -> ASRNNState:
         """Return the membrane, the adaptation and the spikes before the first step."""

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reference_impls.api import ParallelNeuron
+from reference_impls.api import LayerShape, ParallelNeuron, parameter_shape
 from reference_impls.names import check_name
-from reference_impls.neurons._adaptive import Units, learned, within
+from reference_impls.neurons._adaptive import learned, within
 from reference_impls.neurons._parallel import check_steps, mix_over_time
 from reference_impls.neurons._scan import decaying_sum, toeplitz
 from reference_impls.surrogate import FIRE_RULES, make_surrogate, straight_through
@@ -22,7 +22,7 @@ from reference_impls.surrogate import FIRE_RULES, make_surrogate, straight_throu
 CARD = {
     "name": "fastsnn-single-spike",
     "kind": "neuron",
-    "version": 1,
+    "version": 2,
     "title": "FastSNN: vectorised single-spike neuron",
     "summary": (
         "Every neuron fires once at most, at the first crossing of a linear membrane, which two cumulative sums pick "
@@ -77,7 +77,21 @@ CARD = {
         },
         "single-spike-block": {
             "title": "Single-spike block, decay learned",
-            "summary": "The successor: the same spikes, a gradient of 1 from output to sums everywhere, learned decay.",
+            "summary": (
+                "The successor: the same spikes, a gradient of 1 from output to sums everywhere, and a decay that "
+                "every neuron learns."
+            ),
+            "params": {
+                "version": "block",
+                "learn_decay": True,
+                "granularity": "neuron",
+                "surrogate": {"name": "fast_sigmoid", "params": {"scale": 10.0}},
+            },
+            "capabilities": {"learnable": ["decay"], "granularity": "neuron"},
+        },
+        "single-spike-block-layer": {
+            "title": "Single-spike block, one decay a layer",
+            "summary": "As single-spike-block, but a layer's neurons share one learned decay.",
             "params": {
                 "version": "block",
                 "learn_decay": True,
@@ -154,6 +168,8 @@ CARD = {
         "whether the published runs did so is not known. This row fixes them, fastsnn-trained-kernels does not.",
         "Released as full-length convolutions, O(T^2 N); here membrane and sums are recurrences that run in blocks of "
         "steps, O(T N), or by doubling for a decay per neuron.",
+        "block: the decay begins at 0.9, that of the classes; the released models begin at exp(-1/10), their "
+        "convolutional ones at 1.",
         "The released model has a bias that begins at 0.5; the linear maps here are the topology's.",
         "block: an initial membrane can be added to the first input in the code; there is none here.",
     ],
@@ -168,9 +184,9 @@ class SingleSpike(ParallelNeuron):
     Parameters
     ----------
     version : ``fastsnn`` or ``block``: the same spikes, another gradient.
-    decay : factor on the membrane; initial value where it is learned, a number or one value per neuron.
+    decay : factor on the membrane; initial value where it is learned.
     learn_decay : learn it, clamped to [0, 1] at use.
-    units : shape of a learned decay, ``N`` for ``x[T, B, N]``; None: one for the layer (or that of `decay`).
+    granularity, shape : whose the decay is, and the layer's shape; see :func:`parameter_shape`.
     learn_kernels : learn membrane kernel (oldest step first) and the kernel of the sums, ``[T]`` each; needs `T`.
     T : number of time steps the learned kernels are made for.
     v_threshold : firing threshold.
@@ -187,7 +203,8 @@ class SingleSpike(ParallelNeuron):
         version: str = "fastsnn",
         decay: Any = 0.9,
         learn_decay: bool = False,
-        units: Units = None,
+        granularity: str = "layer",
+        shape: LayerShape | None = None,
         learn_kernels: bool = False,
         T: int | None = None,
         v_threshold: float = 1.0,
@@ -197,7 +214,8 @@ class SingleSpike(ParallelNeuron):
         super().__init__()
         self.version = check_name("version of single-spike", version, VERSIONS)
         self.learn_decay, self.learn_kernels, self.T = learn_decay, learn_kernels, T
-        value = learned(decay, units, 0.9, lambda empty: empty.fill_(0.9))
+        self.parameter_shape = parameter_shape("single-spike", granularity, shape)
+        value = learned(decay, self.parameter_shape, 0.9)
         if not bool(((value >= 0) & (value <= 1)).all()):
             raise ValueError(f"decay must lie in [0, 1], got {decay}; it multiplies the previous membrane")
         if learn_kernels:
@@ -215,6 +233,7 @@ class SingleSpike(ParallelNeuron):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``x[T, B, ...]`` to spikes of the same shape, one a neuron at most."""
+        self.check_features(x.shape[2:])
         above = self.surrogate(self.membrane(x) - self.v_threshold, self.fire_rule)
         # z grows with T^2, beyond what half precision holds.
         z = self._summed(self._summed(above.to(torch.promote_types(x.dtype, torch.float32))))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from reference_impls.api import NeuronOutput, SequentialNeuron
+from reference_impls.api import LayerShape, NeuronOutput, SequentialNeuron, parameter_shape
 from reference_impls.names import check_name
 from reference_impls.neurons._parallel import initial
 from reference_impls.surrogate import FIRE_RULES, heaviside, make_surrogate, straight_through
@@ -20,11 +20,11 @@ from reference_impls.surrogate import FIRE_RULES, heaviside, make_surrogate, str
 CARD = {
     "name": "glif",
     "kind": "neuron",
-    "version": 1,
+    "version": 2,
     "title": "GLIF: gated leaky integrate and fire",
     "summary": (
         "Three learned gates mix exponential with linear leak, weighted with plain input, and hard with soft reset; "
-        "decay, threshold, reset and a conductance for every step are learned too. Here one set a layer."
+        "decay, threshold, reset and a conductance for every step are learned too, one set a channel."
     ),
     "equations": (
         "all parameters through a sigmoid; I[t] = x[t] (1 - be (1 - g[t])); "
@@ -58,9 +58,10 @@ CARD = {
             "raw_reset_amount",
             "raw_conductance",
         ],
+        "granularity": "channel",
     },
     "defaults": {
-        "granularity": "layer",
+        "granularity": "channel",
         "gate_mode": "soft",
         "decay": 0.25,
         "v_threshold": 0.5,
@@ -75,6 +76,12 @@ CARD = {
             "title": "GLIF, hard gates",
             "summary": "As glif, but each gate is rounded to 0 or 1 with a straight-through gradient.",
             "params": {"gate_mode": "hard-ste"},
+        },
+        "glif-layer": {
+            "title": "GLIF, one set of parameters a layer",
+            "summary": "As glif, but all channels of a layer share their parameters, as in the authors' other class.",
+            "params": {"granularity": "layer"},
+            "capabilities": {"granularity": "layer"},
         },
     },
     "reported": [
@@ -149,18 +156,16 @@ CARD = {
         },
     ],
     "divergences": [
-        "The published models share parameters by channel; these rows by layer, so that one entry fits any network. "
-        "granularity='channel' with channels=C gives the published form.",
         "The published backward passes of spike and hard gate raise a TypeError (a saved tuple is not unpacked); the "
         "evident intent, as repaired in the PSN repository, is implemented.",
         "The authors' layer-wise class gives fixed gates the opposite sign of the channel-wise one, so that 0.6 starts "
-        "at 0.45 and not at 0.55; here both start at 0.55.",
+        "at 0.45 and not at 0.55; here all start at 0.55.",
         "The linear leak starts at v_threshold/8 whatever T is, as in the authors' code; SpikingJelly uses T. "
         "SpikingJelly also fires on ties and has a sigmoid surrogate.",
     ],
 }
 
-GRANULARITIES, GATE_MODES = ("layer", "channel"), ("soft", "hard-ste")
+GATE_MODES = ("soft", "hard-ste")
 GATES = ("alpha", "beta", "gamma")
 EFFECTIVE = ("decay", "v_threshold", "leak", "reset_amount", "conductance")
 
@@ -177,13 +182,12 @@ class GLIFState(NamedTuple):
 
 
 class GLIF(SequentialNeuron):
-    """LIF with learned gates; ``x[T, B, ...]`` or ``x[T, B, C, ...]`` to spikes of the same shape.
+    """LIF with learned gates; ``x[T, B, ...]`` to spikes of the same shape.
 
     Parameters
     ----------
     T : longest sequence, one conductance for each step.
-    granularity : ``layer``: scalars; ``channel``: ``[C]``, along dimension 1 of a step ``[B, C, ...]``.
-    channels : C, for ``channel``.
+    granularity, shape : whose the parameters are, and the layer's shape; see :func:`parameter_shape`.
     gate_mode : ``soft``, or ``hard-ste``: gates rounded at 0.5, gradient as if they were not.
     gate : initial gates (leak, input, reset), in [0, 1] before the authors' squeeze to [0.25, 0.75]; None: raw
         values uniform in +-0.1, as in the published runs.
@@ -203,8 +207,8 @@ class GLIF(SequentialNeuron):
     def __init__(
         self,
         T: int,
-        granularity: str = "layer",
-        channels: int | None = None,
+        granularity: str = "channel",
+        shape: LayerShape | None = None,
         gate_mode: str = "soft",
         gate: Sequence[float] | None = None,
         static_gate: bool = False,
@@ -222,14 +226,11 @@ class GLIF(SequentialNeuron):
         if T < 1:
             raise ValueError(f"T must be at least 1 time step, got {T}")
         self.T = T
-        self.granularity = check_name("granularity of glif", granularity, GRANULARITIES)
-        if (channels is None) == (granularity == "channel"):
-            raise ValueError("channels (how many) goes with granularity 'channel', and only with it")
+        own = self.parameter_shape = parameter_shape("glif", granularity, shape)
         self.gate_mode = check_name("gate_mode", gate_mode, GATE_MODES)
         self.fire_rule = check_name("fire_rule", fire_rule, FIRE_RULES)
         self.detach_reset = detach_reset
         self.surrogate = make_surrogate(surrogate)
-        shape = () if channels is None else (channels,)
         squeezed = [None] * 3 if gate is None else [_logit("gate", 0.5 * (value - 0.5) + 0.5) for value in gate]
         start: dict[str, float | None] = {f"raw_{name}": value for name, value in zip(GATES, squeezed, strict=True)}
         effective = zip(EFFECTIVE, (decay, v_threshold, leak, reset_amount, conductance), strict=True)
@@ -237,7 +238,7 @@ class GLIF(SequentialNeuron):
         for name in (given := dict(raw or {})):
             check_name("raw parameter of glif", name, start)
         for name, value in start.items():
-            size = (T, *shape) if name == "raw_conductance" else shape
+            size = (T, *own) if name == "raw_conductance" else own
             tensor = initial(given.get(name), size, f"{name} of glif")
             if tensor is None:
                 tensor = torch.empty(size).uniform_(-0.1, 0.1) if value is None else torch.full(size, value)
@@ -249,7 +250,7 @@ class GLIF(SequentialNeuron):
         return GLIFState(torch.zeros_like(like), torch.zeros_like(like), torch.zeros_like(like))
 
     def step_params(self) -> dict[str, Tensor]:
-        """Return the effective values that `step` wants, scalars or ``[C]``."""
+        """Return the effective values that `step` wants."""
         values = {name: torch.sigmoid(getattr(self, f"raw_{name}")) for name in EFFECTIVE[:-1]}
         return values | {name: self._gate(name) for name in ("alpha", "gamma")}
 
@@ -264,6 +265,7 @@ class GLIF(SequentialNeuron):
 
     def advance(self, x: Tensor, state: GLIFState) -> tuple[Tensor, GLIFState]:
         """Take a single step outside a sequence, with the conductance of that step."""
+        self.check_features(x.shape[1:])
         output = self._run(x.unsqueeze(0), state)
         self._notify(output.spikes)
         assert isinstance(output.state, GLIFState)
@@ -271,16 +273,11 @@ class GLIF(SequentialNeuron):
 
     def _run(self, x: Tensor, state: GLIFState | None) -> NeuronOutput:
         # The conductance is the one thing that depends on the step, so it is applied to the whole sequence here and
-        # `step` stays element-wise. Channels go last meanwhile, where [C] broadcasts by itself.
-        if self.granularity == "layer":
-            return NeuronOutput(*self.sequence(self._conducted(x, state), state))
-        x = x.movedim(2, -1)
-        first = None if state is None else GLIFState(*(part.movedim(1, -1) for part in state))
-        spikes, last = self.sequence(self._conducted(x, first), first)
-        return NeuronOutput(spikes.movedim(-1, 2), GLIFState(*(part.movedim(-1, 1) for part in last)))
+        # `step` stays element-wise.
+        return NeuronOutput(*self.sequence(self._conducted(x, state), state))
 
     def _conducted(self, x: Tensor, state: GLIFState | None) -> Tensor:
-        """Weight the input of every step by its conductance, ``[T, B, ..., C]``."""
+        """Weight the input ``[T, B, ...]`` of every step by its conductance."""
         begin = int(state.steps.flatten()[0]) if state is not None and state.steps.numel() else 0
         end = begin + x.shape[0]
         if end > self.T:

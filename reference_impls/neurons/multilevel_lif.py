@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from reference_impls.api import SequentialNeuron
-from reference_impls.neurons._adaptive import Units, learned
+from reference_impls.api import LayerShape, SequentialNeuron, parameter_shape
+from reference_impls.neurons._adaptive import learned
 from reference_impls.surrogate import straight_through
 
 CARD = {
     "name": "multilevel-lif",
     "kind": "neuron",
-    "version": 1,
+    "version": 2,
     "title": "Multi-level LIF: the traditional model of improved recurrence",
     "summary": (
         "A synaptic current with a learned decay, and a membrane without leak that emits signed multiples of a small "
@@ -49,22 +49,35 @@ CARD = {
         "membrane": "second-order",
         "reset": "remainder",
         "learnable": ["current_decay"],
+        "granularity": "neuron",
     },
-    "defaults": {"n_bits": 6, "level_threshold": 3, "max_abs": 4.0, "current": True, "current_decay": 1.0},
+    "defaults": {
+        "n_bits": 6,
+        "level_threshold": 3,
+        "max_abs": 4.0,
+        "current": True,
+        "current_decay": 1.0,
+        "granularity": "neuron",
+    },
     "variants": {
         "multilevel-if": {
             "title": "Multi-level IF: the accumulator alone",
             "summary": "As multilevel-lif without the current: what the gated layers of the topology gated drive.",
             "params": {"current": False},
-            "capabilities": {"membrane": "error-accumulator", "learnable": []},
-        }
+            "capabilities": {"membrane": "error-accumulator", "learnable": [], "granularity": "layer"},
+        },
+        "multilevel-lif-layer": {
+            "title": "Multi-level LIF, one decay a layer",
+            "summary": "As multilevel-lif, but a layer's neurons share one learned decay of the current.",
+            "params": {"granularity": "layer"},
+            "capabilities": {"granularity": "layer"},
+        },
     },
     "aliases": {"improved-recurrence-snn": {"current": False}},
     "divergences": [
         "The range R is tracked by the topology gated while it trains, as the released code does; in other networks it "
         "stays at max_abs, which is chosen here.",
-        "The released decay of the current begins at 1, is a vector and is not clamped: an undamped integrator. Here "
-        "it is one a layer unless units are given.",
+        "The decay of the current begins at 1 and is not clamped, as in the released code: an undamped integrator.",
         "One bit emits nothing: trunc of less than 1 is 0. The authors' one-bit runs cannot have used the released "
         "quantiser; it is refused here.",
         "Outputs are multiples of 1/scale, not integers, and signed: a synapse multiplies them, and the counters here "
@@ -96,7 +109,7 @@ class MultilevelLIF(SequentialNeuron):
     max_abs : R, the range of the quantiser; kept in the state dict, for a topology may have tracked it.
     current : whether there is a synaptic current with a learned decay before the membrane.
     current_decay : initial decay of the current; not clamped.
-    units : shape of the decay, as in ``se-adlif``.
+    granularity, shape : whose the decay is, and the layer's shape; see :func:`parameter_shape`.
 
     Golden vectors from the authors' ``traditional_spiking_model.py`` and its quantiser.
     """
@@ -112,7 +125,8 @@ class MultilevelLIF(SequentialNeuron):
         max_abs: float = 4.0,
         current: bool = True,
         current_decay: Any = 1.0,
-        units: Units = None,
+        granularity: str = "neuron",
+        shape: LayerShape | None = None,
     ) -> None:
         super().__init__()
         if n_bits < 2:
@@ -127,7 +141,8 @@ class MultilevelLIF(SequentialNeuron):
         self.register_buffer("observations", torch.zeros(()))
         self.has_current = current
         if current:
-            self.current_decay = learned(current_decay, units, 1.0, lambda empty: empty.fill_(1.0))
+            self.parameter_shape = parameter_shape("multilevel-lif", granularity, shape)
+            self.current_decay = learned(current_decay, self.parameter_shape, 1.0)
 
     def init_state(self, like: Tensor) -> MultilevelState:
         """At rest."""

@@ -8,17 +8,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from reference_impls.api import LayerShape, parameter_shape
 from reference_impls.names import check_name
-from reference_impls.neurons._adaptive import AdaptiveNeuron, Units, learned, within
+from reference_impls.neurons._adaptive import AdaptiveNeuron, learned, within
 
 CARD = {
     "name": "se-adlif",
     "kind": "neuron",
-    "version": 1,
+    "version": 2,
     "title": "SE-adLIF: adaptive LIF, symplectic Euler",
     "summary": (
         "An adaptation current, driven by membrane and spikes, works against the input. It is advanced with the new, "
-        "already reset membrane, which keeps oscillations stable where forward Euler diverges."
+        "already reset membrane, which keeps oscillations stable where forward Euler diverges. Every neuron draws and "
+        "learns time constants and weights of its own."
     ),
     "equations": (
         "h = du u[t-1] + (1 - du) (x[t] - w[t-1]); z[t] = 1 if h > v_threshold; u[t] = h (1 - z[t]), z detached; "
@@ -45,8 +47,10 @@ CARD = {
         "membrane": "adaptation-current",
         "reset": "hard",
         "learnable": ["tau_u_mix", "tau_w_mix", "a", "b"],
+        "granularity": "neuron",
     },
     "defaults": {
+        "granularity": "neuron",
         "discretisation": "symplectic",
         "q": 120.0,
         "tau_u_range": [5.0, 25.0],
@@ -60,7 +64,13 @@ CARD = {
             "title": "EF-adLIF: adaptive LIF, forward Euler",
             "summary": "As se-adlif, but the adaptation is advanced with membrane and spike of the step before.",
             "params": {"discretisation": "forward", "q": 60.0},
-        }
+        },
+        "se-adlif-layer": {
+            "title": "SE-adLIF, one set of parameters a layer",
+            "summary": "As se-adlif, but a layer's neurons share four learned parameters, begun in the middle.",
+            "params": {"granularity": "layer"},
+            "capabilities": {"granularity": "layer"},
+        },
     },
     "reported": [
         {
@@ -115,8 +125,7 @@ CARD = {
     "divergences": [
         "The authors clamp the mixes, a and b after every optimiser step; here they are clamped at use, with a "
         "gradient that only leads back into the domain.",
-        "The authors draw the four parameters for every neuron; a network here builds its neurons without telling "
-        "their number, so the rows learn one set a layer from the middle of each range unless `units` is given.",
+        "The authors have fully connected layers; in a convolutional one here every neuron of every place has its own.",
         "The authors' layers are recurrent; the feed-forward topologies here are not.",
     ],
 }
@@ -145,9 +154,9 @@ class AdLIF(AdaptiveNeuron):
     q : scale of the adaptation.
     tau_u_range, tau_w_range : least and greatest time constant of membrane and adaptation, in units of `dt`.
     tau_u_mix, tau_w_mix : initial place in those ranges, learned in [0, 1]; None: the middle, or uniform where there
-        are `units`.
+        are many.
     a, b : initial weights of membrane and spike in the adaptation, learned in [0, 1] and [0, 2]; None: as above.
-    units : shape of the four, ``N`` for ``x[T, B, N]``, ``(C, 1, 1)`` for channels of images; None: one set a layer.
+    granularity, shape : whose the four are, and the layer's shape; see :func:`parameter_shape`.
     dt : length of a time step.
     reset_mode : ``hard`` sets the membrane to `v_reset`; ``none`` keeps it.
     v_reset : value after a reset.
@@ -166,7 +175,8 @@ class AdLIF(AdaptiveNeuron):
         tau_w_mix: Any = None,
         a: Any = None,
         b: Any = None,
-        units: Units = None,
+        granularity: str = "neuron",
+        shape: LayerShape | None = None,
         dt: float = 1.0,
         v_threshold: float = 1.0,
         fire_rule: str = "gt",
@@ -184,10 +194,11 @@ class AdLIF(AdaptiveNeuron):
                 raise ValueError(f"{what} must be (least, greatest) time constant, both positive, got {(low, high)}")
         self.q, self.dt, self.v_reset = float(q), float(dt), float(v_reset)
         self.tau_u_range, self.tau_w_range = tuple(tau_u_range), tuple(tau_w_range)
-        self.tau_u_mix = learned(tau_u_mix, units, 0.5, lambda empty: empty.uniform_(0, 1))
-        self.tau_w_mix = learned(tau_w_mix, units, 0.5, lambda empty: empty.uniform_(0, 1))
-        self.a = learned(a, units, 0.5, lambda empty: empty.uniform_(0, 1))
-        self.b = learned(b, units, 1.0, lambda empty: empty.uniform_(0, 2))
+        own = self.parameter_shape = parameter_shape("adlif", granularity, shape)
+        self.tau_u_mix = learned(tau_u_mix, own, 0.5, lambda empty: empty.uniform_(0, 1))
+        self.tau_w_mix = learned(tau_w_mix, own, 0.5, lambda empty: empty.uniform_(0, 1))
+        self.a = learned(a, own, 0.5, lambda empty: empty.uniform_(0, 1))
+        self.b = learned(b, own, 1.0, lambda empty: empty.uniform_(0, 2))
 
     def init_state(self, like: Tensor) -> AdLIFState:
         """At rest: no adaptation, no spike before."""

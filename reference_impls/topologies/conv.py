@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -52,9 +53,9 @@ class Conv(Chain):
             raise ValueError(f"conv needs samples of shape (channels, height, width), got {tuple(sample_shape)}")
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, so that the padding keeps the size; got {kernel_size}")
-        shrunk = pool ** len(channels)
-        height, width = sample_shape[1] // shrunk, sample_shape[2] // shrunk
-        if height < 1 or width < 1:
+        # Of each layer's spikes, and behind the last pooling.
+        sides = [(sample_shape[1] // pool**i, sample_shape[2] // pool**i) for i in range(len(channels) + 1)]
+        if min(sides[-1]) < 1:
             raise ValueError(
                 f"{len(channels)} poolings by {pool} leave nothing of a {sample_shape[1:]} image; use fewer"
             )
@@ -63,9 +64,10 @@ class Conv(Chain):
         sizes = [sample_shape[0], *channels]
         blocks = []
         for index, (before, after) in enumerate(pairwise(sizes)):
+            height, width = sides[index]
             synapse: nn.Module = conv(before, after, kernel_size, padding=kernel_size // 2)
             if index > 0:
                 synapse = nn.Sequential(nn.AvgPool2d(pool), synapse)
-            blocks.append(Block(synapse, neuron(), scale))
-        readout = nn.Linear(sizes[-1] * height * width, classes)
+            blocks.append(Block(synapse, neuron(shape=(after, height, width)), scale))
+        readout = nn.Linear(sizes[-1] * math.prod(sides[-1]), classes)
         super().__init__(blocks, nn.Sequential(nn.AvgPool2d(pool), nn.Flatten(), readout))

@@ -157,7 +157,7 @@ class DelayedMLP(Network):
 
         sizes = [math.prod(sample_shape), *hidden]
         self.maps = nn.ModuleList([synapse(before, after) for before, after in pairwise(sizes)])
-        self.layers = nn.ModuleList([neuron() for _ in hidden])
+        self.layers = nn.ModuleList([neuron(shape=(size,)) for size in hidden])
         self.readout = nn.Linear(sizes[-1], classes)
 
     def neurons(self) -> tuple[Neuron, ...]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from reference_impls.api import (
     Apply,
     Fire,
+    LayerShape,
     Network,
     NetworkOutput,
     NeuronFactory,
@@ -91,7 +92,7 @@ class FeedbackNetwork(Network):
         zero_feedback: bool = False,
     ) -> None:
         super().__init__()
-        maps, back, features = (
+        maps, back, shapes = (
             _convolutional(sample_shape, list(channels), kernel_size, stride)
             if channels
             else _dense(sample_shape, list(hidden))
@@ -103,9 +104,9 @@ class FeedbackNetwork(Network):
                 raise ValueError("a feedback weight of zeros has no spectral direction; use restriction='none'")
             nn.init.zeros_(back.weight)
         self.feedback_map = restrict(back, restriction, norm_range)
-        classifier = nn.Linear(features, classes)
+        classifier = nn.Linear(math.prod(shapes[-1]), classes)
         self.classifier = nn.Sequential(nn.Flatten(), classifier) if channels else classifier
-        layers = [neuron() for _ in maps]
+        layers = [neuron(shape=shape) for shape in shapes]
         for layer in layers:
             if not isinstance(layer, SequentialNeuron):
                 raise TypeError(f"{type(layer).__name__} is not sequential: feedback needs its spikes step by step")
@@ -178,18 +179,20 @@ class FeedbackNetwork(Network):
         return NetworkOutput(over_time(self.classifier, torch.stack(last)), (*layer_states, fed_back))
 
 
-def _dense(sample_shape: tuple[int, ...], hidden: list[int]) -> tuple[list[nn.Module], nn.Linear, int]:
+def _dense(sample_shape: tuple[int, ...], hidden: list[int]) -> tuple[list[nn.Module], nn.Linear, list[LayerShape]]:
+    """Return the maps into the layers, the one back from the last to the first, and the layers' shapes."""
     if not hidden or min(hidden) < 1:
         raise ValueError(f"hidden must list at least one layer of at least one neuron, got {hidden}")
     first: nn.Module = nn.Linear(math.prod(sample_shape), hidden[0])
     maps = [first if len(sample_shape) == 1 else nn.Sequential(nn.Flatten(), first)]
     maps += [nn.Linear(before, after) for before, after in pairwise(hidden)]
-    return maps, nn.Linear(hidden[-1], hidden[0], bias=False), hidden[-1]
+    return maps, nn.Linear(hidden[-1], hidden[0], bias=False), [(size,) for size in hidden]
 
 
 def _convolutional(
     sample_shape: tuple[int, ...], channels: list[int], kernel_size: int, stride: int
-) -> tuple[list[nn.Module], nn.Conv2d, int]:
+) -> tuple[list[nn.Module], nn.Conv2d, list[LayerShape]]:
+    """As `_dense`; the first map strides, the others keep the size."""
     if len(sample_shape) != 3:
         raise ValueError(f"convolutions need samples of shape (channels, height, width), got {tuple(sample_shape)}")
     padding = kernel_size // 2
@@ -197,4 +200,4 @@ def _convolutional(
     maps += [nn.Conv2d(before, after, kernel_size, padding=padding) for before, after in pairwise(channels)]
     height, width = ((side + 2 * padding - kernel_size) // stride + 1 for side in sample_shape[1:])
     back = nn.Conv2d(channels[-1], channels[0], kernel_size, padding=padding, bias=False)
-    return maps, back, channels[-1] * height * width
+    return maps, back, [(count, height, width) for count in channels]

@@ -204,7 +204,7 @@ class GatedNetwork(Network):
             raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
         sizes, layers = [math.prod(sample_shape), *hidden], []
         for before, after in pairwise(sizes):
-            built = neuron()
+            built = neuron(shape=(after,))
             if not isinstance(built, SequentialNeuron):
                 raise TypeError(f"{type(built).__name__} is not sequential: the gates need its spikes step by step")
             layers.append(GatedLayer(before, after, built, gate, dropout, track_range))

@@ -192,7 +192,7 @@ class LateralMLP(Network):
             )
         sizes = [math.prod(sample_shape), *hidden, classes * population]
         self.maps = nn.ModuleList([nn.Linear(before, after) for before, after in pairwise(sizes)])
-        layers = [neuron() for _ in self.maps]
+        layers = [neuron(shape=(size,)) for size in sizes[1:]]
         for layer in layers:
             if not isinstance(layer, SequentialNeuron):
                 raise TypeError(

@@ -55,5 +55,5 @@ class MLP(Chain):
             synapse: nn.Module = linear(before, after)
             if index == 0 and len(sample_shape) != 1:
                 synapse = nn.Sequential(nn.Flatten(), synapse)
-            blocks.append(Block(synapse, neuron(), scale))
+            blocks.append(Block(synapse, neuron(shape=(after,)), scale))
         super().__init__(blocks, nn.Linear(sizes[-1], classes))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from reference_impls.api import Apply, FeedForward, Fire, Neuron, NeuronFactory, Signal, Synapse
+from reference_impls.api import Apply, FeedForward, Fire, LayerShape, Neuron, NeuronFactory, Signal, Synapse
 from reference_impls.synapses import ScaledWSConv2d
 from reference_impls.topologies._chain import POST_SPIKE_SCALE
 
@@ -54,11 +54,24 @@ CARD = {
 
 
 class NFBlock(nn.Module):
-    """A residual block; `beta` is the square root of the variance that its input is expected to have."""
+    """A residual block.
 
-    def __init__(self, before: int, after: int, stride: int, neuron: NeuronFactory, alpha: float, beta: float) -> None:
+    Parameters
+    ----------
+    entering : shape of the current that comes in, ``(C, H, W)``; its first neurons are fed with it.
+    after : channels of the second layer and of the current that goes out.
+    stride : of the first convolution.
+    neuron : called for both layers.
+    alpha, beta : weight of the branch, and the square root of the variance that the input is expected to have.
+    """
+
+    def __init__(
+        self, entering: LayerShape, after: int, stride: int, neuron: NeuronFactory, alpha: float, beta: float
+    ) -> None:
         super().__init__()
-        self.neurons = nn.ModuleList([neuron(), neuron()])
+        before = entering[0]
+        self.leaving: LayerShape = (after, *(-(-side // stride) for side in entering[1:]))
+        self.neurons = nn.ModuleList([neuron(shape=entering), neuron(shape=self.leaving)])
         self.conv1 = ScaledWSConv2d(before, after, 3, padding=1, stride=stride)
         self.conv2 = ScaledWSConv2d(after, after, 3, padding=1)
         changes = stride != 1 or before != after
@@ -115,21 +128,22 @@ class NFResNet(FeedForward):
         stem = ScaledWSConv2d(sample_shape[0], channels[0], stem_kernel, padding=stem_kernel // 2, stride=stem_stride)
         self.stem = stem
         self.stem_pool = nn.AvgPool2d(3, 2, 1) if stem_pool else None
-        shrinks = [stem_stride, *[2] * stem_pool, *[2] * (len(channels) - 1)]
+        shrinks = [stem_stride, *[2] * stem_pool]
         sides = [functools.reduce(lambda side, by: -(-side // by), shrinks, side) for side in sample_shape[1:]]
-        blocks, variance, before = [], 1.0, channels[0]
+        current: LayerShape = (channels[0], *sides)
+        blocks, variance = [], 1.0
         for stage, (after, many) in enumerate(zip(channels, depths, strict=True)):
             for index in range(many):
                 stride = 2 if stage > 0 and index == 0 else 1
-                block = NFBlock(before, after, stride, neuron, alpha, variance**0.5)
+                block = NFBlock(current, after, stride, neuron, alpha, variance**0.5)
                 variance = (variance if block.shortcut is None else 1.0) + alpha**2
                 blocks.append(block)
-                before = after
+                current = block.leaving
         self.blocks = nn.ModuleList(blocks)
-        readout = nn.Linear(before, classes)
+        readout = nn.Linear(current[0], classes)
         nn.init.zeros_(readout.weight)
         nn.init.zeros_(readout.bias)
-        self.readout = nn.Sequential(nn.AvgPool2d((sides[0], sides[1])), nn.Flatten(), readout)
+        self.readout = nn.Sequential(nn.AvgPool2d((current[1], current[2])), nn.Flatten(), readout)
 
     def wire(self, x: Signal, fire: Fire, apply: Apply, fed_back: Signal = None) -> tuple[Tensor, Signal]:
         """Send `x` through stem and blocks; the read-out gets the current behind the last one."""

@@ -158,7 +158,7 @@ class RecurrentNetwork(Network):
             if index == 0 and len(sample_shape) != 1:
                 synapse = nn.Sequential(nn.Flatten(), synapse)
             lateral = nn.Linear(after, after, bias=False) if self_connections else LateralLinear(after)
-            layer = neuron()
+            layer = neuron(shape=(after,))
             if not isinstance(layer, SequentialNeuron):
                 raise TypeError(f"{type(layer).__name__} is not sequential: recurrence needs its spikes step by step")
             blocks.append(RecurrentBlock(synapse, lateral, layer))

@@ -81,7 +81,7 @@ class Reservoir(Network):
         super().__init__()
         if size < 1 or len(sample_shape) != 1:
             raise ValueError(f"a pool needs neurons and flat samples, got size {size} and shape {tuple(sample_shape)}")
-        self.neuron = neuron()
+        self.neuron = neuron(shape=(size,))
         if not isinstance(self.neuron, SequentialNeuron):
             raise TypeError(f"{type(self.neuron).__name__} is not sequential: a pool needs its spikes step by step")
         self.dt, self.tau_rise, self.tau_decay = dt, tau_rise, tau_decay

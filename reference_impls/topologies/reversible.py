@@ -83,7 +83,7 @@ class ReversibleNetwork(Network):
         self.up = nn.ModuleList(nn.Linear(below, above) for below, above in pairwise(hidden))
         self.down = nn.ModuleList(nn.Linear(above, below, bias=False) for below, above in pairwise(hidden))
         self.readout = nn.Linear(hidden[-1], classes)
-        levels = [neuron() for _ in hidden]
+        levels = [neuron(shape=(size,)) for size in hidden]
         for level in levels:
             if not isinstance(level, SequentialNeuron):
                 raise TypeError(f"{type(level).__name__} is not sequential: levels need spikes step by step")

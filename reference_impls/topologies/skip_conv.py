@@ -106,7 +106,8 @@ class SkipConv(SkipNetwork):
                 (distance, _pooled(pools[layer - distance : layer], tap))
                 for distance, tap in zip(arriving.concatenated, taps, strict=True)
             ]
-            blocks.append(SkipBlock(_pooled(pools[layer - 1 : layer], main), neuron(), added, tapped))
+            synapse = _pooled(pools[layer - 1 : layer], main)
+            blocks.append(SkipBlock(synapse, neuron(shape=(channels[layer], *sides[layer])), added, tapped))
         readout = nn.Linear(channels[-1] * math.prod(sides[-1]), classes)
         super().__init__(blocks, nn.Sequential(*_poolings(pools[-1:]), nn.Flatten(), readout))
 

@@ -95,7 +95,7 @@ class SkipMLP(SkipNetwork):
             added = [(distance, _projection(hidden[layer - distance], before)) for distance in arriving.added]
             synapse = nn.Sequential(nn.Flatten(), main) if layer == 0 and len(sample_shape) != 1 else main
             tapped = list(zip(arriving.concatenated, taps, strict=True))
-            blocks.append(SkipBlock(synapse, neuron(), added, tapped))
+            blocks.append(SkipBlock(synapse, neuron(shape=(hidden[layer],)), added, tapped))
         super().__init__(blocks, nn.Linear(hidden[-1], classes))
 
 

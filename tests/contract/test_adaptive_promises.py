@@ -15,7 +15,7 @@ from reference_impls.neurons._adaptive import within
 
 def spikes_and_gradient(name: str, x: Tensor, **params: Any) -> tuple[Tensor, Tensor]:
     with float64_default():
-        neuron = build_neuron(name, **params)
+        neuron = build_neuron(name, shape=x.shape[2:], **params)
     leaf = x.clone().requires_grad_()
     spikes = neuron(leaf)
     (spikes * torch.linspace(-1, 1, spikes.numel()).view(spikes.shape)).sum().backward()
@@ -66,14 +66,6 @@ def test_a_part_of_the_neurons_may_adapt() -> None:
     assert torch.equal(spikes[..., 2:], plain[..., 2:])
 
 
-def test_units_give_every_channel_values_of_its_own() -> None:
-    for name in ("asrnn-alif", "se-adlif"):
-        neuron = build_neuron(name, units=(4, 1, 1))
-        assert {tuple(parameter.shape) for parameter in neuron.parameters()} == {(4, 1, 1)}
-        assert all(parameter.unique().numel() == 4 for parameter in neuron.parameters())
-        assert neuron(torch.rand(3, 2, 4, 5, 5)).shape == (3, 2, 4, 5, 5)
-
-
 def test_symplectic_stays_bounded_where_forward_diverges() -> None:
     x = torch.zeros(1000, 1, 1, dtype=torch.float64)
     x[0] = 1.0
@@ -81,7 +73,7 @@ def test_symplectic_stays_bounded_where_forward_diverges() -> None:
     largest = {}
     for name in ("se-adlif", "ef-adlif"):
         with float64_default():
-            neuron = build_neuron(name, **set_up)
+            neuron = build_neuron(name, shape=(1,), **set_up)
         largest[name] = abs(float(neuron.run(x).state.v.detach()))
     assert largest["se-adlif"] < 1 < largest["ef-adlif"]
 

@@ -56,16 +56,18 @@ def glif_input() -> Tensor:
 
 
 def test_channelwise_glif_takes_its_channels_along_dimension_one() -> None:
-    neuron, x = build_neuron("glif", T=4, granularity="channel", channels=3), glif_input()
+    neuron, x = build_neuron("glif", T=4, shape=(3, 5, 3)), glif_input()
+    by_place = build_neuron("glif", T=4, shape=(3,))
+    by_place.load_state_dict({name: value.flatten(-3) for name, value in neuron.state_dict().items()})
     flat = x.movedim(2, -1).reshape(4, -1, 3)
-    assert torch.equal(neuron(x).movedim(2, -1).reshape(flat.shape), neuron(flat))
+    assert torch.equal(neuron(x).movedim(2, -1).reshape(flat.shape), by_place(flat))
     first = neuron.run(x[:1])
     rest = neuron.run(x[1:], first.state)
     assert torch.equal(torch.cat([first.spikes, rest.spikes]), neuron(x))
 
 
 def test_glif_knows_no_step_beyond_those_it_was_built_for() -> None:
-    neuron, x = build_neuron("glif", T=4), glif_input()
+    neuron, x = build_neuron("glif-layer", T=4), glif_input()
     with pytest.raises(ValueError, match="built for T = 4 time steps and is asked for step 6"):
         neuron.run(x, neuron.run(x[:2]).state)
 
@@ -83,9 +85,9 @@ def test_spides_neuron_sends_no_gradient_unless_a_surrogate_is_given() -> None:
     [
         ("plif", {"tau": 1.0}, "tau must be above 1"),
         ("clif", {"reset_mode": "hard"}, "reset_mode of clif"),
-        ("glif", {"T": 4, "leak": 0.0}, "leak of glif must lie strictly between 0 and 1"),
-        ("glif", {"T": 4, "granularity": "channel"}, "channels"),
-        ("glif", {"T": 4, "raw": {"raw_tau": 0.0}}, "unknown raw parameter of glif"),
+        ("glif-layer", {"T": 4, "leak": 0.0}, "leak of glif must lie strictly between 0 and 1"),
+        ("glif", {"T": 4}, "glif has parameters for every channel"),
+        ("glif-layer", {"T": 4, "raw": {"raw_tau": 0.0}}, "unknown raw parameter of glif"),
         ("lif-beta-snntorch", {"decay": 1.5}, "decay must lie in"),
         ("lif-beta-snntorch-zero", {"v_reset": 0.5}, "goes to 0, not to v_reset"),
         ("lif-box-norse", {"tau_mem_inv": 2000.0}, "leak of the membrane must lie in"),

@@ -96,7 +96,7 @@ def prf_spikes(x: list[float], tau: float, theta: float, part: str) -> list[floa
 
 @pytest.mark.parametrize("steps", [20, LONG])
 def test_prf_is_an_oscillator_stepped_once_a_step(steps: int) -> None:
-    x, neuron = current(steps), build_neuron("prf", tau=5.0, theta=0.7)
+    x, neuron = current(steps), build_neuron("prf-layer", tau=5.0, theta=0.7)
     spikes = neuron(x)
     assert torch.equal(spikes, one_by_one(x, lambda one: prf_spikes(one, 5.0, 0.7, "real")))
     assert not torch.equal(spikes, one_by_one(x, lambda one: prf_spikes(one, 5.0, 0.7, "imag")))
@@ -107,12 +107,15 @@ def pmsn_spikes(x: list[float], neuron: Any) -> list[float]:
     poles = [
         complex(-math.exp(a), b) for a, b in zip(neuron.log_damping.tolist(), neuron.frequency.tolist(), strict=True)
     ]
-    read = [complex(a, b) for a, b in zip(neuron.c_real.tolist(), neuron.c_imaginary.tolist(), strict=True)]
+    enter, read = (
+        [complex(a, b) for a, b in zip(real.tolist(), imaginary.tolist(), strict=True)]
+        for real, imaginary in ((neuron.b_real, neuron.b_imaginary), (neuron.c_real, neuron.c_imaginary))
+    )
     z, total, spikes = [0j] * len(poles), 0.0, []
     for value in x:
         z = [
-            cmath.exp(dt * pole) * old + (cmath.exp(dt * pole) - 1) / pole * value
-            for pole, old in zip(poles, z, strict=True)
+            cmath.exp(dt * pole) * old + b * (cmath.exp(dt * pole) - 1) / pole * value
+            for pole, b, old in zip(poles, enter, z, strict=True)
         ]
         y = sum((c * state).real for c, state in zip(read, z, strict=True)) + float(neuron.d.detach()) * value
         before, total = total, total + max(y, 0.0)
@@ -122,14 +125,14 @@ def pmsn_spikes(x: list[float], neuron: Any) -> list[float]:
 
 @pytest.mark.parametrize("steps", [20, LONG])
 def test_pmsn_counts_thresholds_of_what_its_compartments_give(steps: int) -> None:
-    neuron: Any = build_neuron("pmsn")
+    neuron: Any = build_neuron("pmsn-layer")
     neuron.c_imaginary.data.copy_(torch.tensor([0.1, -0.2, 0.3, 0.2]))
     x = current(steps, scale=0.9)
     assert torch.equal(neuron(x), one_by_one(x, lambda one: pmsn_spikes(one, neuron)))
 
 
 def test_pmsn_loses_what_passes_several_thresholds_at_once() -> None:
-    neuron: Any = build_neuron("pmsn")
+    neuron: Any = build_neuron("pmsn-layer")
     neuron.c_real.data.zero_()
     assert neuron(torch.tensor([3.5, 0.4, 0.2]).view(3, 1, 1)).flatten().tolist() == [1.0, 0.0, 1.0]
 
@@ -149,7 +152,7 @@ def blocks_alif_spikes(x: list[float], refractory: int, decay: float, p: float, 
 @pytest.mark.parametrize("refractory", [0, 1, 3, 7, 40])
 def test_blocks_alif_is_an_adaptive_lif_that_hears_nothing_after_a_spike(refractory: int) -> None:
     x = current(29, scale=4.0)
-    neuron = build_neuron("blocks-alif", refractory=refractory, decay=0.8, adapt_decay=0.7, adapt_gain=0.6)
+    neuron = build_neuron("blocks-alif-layer", refractory=refractory, decay=0.8, adapt_decay=0.7, adapt_gain=0.6)
     spikes = neuron(x)
     assert spikes.sum() >= 6
     assert torch.equal(spikes, one_by_one(x, lambda one: blocks_alif_spikes(one, refractory, 0.8, 0.7, 0.6)))
@@ -158,7 +161,7 @@ def test_blocks_alif_is_an_adaptive_lif_that_hears_nothing_after_a_spike(refract
 def test_spikes_that_silence_the_next_block_carry_gradient_only_if_asked() -> None:
     found = []
     for detach_reset in (True, False):
-        neuron = build_neuron("blocks-alif", refractory=2, detach_reset=detach_reset)
+        neuron = build_neuron("blocks-alif-layer", refractory=2, detach_reset=detach_reset)
         x = current(9, scale=4.0).requires_grad_()
         neuron(x)[-1].sum().backward()
         assert x.grad is not None
@@ -194,4 +197,4 @@ def test_the_fixed_point_needs_fewer_iterations_than_steps() -> None:
 @pytest.mark.parametrize("row", ["fpt-lif", "prf", "pmsn", "blocks-alif", "lif-fixed-point", "mp-lif"])
 def test_none_of_them_can_be_fused(row: str) -> None:
     with pytest.raises(UnsupportedError, match="is a parallel neuron"):
-        build_neuron(row, backend="fused-numba")
+        build_neuron(row, backend="fused-numba", shape=(3,))

@@ -33,13 +33,15 @@ def first_crossings(x: Tensor, decay: float | Tensor) -> Tensor:
 def test_fires_at_the_first_crossing_only(name: str, steps: int) -> None:
     x = torch.randn(steps, 4, 5, generator=torch.Generator().manual_seed(0)) * 0.4
     params = {"T": steps} if name == "fastsnn-trained-kernels" else {}
-    assert torch.equal(build_neuron(name, **params)(x), first_crossings(x, 0.9))
+    assert torch.equal(build_neuron(name, shape=(5,), **params)(x), first_crossings(x, 0.9))
 
 
 def test_decay_of_every_neuron() -> None:
     x = torch.randn(30, 4, 3, generator=torch.Generator().manual_seed(0)) * 0.6
     decay = [0.1, 0.5, 0.95]
-    assert torch.equal(build_neuron("single-spike-block", decay=decay)(x), first_crossings(x, torch.tensor(decay)))
+    assert torch.equal(
+        build_neuron("single-spike-block", shape=(3,), decay=decay)(x), first_crossings(x, torch.tensor(decay))
+    )
 
 
 def test_half_precision_counts_far() -> None:
@@ -56,7 +58,7 @@ def test_fastsnn_gets_no_gradient_from_the_spike_on_and_block_does() -> None:
     for name in ("fastsnn-single-spike", "single-spike-block"):
         for step in range(6):
             leaf = x.clone().requires_grad_()
-            build_neuron(name)(leaf)[step].sum().backward()
+            build_neuron(name, shape=(1,))(leaf)[step].sum().backward()
             assert leaf.grad is not None
             reached[name, step] = bool(leaf.grad.any())
     first = int(first_crossings(x, 0.9).flatten().argmax())

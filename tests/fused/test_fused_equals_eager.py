@@ -51,18 +51,20 @@ CARDS = [
     for way, name, dtype in itertools.product(ATTACH, SEQUENTIAL, TOLERANCE)
 ]
 SHAPES = st.lists(st.integers(0, 7), min_size=1, max_size=3).map(tuple)
-_built: dict[tuple[str, str, torch.dtype], tuple[Neuron, Neuron]] = {}
+_built: dict[tuple[Any, ...], tuple[Neuron, Neuron]] = {}
 
 
-def build(name: str) -> Neuron:
-    return build_neuron(name, **({"T": LONGEST} if ROWS[name].capabilities.needs_T else {}))
+def build(name: str, features: tuple[int, ...]) -> Neuron:
+    torch.manual_seed(0)
+    return build_neuron(name, shape=features, **({"T": LONGEST} if ROWS[name].capabilities.needs_T else {}))
 
 
-def pair(way: str, name: str, dtype: torch.dtype) -> tuple[Neuron, Neuron]:
+def pair(way: str, name: str, dtype: torch.dtype, features: tuple[int, ...]) -> tuple[Neuron, Neuron]:
     """Return the neuron eager and fused, with the same parameters; built once, because compiling takes seconds."""
-    key = way, name, dtype
+    own = ROWS[name].capabilities.granularity != "layer"
+    key = way, name, dtype, features if own else ()
     if key not in _built:
-        _built[key] = both(way, build(name).to(dtype))
+        _built[key] = both(way, build(name, features).to(dtype))
     return _built[key]
 
 
@@ -124,7 +126,7 @@ def test_every_card(
     with_state: bool,
     seed: int,
 ) -> None:
-    eager, fused = pair(way, name, dtype)
+    eager, fused = pair(way, name, dtype, shape[1:])
     torch.manual_seed(seed)
     device = "cuda" if way == "cupy" else "cpu"
     x = 1.5 * torch.randn(T, *shape, dtype=dtype, device=device)
@@ -269,6 +271,6 @@ def test_an_attribute_that_training_changes_is_seen(way: str) -> None:
 def test_rows_past_the_cache_are_the_rows(neurons: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels_numba, "PAST_CACHE_BYTES", 0)
     torch.manual_seed(0)
-    eager, fused = pair("numba", "se-adlif", dtype)
+    eager, fused = pair("numba", "se-adlif", dtype, (neurons,))
     for with_state in (False, True):
-        compare(eager, fused, 2 * torch.randn(5, neurons, dtype=dtype), dtype, with_state)
+        compare(eager, fused, 2 * torch.randn(5, 1, neurons, dtype=dtype), dtype, with_state)
