@@ -284,7 +284,7 @@ class GLIF(SequentialNeuron):
             raise ValueError(f"glif was built for T = {self.T} time steps and is asked for step {end}")
         conductance = torch.sigmoid(self.raw_conductance[begin:end])  # type: ignore[index]
         weight = 1 - self._gate("beta") * (1 - conductance)
-        return x * weight.view(-1, *[1] * (x.dim() - weight.dim()), *weight.shape[1:])
+        return x * weight.view(len(weight), *[1] * (x.dim() - weight.dim()), *weight.shape[1:])
 
     def _gate(self, name: str) -> Tensor:
         gate = torch.sigmoid(getattr(self, f"raw_{name}"))

@@ -54,7 +54,7 @@ SHAPES = st.lists(st.integers(0, 7), min_size=1, max_size=3).map(tuple)
 _built: dict[tuple[Any, ...], tuple[Neuron, Neuron]] = {}
 
 
-def build(name: str, features: tuple[int, ...]) -> Neuron:
+def build(name: str, features: tuple[int, ...] = (1,)) -> Neuron:
     torch.manual_seed(0)
     return build_neuron(name, shape=features, **({"T": LONGEST} if ROWS[name].capabilities.needs_T else {}))
 
