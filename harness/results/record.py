@@ -95,6 +95,7 @@ class Machine(BaseModel):
     """Stable slug, part of the store's key: nothing is ranked across two of them."""
     cpu: str
     physical_cores: int
+    """Those that the process might use, by affinity and quota; so with the next two."""
     logical_cores: int
     memory_bytes: int
     gpu: str | None = None

@@ -61,21 +61,21 @@ def allowed_cpus() -> tuple[int, ...]:
     return tuple(range(os.cpu_count() or 1))
 
 
-def control_groups(controller: str, root: Path = CGROUPS, own: Path = OWN_GROUPS) -> Iterator[Path]:
+def control_groups(controller: str) -> Iterator[Path]:
     """Yield the folders of this process's group under `controller` and of all groups above it, of both versions.
 
     In a container the group's own path may be that of the host, which is not visible; then the mounted root, which is
     the container's, is all there is.
     """
     try:
-        lines = own.read_text(encoding="utf-8").splitlines()
+        lines = OWN_GROUPS.read_text(encoding="utf-8").splitlines()
     except OSError:
         return
     for line in lines:
         _, names, path = line.split(":", 2)
         if names and controller not in names.split(","):
             continue
-        mounts = [root / names, root / controller] if names else [root, root / "unified"]
+        mounts = [CGROUPS / names, CGROUPS / controller] if names else [CGROUPS, CGROUPS / "unified"]
         for mount in dict.fromkeys(mounts):
             group = mount / path.lstrip("/")
             while group != mount and mount in group.parents:
