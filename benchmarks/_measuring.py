@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -126,7 +126,8 @@ def _jobs(cells: Iterable[Cell], rows: Rows) -> list[Job]:
 def _figures(record: Record | None) -> Figures | str:
     if record is None:
         return "interrupted: the run ended without a record"
-    if record.status != "ok":
+    if record.status not in ("ok", "noisy"):
         return f"{record.status}: {record.reason}"
-    metrics: Mapping[str, Any] = record.metrics
+    # What was timed too noisily is no alarm, nor a failure: asv takes it for not measured.
+    metrics = {name: metric for name, metric in record.metrics.items() if record.status == "ok" or metric.exact}
     return {name: reported(metric.value, metric.samples) for name, metric in metrics.items()}

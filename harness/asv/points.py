@@ -114,6 +114,8 @@ def _why_left_out(record: Record, rows: Rows, commit_date: CommitDate) -> str | 
     origin, suite = record.provenance, record.cell.suite
     if record.status in NO_RESULT:
         return "no result"
+    if record.status == "noisy":
+        return "timed too noisily"
     if origin.commit is None or origin.dirty is not False:
         return "measured on a changed tree, which is no commit"
     if suite not in rows.suites or not is_plain(series_label(record.cell)):

@@ -53,7 +53,7 @@ class Board:
 
 
 _ERROR = Column("accuracy", "error_fraction", needs_verification=False)
-_TO_TARGET = Column("accuracy", "seconds_to_target", needs_verification=False)
+_TO_TARGET = Column("time_to_target", "seconds_to_target")
 _STEP = Column("throughput", "train_step_seconds")
 _INFERENCE = Column("throughput", "inference_step_seconds")
 _SPEED = Column("throughput", "train_neuron_steps_per_second")

@@ -119,6 +119,11 @@ class SuiteCard:
     targets: tuple[Literal["classes", "signal"], ...] = ("classes",)
     """Kinds of target that the question can be asked about."""
 
+    @property
+    def timed(self) -> bool:
+        """Whether the figures are times, which a neighbour on the machine would spoil."""
+        return self.exclusive and any("second" in metric.unit for metric in self.metrics.values())
+
 
 AnyCard = Card | TaskCard | SuiteCard
 AnyCapabilities = NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | PeerCapabilities | None

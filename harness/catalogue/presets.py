@@ -105,7 +105,7 @@ _LIBRARIES = (
 
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
-    Selection(("accuracy", "spikes", *_COST, "scaling"), ANY, ANY, ANY, ANY, ANY, seeds=3),
+    Selection(("accuracy", "spikes", *_COST, "scaling", "time_to_target"), ANY, ANY, ANY, ANY, ANY, seeds=3),
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
     *_LIBRARIES,
@@ -148,6 +148,8 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("spikes", "memory"), _STREAMED_DIGITS, _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FASTER),
                 Selection(("memory",), ("digits",), ("lif",), ("bptt",), ("mlp",), ("fused-*",)),
+                Selection(("time_to_target",), ("digits",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
+                *(Selection(("time_to_target",), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
                 Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 *(
                     Selection(("scaling",), ("digits-rows",), ("if",), methods, on)
@@ -163,6 +165,7 @@ PRESETS: Mapping[str, Preset] = {
                 *_conformance(ANY, (), ANY),
                 Selection(("accuracy",), _TELLING, BASES, ("bptt",), ("mlp",), FASTEST, seeds=3),
                 Selection(("spikes",), _TELLING, BASES, ("bptt",), ("mlp",), FASTEST),
+                Selection(("time_to_target",), _TELLING, BASES, ("bptt",), ("mlp",)),
             ),
         ),
         Preset(
@@ -173,7 +176,7 @@ PRESETS: Mapping[str, Preset] = {
                 *_conformance(("if",), ANY, ("if",)),
                 Selection(("accuracy",), _REAL, ("if",), BASES, TRAINED, FASTEST, seeds=3),
                 Selection(("spikes",), _REAL, ("if",), BASES, TRAINED, FASTEST),
-                Selection(_COST, _REAL, ("if",), BASES, TRAINED),
+                Selection((*_COST, "time_to_target"), _REAL, ("if",), BASES, TRAINED),
             ),
         ),
         Preset(
@@ -201,6 +204,8 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("spikes",), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST),
                 Selection((*_COST, "scaling"), _COSTED, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER)),
                 Selection((*_COST, "scaling"), _COSTED, ("if", "lif"), ANY, TRAINED),
+                Selection(("time_to_target",), _COSTED, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER), seeds=3),
+                Selection(("time_to_target",), _COSTED, ("if", "lif"), ANY, TRAINED, seeds=3),
             ),
         ),
         Preset(

@@ -186,7 +186,7 @@ def _list_cells(plan: Plan) -> None:
 def _conclude(summary: Summary, plan: Plan, store: Store, rows: Rows) -> None:
     """Say how it went and print the tables; exit 130 after Ctrl-C, 1 if a cell failed for a reason of its own."""
     from harness.cli.reporting import print_tables
-    from harness.results.record import DONE
+    from harness.results.record import DONE, MEASURED
     from harness.results.tables import build_tables, worth_comparing
 
     contents = store.read()
@@ -203,7 +203,14 @@ def _conclude(summary: Summary, plan: Plan, store: Store, rows: Rows) -> None:
             fg="yellow",
         )
         raise typer.Exit(130)
-    failed = sum(count for status, count in summary.counts.items() if status not in DONE)
+    noisy = summary.counts.get("noisy", 0)
+    if noisy:
+        typer.secho(
+            f"{noisy} timings are too noisy to be ranked, the second try as well; on a quiet machine the same command "
+            "takes them again.",
+            fg="yellow",
+        )
+    failed = sum(count for status, count in summary.counts.items() if status not in DONE | MEASURED)
     if failed:
         typer.secho(f"{failed} cells failed; their records say why (spikeboard show ID, or the pages)", fg="red")
         raise typer.Exit(1)

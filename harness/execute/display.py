@@ -17,12 +17,14 @@ from rich.text import Text
 
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.execute.job import Job, Listener
+from harness.measure.neighbours import Load
 from harness.results.record import Record, Status
 
 __all__ = ["Display"]
 
 STYLES: Mapping[Status, str] = {
     "ok": "green",
+    "noisy": "yellow",
     "unsupported": "dim",
     "diverged": "magenta",
     "interrupted": "yellow",
@@ -104,6 +106,17 @@ class Display(Listener):
         self._update_overall()
         if self._worth_a_line(record):
             self._console.print(self._line(job, record), soft_wrap=True)
+
+    def again(self, job: Job) -> None:
+        """Count a cell that is run once more."""
+        self._total += 1
+        self._expected_seconds += job.expected_seconds
+        self._update_overall()
+
+    def disturbed(self, load: Load) -> None:
+        """Say that timings will suffer."""
+        said = f"The machine is not quiet: {load}. What is timed meanwhile is noisy and not ranked."
+        self._console.print(Text(said, "yellow"), soft_wrap=True)
 
     def _line(self, job: Job, record: Record) -> Text:
         width = len(str(self._total))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.catalogue.cell import Cell
+from harness.measure.neighbours import Load
 from harness.results.record import Record, Status
 
 __all__ = ["Job", "Listener", "Summary"]
@@ -42,13 +43,19 @@ class Listener:
     def finished(self, job: Job, record: Record) -> None:
         """`job` has ended and its record is in the store."""
 
+    def again(self, job: Job) -> None:
+        """`job` was timed too noisily and will be run once more, after all others."""
+
+    def disturbed(self, load: Load) -> None:
+        """The machine is not quiet, and timing is about to begin."""
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """How a run went."""
 
     counts: Mapping[Status, int]
-    """Records written, by status."""
+    """Jobs that ended, by the status of their last record."""
     not_started: int = 0
     """Jobs that were still waiting when the run was interrupted."""
     interrupted: bool = False

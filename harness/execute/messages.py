@@ -75,6 +75,8 @@ class Outcome(BaseModel):
     details: Mapping[str, Any] = Field(default_factory=dict)
     clocks: Mapping[str, float] | None = None
     """Clock rates right after the measurement; None where the system does not tell."""
+    busy_fraction: float | None = None
+    """See :class:`harness.results.record.Provenance`."""
 
 
 Message = Setting | Progress | Outcome

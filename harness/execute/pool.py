@@ -23,12 +23,15 @@ from harness.execute.job import Job, Listener, Summary
 from harness.execute.messages import Outcome, Request
 from harness.execute.process import CellProcess
 from harness.execute.records import Recorder, Run
+from harness.measure.neighbours import Watch
 from harness.results.machine import this_machine
 from harness.results.record import Status
 from harness.results.store import Store
 
 __all__ = ["LocalPool", "may_start"]
 
+LOOK_SECONDS = 0.3
+"""How long other processes are watched before the first timing."""
 WATCH_SECONDS = 0.25
 """How often limits are looked at; also how long a Ctrl-C may go unnoticed."""
 
@@ -122,11 +125,14 @@ class _Session:
         self._interrupt = interrupt
         self._running: list[CellProcess] = []
         self._counts: Counter[Status] = Counter()
+        self._noisy: dict[Job, bool] = {}
+        """Jobs that were timed too noisily; whether they have had their second try."""
+        self._looked = False
         self._next_watch = 0.0
 
     def run(self) -> Summary:
         try:
-            while self._running or (self._waiting and not self._interrupt.asked):
+            while self._running or (self._any_waiting() and not self._interrupt.asked):
                 if self._interrupt.asked:
                     for cell in self._running:
                         cell.kill(endings.interrupted())
@@ -144,6 +150,7 @@ class _Session:
     def _start_what_may(self) -> None:
         while self._waiting and self._pool.has_room(self._waiting[0], [cell.job for cell in self._running]):
             job = self._waiting.popleft()
+            self._look_around(job)
             try:
                 cell = self._pool.start(job)
             except (OSError, EOFError) as error:
@@ -174,10 +181,34 @@ class _Session:
             self._running.remove(cell)
             self._record(cell.job, *cell.close())
 
+    def _any_waiting(self) -> bool:
+        """Whether anything is left to start; at the end, what was too noisy is put in line once more."""
+        if not self._waiting and not self._running and not self._interrupt.asked:
+            for job in [job for job, tried in self._noisy.items() if not tried]:
+                self._noisy[job] = True
+                self._counts["noisy"] -= 1
+                self._waiting.append(job)
+                self._listener.again(job)
+            self._counts += Counter()  # forgets what came down to 0
+        return bool(self._waiting)
+
+    def _look_around(self, job: Job) -> None:
+        """Say once, before the first timing, if other processes use the machine."""
+        if self._looked or not self._pool.recorder.rows.suite(job.cell.suite).timed:
+            return
+        self._looked = True
+        watch = Watch()
+        time.sleep(LOOK_SECONDS)
+        load = watch.load()
+        if not load.quiet:
+            self._listener.disturbed(load)
+
     def _record(self, job: Job, outcome: Outcome, run: Run, output_tail: tuple[str, ...] = ()) -> None:
         record = self._pool.recorder.record(job.cell, job.code_hash, outcome, run, output_tail)
         self._pool.store.write(record)
         self._counts[record.status] += 1
+        if record.status == "noisy":
+            self._noisy.setdefault(job, False)
         self._listener.finished(job, record)
 
 

@@ -13,7 +13,7 @@ from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.execute.messages import Outcome, Setting
 from harness.results import provenance
 from harness.results.provenance import Origin, this_origin
-from harness.results.record import Provenance, Record
+from harness.results.record import DONE, MEASURED, Provenance, Record
 
 __all__ = ["Recorder", "Run"]
 
@@ -43,7 +43,7 @@ class Recorder:
 
         `output_tail` is what the cell printed last; it is kept for failures.
         """
-        failed = outcome.status not in ("ok", "unsupported")
+        failed = outcome.status not in MEASURED | DONE
         return Record(
             cell=cell,
             cell_id=cell.id,
@@ -76,6 +76,7 @@ class Recorder:
             threads=cell.threads,
             allocator=run.setting and run.setting.allocator,
             clocks=outcome.clocks,
+            busy_fraction=outcome.busy_fraction,
             command=provenance.command(cell),
             started_at=run.started_at.isoformat(timespec="seconds"),
             duration_seconds=run.duration_seconds,

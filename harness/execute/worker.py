@@ -23,6 +23,7 @@ from harness.execute import allocator
 from harness.execute.isolation import lift_memory_limit
 from harness.execute.messages import Message, Outcome, Progress, Request, Setting, encoded
 from harness.measure.clock import CLOCK_VERSION
+from harness.measure.neighbours import Load, Watch
 from harness.results import provenance
 from harness.results.record import Series
 from harness.suites.common.base import Answer, DivergedError, Figure, Suite, to_metrics
@@ -74,24 +75,30 @@ def _run(request: Request, send: Send) -> Outcome:
     suite = load_class(request.rows.suites[cell.suite].module, Suite)(card)
     workload = Workload(cell, request.rows, request.data_root, request.scratch, request.vectors, _throttled(send))
     suite.validate(workload)
+    watch = Watch() if card.timed else None
     try:
         answer, diverged = suite.run(workload), None
     except DivergedError as error:
         traceback.print_exception(error)
         answer, diverged = error.answer or Answer({}), str(error)
+    load = watch.load() if watch else None
     clocks = provenance.clocks(_gpu_uuid(workload.device))
     figures = {name: figure for name, figure in answer.figures.items() if _is_finite(figure)}
     series = {name: _finite(curve) for name, curve in answer.series.items()}
     if diverged is None:
         diverged = _first_not_finite(answer, figures, series)
+    status, reason = ("ok", None) if diverged is None else ("diverged", diverged)
+    if status == "ok" and (noise := _noise(answer, load)):
+        status, reason = "noisy", noise
     return Outcome(
-        status="ok" if diverged is None else "diverged",
-        reason=None if diverged is None else _sentence(diverged),
+        status=status,
+        reason=reason and _sentence(reason),
         metrics=to_metrics(card, figures),
         series=series,
         predictions=answer.predictions,
         details=answer.details,
         clocks=clocks,
+        busy_fraction=load and load.fraction,
     )
 
 
@@ -146,6 +153,13 @@ def _first_not_finite(answer: Answer, figures: Mapping[str, Figure], series: Map
         if len(series[name].points) < len(curve.points):
             return f"The series {name} is not finite everywhere."
     return None
+
+
+def _noise(answer: Answer, load: Load | None) -> str | None:
+    """Say why the timings of an answer may not be ranked, or return None."""
+    if load is not None and not load.quiet:
+        return f"The machine was not quiet: other processes used {load.fraction:.0%} of its processors."
+    return answer.noise
 
 
 def _outcome_of(error: Exception) -> Outcome:

@@ -6,19 +6,27 @@ hits all alike; every sample is kept. Must not know what the functions do.
 
 from __future__ import annotations
 
-import functools
 import gc
 import math
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol as Interface
 
 import torch
 
-__all__ = ["CLOCK_VERSION", "COVERS", "BlockTimer", "Protocol", "Timing", "measure", "median_interval"]
+from harness.measure.timers import BlockTimer, Function, timer_for
+
+__all__ = [
+    "CLOCK_VERSION",
+    "COVERS",
+    "Protocol",
+    "Timing",
+    "garbage_collection_off",
+    "measure",
+    "median_interval",
+    "warm_up",
+]
 
 CLOCK_VERSION = 1
 """A new way of measuring starts a new series: raise this with every change that can move a figure."""
@@ -27,12 +35,12 @@ COVERS = "repetitions"
 """What the interval of a `Timing` covers: one process on one machine, not seeds, days or machines."""
 
 CONFIDENCE = 0.95
+LEAST_SAMPLES = 6
+"""Fewer have no interval."""
 MARGIN = 1.2
 """Blocks are sized this much longer than asked for, so that a lucky block still lasts long enough."""
 LARGEST_GROWTH = 10.0
 """Block sizes grow at most this fast while they are sought: a first call may be misleadingly short."""
-
-Function = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,8 @@ class Protocol:
     block_seconds : least duration of a block; the number of calls is chosen for it. 0: a block is one call.
     min_blocks, max_blocks : blocks of each function, at least and at most.
     relative_half_width : enough is enough when half the interval of every median is below this share of it.
+    tolerated_half_width : a figure whose interval is wider than this when sampling has ended is too noisy to be
+        ranked. More than `relative_half_width`, because a ratio is noisier than what it is made of.
     budget_seconds : for all functions together. Half of it at most goes into warm-up (a function is called once
         at least); when it is spent the round is finished and sampling stops, one block of each at least being
         taken, even short of `min_blocks`.
@@ -55,8 +65,9 @@ class Protocol:
     warmup_seconds: float = 1.0
     block_seconds: float = 0.1
     min_blocks: int = 10
-    max_blocks: int = 50
+    max_blocks: int = 100
     relative_half_width: float = 0.02
+    tolerated_half_width: float = 0.05
     budget_seconds: float = 60.0
     cold_l2: bool = False
 
@@ -132,103 +143,6 @@ def median_interval(samples: Sequence[float]) -> tuple[float, float] | None:
     return ordered[k - 1], ordered[-k]
 
 
-class BlockTimer(Interface):
-    """Times blocks of calls; tests put their own in its place."""
-
-    def now(self) -> float:
-        """Return seconds of a clock that never steps back; warm-up and budget go by it."""
-        ...
-
-    def block(self, function: Function, calls: int) -> float:
-        """Return the seconds that `calls` calls of `function` take, everything they started included."""
-        ...
-
-
-class CpuTimer:
-    """Wall clock around calls that are done when they return."""
-
-    def now(self) -> float:
-        """Return the monotonic clock's seconds."""
-        return time.perf_counter_ns() * 1e-9
-
-    def block(self, function: Function, calls: int) -> float:
-        """Time a plain loop; work that another call left on a GPU is waited for first."""
-        if torch.cuda.is_initialized():
-            torch.cuda.synchronize()
-        start = time.perf_counter_ns()
-        for _ in range(calls):
-            function()
-        return (time.perf_counter_ns() - start) * 1e-9
-
-
-class CudaTimer:
-    """CUDA events on the current stream, with one synchronisation at the end of a block.
-
-    With a hot cache one pair of events spans the block, gaps between kernels included. With a cold one every call
-    has its own pair, after an eviction of L2 that is not timed; the launch of a short call then hides behind the
-    eviction, so the two are different figures.
-    """
-
-    def __init__(self, device: torch.device, cold_l2: bool) -> None:
-        self.device = device
-        self.cold_l2 = cold_l2
-
-    def now(self) -> float:
-        """Return the monotonic clock's seconds."""
-        return time.perf_counter_ns() * 1e-9
-
-    def block(self, function: Function, calls: int) -> float:
-        """Time by events, in the GPU's own clock."""
-        with torch.cuda.device(self.device):
-            pairs = self._cold(function, calls) if self.cold_l2 else self._hot(function, calls)
-            pairs[-1][1].synchronize()
-            return sum(start.elapsed_time(end) for start, end in pairs) * 1e-3
-
-    def _hot(self, function: Function, calls: int) -> list[tuple[torch.cuda.Event, torch.cuda.Event]]:
-        start, end = _event_pair()
-        start.record()
-        for _ in range(calls):
-            function()
-        end.record()
-        return [(start, end)]
-
-    def _cold(self, function: Function, calls: int) -> list[tuple[torch.cuda.Event, torch.cuda.Event]]:
-        pairs = [_event_pair() for _ in range(calls)]
-        for start, end in pairs:
-            self._evictor.zero_()
-            start.record()
-            function()
-            end.record()
-        return pairs
-
-    @functools.cached_property
-    def _evictor(self) -> torch.Tensor:
-        """Twice the size of L2: writing it leaves nothing else in the cache."""
-        size = torch.cuda.get_device_properties(self.device).L2_cache_size
-        return torch.empty(2 * size, dtype=torch.int8, device=self.device)
-
-
-def _event_pair() -> tuple[torch.cuda.Event, torch.cuda.Event]:
-    return torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-
-
-def timer_for(device: torch.device, cold_l2: bool) -> BlockTimer:
-    """Return the timer of `device`.
-
-    Raises
-    ------
-    ValueError
-        If no timer fits the device, or a cold cache is asked for where it cannot be made.
-    """
-    if device.type == "cuda":
-        return CudaTimer(device, cold_l2)
-    if device.type != "cpu":
-        raise ValueError(f"no timer for the device {str(device)!r}; the clock knows cpu and cuda")
-    if cold_l2:
-        raise ValueError("cold_l2 needs a CUDA device: on a CPU the clock measures with warm caches")
-    return CpuTimer()
-
-
 def measure(
     functions: Mapping[str, Function],
     device: torch.device | str = "cpu",
@@ -253,9 +167,9 @@ def measure(
     protocol = protocol or Protocol()
     timer = timer or timer_for(torch.device(device), protocol.cold_l2)
     start = timer.now()
-    with _garbage_collection_off() as collect:
+    with garbage_collection_off() as collect:
         for index, function in enumerate(functions.values(), start=1):
-            _warm_up(timer, function, protocol, start + protocol.budget_seconds / 2 * index / len(functions))
+            warm_up(timer, function, protocol, start + protocol.budget_seconds / 2 * index / len(functions))
         calls = {name: _calls_per_block(timer, function, protocol) for name, function in functions.items()}
         samples: dict[str, list[float]] = {name: [] for name in functions}
         for _ in range(protocol.max_blocks):
@@ -274,7 +188,7 @@ def measure(
     return timings
 
 
-def _warm_up(timer: BlockTimer, function: Function, protocol: Protocol, deadline: float) -> None:
+def warm_up(timer: BlockTimer, function: Function, protocol: Protocol, deadline: float) -> None:
     """Call until both count and time are reached, or the deadline: lazy work, autotuning, clock rates."""
     start, calls = timer.now(), 0
     while True:
@@ -294,7 +208,7 @@ def _calls_per_block(timer: BlockTimer, function: Function, protocol: Protocol) 
 
 
 @contextmanager
-def _garbage_collection_off() -> Iterator[Callable[[], object]]:
+def garbage_collection_off() -> Iterator[Callable[[], object]]:
     """Switch automatic collection off; yields a function that collects what has become garbage since.
 
     It is called between rounds: cycles left behind would otherwise hold their tensors until the end. What exists

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.catalogue.cards import Rows
 from harness.catalogue.cell import Cell
-from harness.results.record import Record
+from harness.results.record import MEASURED, Record
 
 __all__ = ["Durations"]
 
@@ -26,7 +26,7 @@ class Durations:
         self._rows = rows
         self._seconds: dict[tuple[str, ...], list[float]] = defaultdict(list)
         for record in history:
-            if record.status == "ok":
+            if record.status in MEASURED:
                 for key in _likeness(record.cell):
                     self._seconds[key].append(record.provenance.duration_seconds)
 

@@ -29,7 +29,17 @@ __all__ = ["Filters", "NothingLeftError", "Plan", "Planned", "make_plan"]
 GATE = "conformance"
 DEFAULT_BUDGET = "quick"
 DTYPES = ("float32", "float64", "bfloat16", "float16")
-SUITE_ORDER = ("conformance", "accuracy", "tracking", "spikes", "throughput", "memory", "scaling", "libraries")
+SUITE_ORDER = (
+    "conformance",
+    "accuracy",
+    "tracking",
+    "spikes",
+    "throughput",
+    "memory",
+    "scaling",
+    "time_to_target",
+    "libraries",
+)
 """The gate first; what others build on (trained weights) before them; what needs the machine to itself last."""
 
 

@@ -17,10 +17,16 @@ from harness.report.links import record_file
 from harness.report.plots import LOG_FROM
 from harness.report.units import Scale, with_interval
 from harness.report.words import commit_of, count, day
-from harness.results.record import Record
+from harness.results.record import MEASURED, Record
+from harness.results.standing import Standing
 from harness.results.tables import Table, Value
 
 __all__ = ["Blank", "Figure", "Interval", "Spread", "blank", "card_of", "figure", "spread_of"]
+
+NOT_RANKED: Mapping[Standing, str] = {
+    Standing.OLDER: "what decides it has changed since it was measured",
+    Standing.NOISY: "timed on a busy machine, or with too wide an interval; the same command measures it again",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class Figure:
     interval: Interval | None
     missing: str
     """What it lacks, where some of its runs failed."""
+    mark: str
+    """Why it is not ranked beside the others: "noisy", "older"; empty where it may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +124,19 @@ def figure(
         details=(*_details(value, scale, ranks), *([missing] if missing else [])),
         order=repr(value.estimate.value) if math.isfinite(value.estimate.value) else "",
         best=ranks is not None and is_best(value.rank, ranks),
-        ranked=ranks is None or value.rank is not None or value.card.direction == "none",
+        ranked=value.standing.ranked and (ranks is None or value.rank is not None or value.card.direction == "none"),
         record=record_file(value.record),
         cell_id=value.record.cell_id,
         command=value.record.provenance.command,
         interval=spread.interval(value) if spread else None,
         missing=missing,
+        mark="" if value.standing.ranked else value.standing.value,
     )
 
 
 def blank(failure: Record | None, anchors: Mapping[str, str]) -> Blank:
     """Return a cell without a figure; `anchors` leads from a record's file to its entry below the table."""
-    if failure is None or failure.status == "ok":
+    if failure is None or failure.status in MEASURED:
         return Blank("", "", "")
     return Blank(failure.status, failure.reason or "", anchors.get(record_file(failure), ""))
 
@@ -166,6 +175,8 @@ def _details(value: Value, scale: Scale, ranks: Mapping[int, int] | None) -> Ite
         others = ranks[value.rank] - 1
         tie = f", shared with {count(others, 'other row')}: intervals overlap" if others else ""
         yield f"rank {value.rank}{tie}"
+    elif not value.standing.ranked:
+        yield f"not ranked: {NOT_RANKED[value.standing]}"
     elif ranks is not None and card.direction != "none":
         yield "not ranked: conformance was not passed on this machine"
     yield f"measured {day(provenance.started_at)} on {provenance.machine.name}"

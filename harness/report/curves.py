@@ -58,7 +58,7 @@ def series_plots(records: Sequence[Record], titles: Mapping[str, str], prefix: s
     """
     by_unit: dict[tuple[str, str], list[tuple[str, Series]]] = defaultdict(list)
     for record in records:
-        for series in record.series.values():
+        for series in _worth_drawing(record):
             by_unit[(series.x, series.y_unit)].append((series.y, series))
     plots = []
     for (x, unit), named in sorted(by_unit.items()):
@@ -88,7 +88,7 @@ def cost_curves(
     """
     found: dict[tuple[str, str], dict[str, list[Series]]] = defaultdict(lambda: defaultdict(list))
     for name, record in named:
-        for series in record.series.values():
+        for series in _worth_drawing(record):
             if series.x in COMPARED_OVER and (not wanted or series.y in wanted):
                 found[(series.y, series.x)][name].append(series)
     plots = []
@@ -104,6 +104,11 @@ def cost_curves(
             key = f"{prefix}--{y}" if x == "T" else f"{prefix}--{y}--{x}"
             plots.append(_plot(key, title, f"{title}, a line for each row.", x, what + unit, lines))
     return plots
+
+
+def _worth_drawing(record: Record) -> Iterable[Series]:
+    """Return the series of a record; none of one that was timed too noisily."""
+    return () if record.status == "noisy" else record.series.values()
 
 
 def _plot(key: str, title: str, caption: str, x: str, y_title: str, lines: tuple[Line, ...]) -> SeriesPlot:

@@ -83,6 +83,7 @@ def _row_as_data(row: TableRow) -> dict[str, Any]:
                 "n": value.estimate.n,
                 "covers": value.estimate.covers,
                 "rank": value.rank,
+                "standing": value.standing.value,
                 "cells": [record.cell_id for record in value.records],
                 "measured": value.record.provenance.started_at,
             }

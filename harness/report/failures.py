@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from harness.report.links import Sitemap, record_file, row_id, slug
 from harness.report.words import combination, commit_of, joined
-from harness.results.record import Record
+from harness.results.record import DONE, MEASURED, Record
 from harness.results.tables import Table
 
 __all__ = ["FailureView", "Unsupported", "failed", "failure_view", "failures_of", "unsupported_of"]
@@ -53,7 +53,7 @@ class Unsupported:
 
 def failed(record: Record) -> bool:
     """Whether a run should have given figures and did not."""
-    return record.status not in ("ok", "unsupported")
+    return record.status not in MEASURED | DONE
 
 
 def failure_view(record: Record, anchor: str, what: str, name: str = "", href: str | None = None) -> FailureView:

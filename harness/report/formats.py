@@ -14,13 +14,25 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.catalogue.boards import Column
 from harness.errors import UserError
 from harness.report.units import Scale, scale_for, with_interval
-from harness.results.tables import Table, TableRow
+from harness.results.record import MEASURED
+from harness.results.tables import Table, TableRow, Value
 from reference_impls.names import unknown_message
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FORMATS", "Style", "column_scale", "heading", "is_best", "rank_text", "ranks_in", "readable", "to_text"]
+__all__ = [
+    "FORMATS",
+    "Style",
+    "column_scale",
+    "heading",
+    "is_best",
+    "mark_of",
+    "rank_text",
+    "ranks_in",
+    "readable",
+    "to_text",
+]
 
 
 class Style(NamedTuple):
@@ -74,6 +86,11 @@ def rank_text(rank: int | None, ranks: Mapping[int, int]) -> str:
     return f"{rank} =" if ranks[rank] > 1 else str(rank)
 
 
+def mark_of(value: Value) -> str:
+    """Return what stands behind a figure that may not be ranked: " (noisy)"; nothing behind one that may."""
+    return "" if value.standing.ranked else f" ({value.standing.value})"
+
+
 def readable(table: Table, style: Style = PLAIN) -> pd.DataFrame:
     """Return the table as a reader wants it: rank, row, figures with intervals in pretty units."""
     import pandas as pd
@@ -109,6 +126,7 @@ def raw(table: Table) -> pd.DataFrame:
             for part in ("value", "low", "high", "n", "covers"):
                 line[f"{column.key}.{part}"] = getattr(estimate, part, None)
             line[f"{column.key}.rank"] = value.rank if value else None
+            line[f"{column.key}.standing"] = value.standing.value if value else None
         lines.append(dict(table.group.axes) | {"machine": table.group.machine} | line)
     return pd.DataFrame(lines)
 
@@ -169,7 +187,7 @@ def _rank(row: TableRow, table: Table, ranks: Mapping[int, int]) -> str:
 def _cell(row: TableRow, column: Column, scale: Scale, style: Style, ranks: Mapping[int, int]) -> str:
     value = row.values.get(column.key)
     if value is not None:
-        text = style.escape(with_interval(value.estimate, scale))
+        text = style.escape(f"{with_interval(value.estimate, scale)}{mark_of(value)}")
         return style.best(text) if is_best(value.rank, ranks) else text
     failure = row.failures.get(column.key)
-    return "" if failure is None or failure.status == "ok" else failure.status
+    return "" if failure is None or failure.status in MEASURED else failure.status

@@ -144,7 +144,7 @@ def pareto_plots(table: Table, marks: Mapping[tuple[str, str], RowMark]) -> Iter
         return
     for key in COSTS:
         if key in columns:
-            rows = [row for row in table.rows if _finite(row, columns[key]) and _finite(row, error)]
+            rows = [row for row in table.rows if _drawable(row, columns[key]) and _drawable(row, error)]
             if len(rows) > 1:
                 yield _pareto(table, columns[key], error, [(row, marks[(row.name, row.topology)]) for row in rows])
 
@@ -250,9 +250,10 @@ def _covers(box: Box, others: Iterable[Box]) -> bool:
     return any(box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3] for other in others)
 
 
-def _finite(row: TableRow, column: Column) -> bool:
+def _drawable(row: TableRow, column: Column) -> bool:
+    """Whether a row has a figure to be drawn: finite, and neither noisy nor out of date."""
     value = row.values.get(column.key)
-    return value is not None and math.isfinite(value.estimate.value)
+    return value is not None and value.standing.ranked and math.isfinite(value.estimate.value)
 
 
 def _bounds(value: Value) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """What machine this is, under a name that stays the same: hardware is part of every record's key.
 
-The name is made of processor, cores and GPU, never of a host name or a path. Must not import torch: a plan needs
+The name is made of processor, cores and GPU, never of a host name or a path. Fewer cores than the machine has, by
+affinity or quota, make another machine of it. Must not import torch: a plan needs
 the name long before anything runs.
 """
 
@@ -12,9 +13,8 @@ import platform
 import re
 from pathlib import Path
 
-import psutil
-
 from harness.results.record import Machine
+from harness.results.resources import this_process_may_use
 
 __all__ = ["MACHINE_VARIABLE", "this_machine"]
 
@@ -24,17 +24,23 @@ MACHINE_VARIABLE = "SPIKEBOARD_MACHINE"
 
 @functools.lru_cache(maxsize=1)
 def this_machine() -> Machine:
-    """Describe this machine; the name is `SPIKEBOARD_MACHINE` if set, else made from the hardware."""
+    """Describe what this process may use; the name is `SPIKEBOARD_MACHINE` if set, else made from the hardware.
+
+    Where that is fewer cores than the machine has, the name ends in "1of2c", also one that is set.
+    """
     cpu = _cpu_model()
-    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    usable = this_process_may_use()
+    part_of = f"{usable.physical_cores}of{usable.machine_cores}c" if usable.restricted else ""
+    cores = part_of or f"{usable.physical_cores}c"
     gpu, driver = _gpu()
-    made = "-".join(part for part in (_slug(gpu or ""), _slug(cpu), f"{cores}c") if part)
+    made = "-".join(part for part in (_slug(gpu or ""), _slug(cpu), cores) if part)
+    given = _slug(os.environ.get(MACHINE_VARIABLE, ""))
     return Machine(
-        name=_slug(os.environ.get(MACHINE_VARIABLE, "")) or made,
+        name="-".join(filter(None, (given, part_of))) if given else made,
         cpu=cpu,
-        physical_cores=cores,
-        logical_cores=psutil.cpu_count() or cores,
-        memory_bytes=psutil.virtual_memory().total,
+        physical_cores=usable.physical_cores,
+        logical_cores=usable.logical_cores,
+        memory_bytes=usable.memory_bytes,
         gpu=gpu,
         gpu_driver=driver,
         os=f"{platform.system()} {platform.machine()}",

@@ -10,18 +10,33 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.catalogue.cell import Cell
 
-__all__ = ["DONE", "SCHEMA_VERSION", "Machine", "Metric", "Predictions", "Provenance", "Record", "Series", "Status"]
+__all__ = [
+    "DONE",
+    "MEASURED",
+    "SCHEMA_VERSION",
+    "Machine",
+    "Metric",
+    "Predictions",
+    "Provenance",
+    "Record",
+    "Series",
+    "Status",
+]
 
 SCHEMA_VERSION = 1
 
-Status = Literal["ok", "unsupported", "oom", "timeout", "diverged", "crashed", "interrupted", "error"]
+Status = Literal["ok", "noisy", "unsupported", "oom", "timeout", "diverged", "crashed", "interrupted", "error"]
 
 DONE: frozenset[str] = frozenset({"ok", "unsupported"})
-"""Statuses that count as done; a cell that failed is tried again by the next run."""
+"""Statuses that count as done; a cell that failed, or was timed too noisily, is tried again by the next run."""
+MEASURED: frozenset[str] = frozenset({"ok", "noisy"})
+"""Statuses of runs that have all their figures."""
+MISSED_INTERVAL = "interval_as_narrow_as_asked"
+"""Key of the details by which records said that their timings are noisy, before there was a status for it."""
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
@@ -80,6 +95,7 @@ class Machine(BaseModel):
     """Stable slug, part of the store's key: nothing is ranked across two of them."""
     cpu: str
     physical_cores: int
+    """Those that the process might use, by affinity and quota; so with the next two."""
     logical_cores: int
     memory_bytes: int
     gpu: str | None = None
@@ -112,6 +128,8 @@ class Provenance(BaseModel):
     """How the memory allocator was pinned; None for a cell that never ran."""
     clocks: Mapping[str, float] | None = None
     """Clock rates in hertz and throttle flags seen during the run, where the system tells."""
+    busy_fraction: float | None = None
+    """Share of the allowed processors' time that other processes took meanwhile; None for what measures no time."""
     command: str
     """Command line that reproduces this record."""
     started_at: str
@@ -130,7 +148,7 @@ class Record(BaseModel):
     cell_id: str
     status: Status
     metrics: Mapping[str, Metric] = Field(default_factory=dict)
-    """Present when the status is ``ok``; a diverged run may carry what it measured before."""
+    """Present when the status is ``ok`` or ``noisy``; a diverged run may carry what it measured before."""
     series: Mapping[str, Series] = Field(default_factory=dict)
     predictions: Predictions | None = None
     """Of the epoch that was chosen; present where the suite classifies, but for the oldest records."""
@@ -141,6 +159,16 @@ class Record(BaseModel):
     output_tail: tuple[str, ...] = ()
     """Last lines that the process printed; present for failures."""
     provenance: Provenance
+
+    @model_validator(mode="before")
+    @classmethod
+    def _noisy_as_it_was_said_before(cls, data: Any) -> Any:
+        """Read a timing that missed its interval as noisy, from the time when that stood in the details alone."""
+        if isinstance(data, dict) and data.get("status") == "ok":
+            details = data.get("details")
+            if isinstance(details, Mapping) and details.get(MISSED_INTERVAL) is False:
+                return {**data, "status": "noisy", "reason": "The intervals of its timings stayed wider than asked."}
+        return data
 
     def is_done(self) -> bool:
         """Whether the cell need not be run again."""

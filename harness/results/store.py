@@ -20,8 +20,9 @@ from harness.results.record import SCHEMA_VERSION, Record
 
 __all__ = ["Contents", "Problem", "Store", "read_record", "read_stores"]
 
-FAILED = ".failed"
-"""Mark in the name of a record that does not count as done."""
+FAILED, NOISY = ".failed", ".noisy"
+"""Marks in the names of records that do not count as done: without figures, and with some that were timed too noisily.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,13 @@ class Store:
 
     root: Path
 
-    def path(self, cell: Cell, machine: str, code_hash: str, done: bool = True) -> Path:
-        """Return where the record of `cell` lies, measured on `machine` with the code of `code_hash`."""
-        name = f"{_slug(cell.label)}.{cell.id}.{code_hash[:10]}{'' if done else FAILED}.json"
+    def path(self, cell: Cell, machine: str, code_hash: str, done: bool = True, unfinished: str = FAILED) -> Path:
+        """Return where the record of `cell` lies, measured on `machine` with the code of `code_hash`.
+
+        `unfinished` is the mark of one that is not `done`: a failure leaves noisy figures in their place, and neither
+        replaces a record that is done.
+        """
+        name = f"{_slug(cell.label)}.{cell.id}.{code_hash[:10]}{'' if done else unfinished}.json"
         return self.root / _slug(machine) / _slug(cell.suite) / _slug(cell.task) / name
 
     def has(self, cell: Cell, machine: str, code_hash: str) -> bool:
@@ -59,10 +64,14 @@ class Store:
         return self.path(cell, machine, code_hash).exists()
 
     def write(self, record: Record) -> Path:
-        """Write `record` atomically and return its path; an older failure of the same cell is removed."""
+        """Write `record` atomically and return its path; what it makes superfluous of the same cell is removed.
+
+        A record that is done replaces noisy ones and failures, a noisy one replaces failures.
+        """
         provenance = record.provenance
         key = (record.cell, provenance.machine.name, provenance.code_hash)
-        path = self.path(*key, done=record.is_done())
+        noisy = record.status == "noisy"
+        path = self.path(*key, done=record.is_done(), unfinished=NOISY if noisy else FAILED)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
         try:
@@ -73,8 +82,10 @@ class Store:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-        if record.is_done():
+        if noisy or record.is_done():
             self.path(*key, done=False).unlink(missing_ok=True)
+        if record.is_done():
+            self.path(*key, done=False, unfinished=NOISY).unlink(missing_ok=True)
         return path
 
     def read(self) -> Contents:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from harness.catalogue.boards import BOARDS, COMPARED, WITHOUT_BACKEND, Board, Column
 from harness.catalogue.cards import MetricCard, Rows
 from harness.catalogue.cell import NOT_APPLICABLE
-from harness.results.record import Metric, Record
+from harness.results.record import MEASURED, Metric, Record
 from harness.results.standing import Standing
 from harness.results.stats import Estimate, estimate, rank
 
@@ -113,13 +113,26 @@ def worth_comparing(tables: Sequence[Table]) -> list[Table]:
 
 
 def newest(records: Iterable[Record]) -> list[Record]:
-    """Return the newest record of every cell on every machine."""
+    """Return the newest record of every cell on every machine.
+
+    Of the same code a noisy timing never replaces a good one, nor an interrupted run one that came to its end.
+    """
     latest: dict[tuple[str, str], Record] = {}
     for record in records:
         key = (record.cell_id, record.provenance.machine.name)
-        if key not in latest or record.provenance.started_at >= latest[key].provenance.started_at:
+        if key not in latest or _replaces(record, latest[key]):
             latest[key] = record
     return list(latest.values())
+
+
+def _replaces(record: Record, other: Record) -> bool:
+    if record.provenance.code_hash == other.provenance.code_hash and _worth(record) != _worth(other):
+        return _worth(record) > _worth(other)
+    return record.provenance.started_at >= other.provenance.started_at
+
+
+def _worth(record: Record) -> int:
+    return {"interrupted": 0, "noisy": 1}.get(record.status, 2)
 
 
 def grouped(records: Iterable[Record], board: Board, suites: Collection[str]) -> dict[Group, list[Record]]:
@@ -214,10 +227,10 @@ def _row(
     for column in board.columns:
         of_suite = _one_a_seed(record for record in records if record.cell.suite == column.suite)
         used += of_suite
-        measured = [record for record in of_suite if record.status == "ok" and column.metric in record.metrics]
+        measured = [record for record in of_suite if record.status in MEASURED and column.metric in record.metrics]
         if measured:
             values[column.key] = _value(column, measured, rows)
-        lacking = [record for record in of_suite if record.status != "ok"] or ([] if measured else of_suite)
+        lacking = [record for record in of_suite if record.status not in MEASURED] or ([] if measured else of_suite)
         if lacking:
             failures[column.key] = lacking[-1]
     return TableRow(
@@ -241,7 +254,8 @@ def _one_a_seed(records: Iterable[Record]) -> list[Record]:
 def _value(column: Column, records: Sequence[Record], rows: Rows) -> Value:
     card = rows.suite(column.suite).metrics[column.metric]
     combined = combined_over_seeds([record.metrics[column.metric] for record in records])
-    return Value(combined, None, card, tuple(records))
+    noisy = not card.exact and any(record.status == "noisy" for record in records)
+    return Value(combined, None, card, tuple(records), Standing.NOISY if noisy else Standing.CURRENT)
 
 
 def combined_over_seeds(metrics: Sequence[Metric]) -> Estimate:

@@ -14,7 +14,7 @@ from harness.measure.memory import saved_bytes
 from harness.measure.peak import PeakMemory, peak_bytes
 from harness.results.record import Series
 from harness.suites.common.base import Answer, DivergedError, Figure, Suite
-from harness.suites.common.steps import median_figure, timing_figure
+from harness.suites.common.steps import median_figure, noise_in, timing_figure
 from harness.workload import Workload
 from reference_impls.api import build_peer, build_reference
 from reference_impls.peer import PeerRun
@@ -120,6 +120,7 @@ PROTOCOL = Protocol(
     min_blocks=9,
     max_blocks=30,
     relative_half_width=0.03,
+    tolerated_half_width=0.1,
     budget_seconds=8.0,
 )
 """For each size; three neurons, forward and train, take turns in it."""
@@ -163,7 +164,8 @@ class Libraries(Suite):
             "baseline": "spikeboard-lif (eager) and spikeboard-lif-fused, default convention",
             "medians_seconds": {_label(size): one.medians() for size, one in measured.items()},
         }
-        return Answer(figures, _series(measured), details)
+        timed = {name: figure.half_width for name, figure in figures.items() if figure.samples}
+        return Answer(figures, _series(measured), details, noise=noise_in(timed, PROTOCOL))
 
     def _measure(self, workload: Workload, size: Size) -> _Measured:
         """Compare the answers, then take turns; what misses its convention has no speed."""

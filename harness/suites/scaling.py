@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from harness.measure.clock import measure
+from dataclasses import replace
+
+from harness.measure.clock import LEAST_SAMPLES, Protocol, measure
 from harness.measure.memory import slope_over_steps
 from harness.results.record import Series
 from harness.suites.common.base import Answer, Figure, Suite
-from harness.suites.common.steps import protocol_for, ready, timing_figure
+from harness.suites.common.steps import noise_in, protocol_for, ready, timing_figure
 from harness.suites.memory import affordable
 from harness.workload import Workload
 
@@ -54,7 +56,8 @@ class Scaling(Suite):
         batch_size = workload.budget.batch_size
         lengths = affordable(workload, batch_size, STEPS)
         functions = {str(T): ready(workload, batch_size, T).train for T in lengths}
-        timings = measure(functions, workload.device, protocol_for(workload.cell.budget))
+        protocol = _protocol(workload.cell.budget)
+        timings = measure(functions, workload.device, protocol)
         medians = {T: timings[str(T)].median_seconds for T in lengths}
         line = slope_over_steps(lengths, list(medians.values()))
         figures = {"train_seconds_per_time_step": Figure(line.per_step)}
@@ -68,4 +71,17 @@ class Scaling(Suite):
             )
         }
         details = {"batch_size": batch_size, "r_squared": line.r_squared}
-        return Answer(figures, series, details)
+        noise = noise_in({f"T = {T}": timings[str(T)].half_width for T in lengths}, protocol)
+        return Answer(figures, series, details, noise=noise)
+
+
+def _protocol(budget: str) -> Protocol:
+    """Return the protocol of a training budget, with the time that six rounds of all lengths take."""
+    usual = protocol_for(budget)
+    return replace(
+        usual,
+        warmup_calls=1,
+        min_blocks=LEAST_SAMPLES,
+        relative_half_width=0.05,
+        budget_seconds=2 * usual.budget_seconds,
+    )

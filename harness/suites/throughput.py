@@ -14,7 +14,7 @@ import torch
 from harness.measure.clock import Timing, measure
 from harness.measure.roofline import FLOOR_FLOATS, copying, training_layer
 from harness.suites.common.base import Answer, Figure, Suite
-from harness.suites.common.steps import baseline, median_figure, protocol_for, ready, timing_figure
+from harness.suites.common.steps import baseline, median_figure, noise_in, protocol_for, ready, timing_figure
 from harness.workload import Workload
 
 CARD = {
@@ -111,7 +111,8 @@ class Throughput(Suite):
         step, reference = ready(workload, batch_size), ready(baseline(workload), batch_size)
         neuron_steps = step.neuron_steps()
         functions = {"train": step.train, "baseline": reference.train, "infer": step.infer}
-        timings = measure(functions, workload.device, protocol_for(workload.cell.budget))
+        protocol = protocol_for(workload.cell.budget)
+        timings = measure(functions, workload.device, protocol)
         train, infer = timings["train"], timings["infer"]
         ratios = [ours / theirs for ours, theirs in zip(train.samples, timings["baseline"].samples, strict=True)]
         figures = {
@@ -128,13 +129,13 @@ class Throughput(Suite):
             "T": step.x.shape[0],
             "neurons": neuron_steps // (step.x.shape[0] * step.samples),
             "calls_per_block": {name: timing.calls_per_block for name, timing in timings.items()},
-            "interval_as_narrow_as_asked": train.is_precise and infer.is_precise,
             "baseline": "lif, bptt, eager",
             "baseline_train_step_seconds": timings["baseline"].median_seconds,
         }
         if workload.cell.method == "bptt":  # a layer by itself knows no other way back
             figures |= _roofline(workload, step.x.shape[0])
-        return Answer(figures, details=details)
+        noise = noise_in({name: figure.half_width for name, figure in figures.items()}, protocol)
+        return Answer(figures, details=details, noise=noise)
 
 
 def _roofline(workload: Workload, T: int) -> dict[str, Figure]:

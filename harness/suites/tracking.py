@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 
 import torch
@@ -72,7 +71,7 @@ class Tracking(Suite):
         method = workload.method()
         method.prepare(workload.network(), workload.optimizer)
         training = limited(workload.split.train, workload.budget.train_limit)
-        errors, seconds, updates = _train(workload, method, training)
+        errors, updates = _train(workload, method, training)
         test = limited(workload.split.test, workload.budget.test_limit)
         output, target, rate = _on_its_own(workload, method, test)
         squared = (output - target).pow(2)
@@ -95,18 +94,16 @@ class Tracking(Suite):
         details = {
             "split_digest": workload.split.digest,
             "training_trials": len(errors),
-            "training_seconds": seconds,
             "test_trials": len(test) - SETTLING_TRIALS,
             "trial_seconds": workload.task_card.T * _step_seconds(workload),
         }
         return Answer(figures, series={"training_error_fraction": curve}, details=details)
 
 
-def _train(workload: Workload, method: TrainingMethod, training: Samples) -> tuple[list[float], float, int]:
-    """Return the error of every trial, the time that all took, and the number of updates."""
+def _train(workload: Workload, method: TrainingMethod, training: Samples) -> tuple[list[float], int]:
+    """Return the error of every trial and the number of updates."""
     errors: list[float] = []
     updates, count = 0, len(training) * workload.budget.epochs
-    started = time.perf_counter()
     for _ in range(workload.budget.epochs):
         for x, target in _trials(workload, training):
             report = method.update(x, target)
@@ -115,7 +112,7 @@ def _train(workload: Workload, method: TrainingMethod, training: Samples) -> tup
             errors.append(report.loss)
             updates += report.updates
             workload.progress(len(errors) / count, f"trial {len(errors)}/{count}")
-    return errors, time.perf_counter() - started, updates
+    return errors, updates
 
 
 def _on_its_own(workload: Workload, method: TrainingMethod, test: Samples) -> tuple[Tensor, Tensor, float]:

@@ -42,6 +42,13 @@ class Figure:
     high: float | None = None
     covers: str | None = None
 
+    @property
+    def half_width(self) -> float:
+        """Return half the interval, relative to the value; infinite where there is none."""
+        if self.low is None or self.high is None or self.value == 0:
+            return math.inf
+        return (self.high - self.low) / 2 / abs(self.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -54,6 +61,8 @@ class Answer:
     """JSON-serialisable; shown on the implementation's page."""
     predictions: Predictions | None = None
     """Of a suite that classifies: what it said of every test sample."""
+    noise: str | None = None
+    """Why timings among the figures are too noisy to be ranked, in one sentence; None where they are not."""
 
 
 class Suite(ABC):

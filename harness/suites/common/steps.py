@@ -5,8 +5,9 @@ The suites of cost share it, so that all of them look at the same work. Must not
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,7 +20,7 @@ from harness.tasks.common.base import Samples
 from harness.workload import Workload
 from reference_impls.api import TrainingMethod
 
-__all__ = ["Step", "baseline", "median_figure", "protocol_for", "ready", "stretched", "timing_figure"]
+__all__ = ["Step", "baseline", "median_figure", "noise_in", "protocol_for", "ready", "stretched", "timing_figure"]
 
 _FAST = Protocol(
     warmup_calls=3,
@@ -28,9 +29,12 @@ _FAST = Protocol(
     min_blocks=9,
     max_blocks=30,
     relative_half_width=0.03,
+    tolerated_half_width=0.1,
     budget_seconds=1.5,
 )
-_PROTOCOLS = {"smoke": replace(_FAST, min_blocks=6, max_blocks=6, warmup_seconds=0.02), "quick": _FAST}
+_SMOKE = replace(_FAST, min_blocks=6, max_blocks=6, warmup_seconds=0.02, tolerated_half_width=0.5)
+"""Shows that everything is connected; its figures are not to be published."""
+_PROTOCOLS = {"smoke": _SMOKE, "quick": _FAST}
 
 
 def protocol_for(budget: str) -> Protocol:
@@ -97,6 +101,17 @@ def median_figure(samples: Sequence[float]) -> Figure:
     """Return the median of repetitions with its 95 % interval."""
     low, high = median_interval(samples) or (None, None)
     return Figure(statistics.median(samples), samples, len(samples), low, high, None if low is None else COVERS)
+
+
+def noise_in(half_widths: Mapping[str, float], protocol: Protocol) -> str | None:
+    """Say which of the named relative half-widths are wider than `protocol` tolerates; None if none is."""
+    wide = {name: half for name, half in half_widths.items() if half > protocol.tolerated_half_width}
+    if not wide:
+        return None
+    worst = max(wide, key=lambda name: wide[name])
+    found = f"± {wide[worst]:.0%}" if math.isfinite(wide[worst]) else "no interval, for want of repetitions"
+    others = f" (and {len(wide) - 1} more)" if len(wide) > 1 else ""
+    return f"Intervals wider than ± {protocol.tolerated_half_width:.0%}: {worst} has {found}{others}."
 
 
 def baseline(workload: Workload) -> Workload:

@@ -6,26 +6,62 @@ it drives.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from harness.results.fingerprint import code_hash
-from harness.suites.common.base import Answer, DivergedError
+from harness.suites.common.base import Answer, DivergedError, Figure
 from harness.tasks.common.base import Samples
 from harness.workload import Workload
-from reference_impls.api import PretrainingReport, TrainingMethod
+from reference_impls.api import PretrainingReport, TrainingMethod, UpdateReport
 
-__all__ = ["Epoch", "Evaluation", "Pretraining", "TrainingRun", "batches", "evaluated", "train", "trained_method"]
+__all__ = [
+    "Epoch",
+    "Evaluation",
+    "Pretraining",
+    "Stages",
+    "TrainingRun",
+    "batches",
+    "evaluated",
+    "to_target",
+    "train",
+    "trained_method",
+]
 
 EVALUATION_BATCH = 500
+T = TypeVar("T")
+
+
+class Timed(Protocol):
+    """Does what it is given and returns what came of it; a clock may run meanwhile."""
+
+    def __call__(self, work: Callable[[], T], /) -> T:
+        """Do `work`."""
+        ...
+
+
+def untimed(work: Callable[[], T], /) -> T:
+    """Do `work`; nobody asks how long it takes."""
+    return work()
+
+
+class Stages(NamedTuple):
+    """What times the stages of a training; evaluation belongs to none."""
+
+    pretraining: Timed = untimed
+    updates: Timed = untimed
+    """A call for each update, the encoding of its batch included."""
+
+
+UNTIMED = Stages()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +71,10 @@ class Epoch:
     train_loss: float
     validation_errors: int
     test_errors: int
-    seconds: float
-    """Time spent in updates, encoding included, evaluation not."""
     updates: int
-    """Optimizer updates since the beginning."""
+    """Optimizer updates since the beginning, those of a pretraining included."""
+    samples: int
+    """Training samples seen since the beginning, those of a pretraining included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +99,6 @@ class Pretraining:
     """What a method took of the budget before its first update, and what that alone gave."""
 
     report: PretrainingReport
-    seconds: float
     test_errors: int
     """On the test split, before the first update."""
 
@@ -90,6 +125,11 @@ class TrainingRun:
     def pretraining_epochs(self) -> int:
         """Return the epochs of the budget that are not in `epochs`."""
         return self.pretraining.report.epochs if self.pretraining else 0
+
+    def reached(self, target: float) -> Epoch | None:
+        """Return the first epoch whose validation error is at most `target`, a fraction; None if there is none yet."""
+        allowed = target * self.validation_size
+        return next((epoch for epoch in self.epochs if allowed >= epoch.validation_errors), None)
 
     def add(self, epoch: Epoch, method: TrainingMethod, test: Evaluation) -> None:
         """Append an epoch; keep its weights and what it said of the test split if it is the best so far."""
@@ -131,8 +171,15 @@ def evaluated(method: TrainingMethod, samples: Samples, workload: Workload) -> E
     return Evaluation(samples.labels, torch.cat(classes), torch.cat(margins))
 
 
-def train(workload: Workload) -> tuple[TrainingMethod, TrainingRun]:
+def train(
+    workload: Workload, stages: Stages = UNTIMED, until: float | None = None
+) -> tuple[TrainingMethod, TrainingRun]:
     """Train the cell's network with its method for the budget's epochs.
+
+    Parameters
+    ----------
+    stages : what times the training.
+    until : stop after the first epoch whose validation error is at most this fraction; None: use the whole budget.
 
     Returns
     -------
@@ -150,23 +197,36 @@ def train(workload: Workload) -> tuple[TrainingMethod, TrainingRun]:
     validation, test = (limited(part, budget.test_limit) for part in (split.validation, split.test))
     run = TrainingRun(validation_size=len(validation), test_size=len(test))
     order = torch.Generator().manual_seed(workload.cell.seed)
-    run.pretraining = _pretrain(method, training, test, workload, order)
+    run.pretraining = _pretrain(method, training, test, workload, order, stages.pretraining)
+    before = run.pretraining.report.updates if run.pretraining else 0
     for index in range(run.pretraining_epochs, budget.epochs):
-        started, loss = time.perf_counter(), 0.0
-        for x, target in batches(training, budget.batch_size, workload, order):
-            report = method.update(x, target)
+        loss, data = 0.0, batches(training, budget.batch_size, workload, order)
+        for _ in range(0, len(training), budget.batch_size):
+            report, size = stages.updates(functools.partial(_update, method, data))
             if not math.isfinite(report.loss):
                 raise DivergedError(f"the loss became {report.loss} in epoch {index + 1}", _so_far(run))
-            loss += report.loss * len(target)
+            loss += report.loss * size
             run.updates += report.updates
-        seconds = time.perf_counter() - started
         _check_parameters(method, index, run)
         on_validation, on_test = (evaluated(method, part, workload) for part in (validation, test))
-        epoch = Epoch(loss / len(training), on_validation.errors, on_test.errors, seconds, run.updates)
-        run.add(epoch, method, on_test)
+        seen = (before + run.updates, (index + 1) * len(training))
+        run.add(Epoch(loss / len(training), on_validation.errors, on_test.errors, *seen), method, on_test)
         workload.progress((index + 1) / budget.epochs, f"epoch {index + 1}/{budget.epochs}")
+        if until is not None and run.reached(until):
+            break
     method.load_state_dict(run.best_weights)
     return method, run
+
+
+def to_target(run: TrainingRun, target: float) -> dict[str, Figure]:
+    """Return what it took until the validation error was `target`; nothing if it never was."""
+    epoch = run.reached(target)
+    if epoch is None:
+        return {}
+    return {
+        "updates_to_target": Figure(float(epoch.updates)),
+        "samples_to_target": Figure(float(epoch.samples)),
+    }
 
 
 def trained_method(workload: Workload) -> TrainingMethod:
@@ -200,10 +260,16 @@ def weights_path(workload: Workload) -> Path | None:
     return workload.scratch / "weights" / f"{cell.id}-{code_hash(cell, workload.rows)[:10]}.pt"
 
 
+def _update(method: TrainingMethod, data: Iterator[tuple[Tensor, Tensor]]) -> tuple[UpdateReport, int]:
+    """Encode the next batch and learn from it; return what the method says and the size of the batch."""
+    x, target = next(data)
+    return method.update(x, target), len(target)
+
+
 def _pretrain(
-    method: TrainingMethod, training: Samples, test: Samples, workload: Workload, order: torch.Generator
+    method: TrainingMethod, training: Samples, test: Samples, workload: Workload, order: torch.Generator, timed: Timed
 ) -> Pretraining | None:
-    """Let the method take its share of the budget first; its time covers encoding, like that of any epoch."""
+    """Let the method take its share of the budget first; it encodes what it learns from, like any epoch."""
     epochs = workload.budget.epochs
     begun = itertools.count(1)
 
@@ -212,9 +278,7 @@ def _pretrain(
         workload.progress((done - 1) / epochs, f"pretraining, epoch {done}/{epochs}")
         return batches(training, workload.budget.batch_size, workload, order)
 
-    started = time.perf_counter()
-    report = method.pretrain(epoch, epochs)
-    seconds = time.perf_counter() - started
+    report = timed(lambda: method.pretrain(epoch, epochs))
     if report is None:
         return None
     bad = next((index for index, loss in enumerate(report.losses, start=1) if not math.isfinite(loss)), None)
@@ -222,7 +286,7 @@ def _pretrain(
         raise DivergedError(f"the loss became {report.losses[bad - 1]} in epoch {bad}, pretraining")
     if report.epochs:
         _check_parameters(method, report.epochs - 1, TrainingRun())
-    return Pretraining(report, seconds, evaluated(method, test, workload).errors)
+    return Pretraining(report, evaluated(method, test, workload).errors)
 
 
 def _check_parameters(method: TrainingMethod, index: int, run: TrainingRun) -> None:

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from harness.measure import clock
-from harness.measure.clock import CpuTimer, CudaTimer, Protocol, Timing, measure, median_interval
+from harness.measure.clock import Protocol, Timing, measure, median_interval
+from harness.measure.timers import CpuTimer, CudaTimer
 
 QUIET = Protocol(warmup_calls=3, warmup_seconds=0.0, block_seconds=0.1, min_blocks=10, max_blocks=40)
 

@@ -46,6 +46,41 @@ def test_a_failure_is_recorded_but_not_done_and_gives_way(tmp_path: Path) -> Non
     assert [found.status for found in store.read().records] == ["ok"]
 
 
+def statuses(store: Store) -> list[str]:
+    return sorted(found.status for found in store.read().records)
+
+
+def test_noisy_figures_are_kept_but_not_done_and_replace_nothing_that_is(tmp_path: Path) -> None:
+    store, code = Store(tmp_path), record(CELL).provenance.code_hash
+    store.write(record(CELL, "crashed"))
+    store.write(record(CELL, "noisy", metrics=METRIC))
+    assert statuses(store) == ["noisy"]
+    assert not store.has(CELL, LAPTOP.name, code)
+    assert store.read().records[0].metrics == METRIC
+    # An attempt that gives nothing does not cost the figures that there are.
+    store.write(record(CELL, "interrupted"))
+    assert statuses(store) == ["interrupted", "noisy"]
+    store.write(record(CELL, metrics=METRIC))
+    assert statuses(store) == ["ok"]
+    store.write(record(CELL, "noisy", metrics=METRIC))
+    assert statuses(store) == ["noisy", "ok"]
+    assert store.has(CELL, LAPTOP.name, code)
+
+
+@pytest.mark.parametrize(("narrow", "status"), [(False, "noisy"), (True, "ok"), (None, "ok")])
+def test_a_timing_that_missed_its_interval_before_there_was_a_status_is_read_as_noisy(
+    tmp_path: Path, narrow: bool | None, status: str
+) -> None:
+    store = Store(tmp_path)
+    details = {} if narrow is None else {"interval_as_narrow_as_asked": narrow}
+    path = store.write(record(CELL, metrics=METRIC).model_copy(update={"details": details}))
+    assert json.loads(path.read_text())["status"] == "ok"
+    (found,) = store.read().records
+    assert found.status == status
+    assert found.is_done() == (status == "ok")
+    assert (found.reason is not None) == (status == "noisy")
+
+
 def test_machines_and_code_keep_records_apart(tmp_path: Path) -> None:
     store, here = Store(tmp_path), record(CELL, metrics=METRIC)
     there = record(CELL, metrics=METRIC, machine=GPU)

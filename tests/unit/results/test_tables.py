@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 from synthetic import GPU, LAPTOP, record
 
-from harness.catalogue.boards import find_board
+from harness.catalogue.boards import BOARDS, WITHOUT_BACKEND, find_board
 from harness.catalogue.cards import load_rows
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
-from harness.results.record import Machine, Metric, Record
-from harness.results.tables import Table, build_tables
+from harness.results.record import Machine, Metric, Record, Status
+from harness.results.standing import Standing
+from harness.results.tables import Table, build_tables, newest
 
 ROWS = load_rows()
 BASE = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
@@ -160,3 +161,69 @@ def test_a_seed_that_two_backends_have_run_counts_once() -> None:
     (row,) = neurons([*GATE, error(0.02, seed=0), later]).rows
     estimate = row.values["accuracy.error_fraction"].estimate
     assert (estimate.n, estimate.value) == (359, 0.04)
+
+
+def noisy(made: Record) -> Record:
+    return made.model_copy(update={"status": "noisy", "reason": "The machine was not quiet."})
+
+
+def test_a_noisy_timing_is_shown_but_neither_ranked_nor_first() -> None:
+    gate = [*GATE, passed(neuron="plif")]
+    fast = noisy(speed(0.0001, neuron="if"))
+    table = neurons([*gate, fast, speed(0.002), speed(0.001, neuron="psn"), error(0.02, neuron="if")])
+    values = {row.name: row.values["throughput.train_step_seconds"] for row in table.rows}
+    assert values["if"].standing is Standing.NOISY
+    assert {name: value.rank for name, value in values.items()} == {"if": None, "lif": 2, "psn": 1}
+    assert values["if"].estimate.value == 0.0001
+    (row,) = [row for row in table.rows if row.name == "if"]
+    assert "throughput.train_step_seconds" not in row.failures
+
+
+def test_one_noisy_seed_spoils_the_mean() -> None:
+    table = neurons([*GATE, speed(0.002), noisy(speed(0.9, seed=1))])
+    assert table.rows[0].values["throughput.train_step_seconds"].standing is Standing.NOISY
+
+
+def test_exact_figures_of_a_noisy_record_stand() -> None:
+    saved = Metric(value=4096.0, unit="bytes", direction="lower", exact=True)
+    cell = Cell("libraries", neuron="snntorch-lif", backend="-", threads=2)
+    ratio = Metric(value=2.0, unit="ratio", direction="lower")
+    made = noisy(record(cell, metrics={"saved_bytes": saved, "train_step_ratio": ratio}))
+    (table,) = build_tables([made], ROWS, find_board("libraries"))
+    (row,) = table.rows
+    assert row.values["libraries.saved_bytes"].standing is Standing.CURRENT
+    assert row.values["libraries.train_step_ratio"].standing is Standing.NOISY
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        ("ok", "noisy", "ok"),
+        ("noisy", "ok", "ok"),
+        ("noisy", "interrupted", "noisy"),
+        ("ok", "interrupted", "ok"),
+        ("noisy", "crashed", "crashed"),
+        ("ok", "crashed", "crashed"),
+    ],
+)
+def test_what_a_later_run_of_the_same_code_replaces(first: Status, second: Status, kept: str) -> None:
+    made = speed(0.002)
+    later = made.provenance.model_copy(update={"started_at": "2099-01-01T00:00:00+00:00"})
+    before = made.model_copy(update={"status": first})
+    after = made.model_copy(update={"status": second, "provenance": later})
+    for order in ([before, after], [after, before]):
+        assert [found.status for found in newest(order)] == [kept]
+    changed = after.model_copy(update={"provenance": later.model_copy(update={"code_hash": "f" * 64})})
+    assert newest([before, changed]) == [changed]
+
+
+def test_no_ranked_column_mixes_backends() -> None:
+    """A board's times are of one backend, or the backend is its axis."""
+    for board in BOARDS:
+        for column in board.columns:
+            if column.suite not in WITHOUT_BACKEND:
+                assert "backend" not in board.varies
+                assert len(board.fixed.get("backend", ())) <= 1
+            else:
+                unit = ROWS.suite(column.suite).metrics[column.metric].unit
+                assert "second" not in unit, f"{board.name}: {column.key} may come from any backend"

@@ -17,11 +17,10 @@ from harness.measure.clock import Protocol
 from harness.measure.memory import slope_over_steps
 from harness.results.predictions import unpack
 from harness.suites import memory, scaling
-from harness.suites.accuracy import _to_target
 from harness.suites.common import steps
 from harness.suites.common.base import Answer, DivergedError, Figure, Suite, to_metrics
 from harness.suites.common.steps import stretched
-from harness.suites.common.train import Epoch, TrainingRun, train, trained_method, weights_path
+from harness.suites.common.train import Epoch, TrainingRun, to_target, train, trained_method, weights_path
 from harness.workload import Workload
 from reference_impls.api import Network, UnknownNameError
 from reference_impls.discovery import load_class
@@ -184,12 +183,48 @@ def test_lengths_that_would_keep_too_much_are_left_out(monkeypatch: pytest.Monke
     assert memory.affordable(compiled, 16, LENGTHS) == (2, 4, 16, 64)
 
 
-def test_time_to_target_is_that_of_the_first_epoch_that_reaches_it() -> None:
-    epochs = [Epoch(1.0, errors, 0, seconds=2.0, updates=10 * (i + 1)) for i, errors in enumerate((50, 10, 30, 5))]
-    run = TrainingRun(epochs, validation_size=100)
-    reached = _to_target(run, 0.1)
-    assert (reached["seconds_to_target"].value, reached["updates_to_target"].value) == (4.0, 20.0)
-    assert _to_target(run, 0.04) == {}
+def test_the_target_is_reached_with_the_first_epoch_that_is_as_good() -> None:
+    made = [
+        Epoch(1.0, errors, 0, updates=10 * number, samples=300 * number)
+        for number, errors in enumerate((50, 10, 30, 5), start=1)
+    ]
+    run = TrainingRun(made, validation_size=100)
+    reached = to_target(run, 0.1)
+    assert (reached["updates_to_target"].value, reached["samples_to_target"].value) == (20.0, 600.0)
+    assert to_target(run, 0.04) == {}
+
+
+TO_TARGET = ("updates_to_target", "samples_to_target")
+
+
+@pytest.mark.parametrize(("neuron", "method"), [("lif", "bptt"), ("if", "ottt-o"), ("if", "hsd")])
+def test_time_to_target_counts_what_accuracy_counts_and_stops_there(neuron: str, method: str) -> None:
+    cell = replace(CELL, neuron=neuron, method=method, budget="quick")
+    counted, timed = answer(cell), answer(replace(cell, suite="time_to_target"))
+    for name in TO_TARGET:
+        assert timed.figures[name].value == counted.figures[name].value
+    budget = ROWS.task("digits").budgets["quick"]
+    assert timed.details["epochs"] < budget.epochs
+    trained = len(Workload(cell, ROWS).split.train)
+    assert timed.figures["samples_to_target"].value == timed.details["epochs"] * trained
+    assert "pretraining_updates" in counted.figures or "pretraining_seconds" not in timed.figures
+    assert "seconds_to_target" not in counted.figures
+
+
+def test_a_target_out_of_reach_has_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = replace(ROWS.task("digits"), target_error=0.0)
+    monkeypatch.setattr(Workload, "task_card", card)
+    found = answer(replace(CELL, suite="time_to_target"))
+    assert found.figures == {}
+    assert found.details["target_reached"] is False
+    assert found.details["epochs"] == card.budgets["smoke"].epochs
+
+
+def test_no_suite_that_shares_the_machine_gives_a_wall_time() -> None:
+    shared = [name for name in ROWS.suites if not ROWS.suite(name).exclusive]
+    assert {"accuracy", "tracking", "spikes"} <= set(shared)
+    for name in shared:
+        assert not [metric for metric, card in ROWS.suite(name).metrics.items() if "second" in card.unit], name
 
 
 def test_what_stops_being_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
