@@ -7,13 +7,14 @@ A contributor writes one file against the names exported here and nothing else; 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 from reference_impls import backends
 from reference_impls.backends import UnsupportedError
-from reference_impls.card import Card, CardError, Kind
-from reference_impls.discovery import discover, load_class, resolve
+from reference_impls.building import build
+from reference_impls.card import Card, CardError
+from reference_impls.discovery import discover
 from reference_impls.granularity import LayerShape, parameter_shape
 from reference_impls.method import (
     Epoch,
@@ -35,8 +36,6 @@ from reference_impls.neuron import (
     State,
     detached,
 )
-from reference_impls.peer import Peer, lif_of_ours
-from reference_impls.requirements import why_missing
 
 __all__ = [
     "Apply",
@@ -54,7 +53,6 @@ __all__ = [
     "NeuronOutput",
     "OptimizerFactory",
     "ParallelNeuron",
-    "Peer",
     "PretrainingReport",
     "SequentialNeuron",
     "Signal",
@@ -69,8 +67,6 @@ __all__ = [
     "build_method",
     "build_network",
     "build_neuron",
-    "build_peer",
-    "build_reference",
     "detached",
     "discover",
     "over_time",
@@ -99,7 +95,7 @@ def build_neuron(name: str, backend: str = "eager", shape: LayerShape | None = N
         If a parameter is out of its domain, or the neuron must know its layer's shape and `shape` is None.
     """
     check_name("backend", backend, backends.names())
-    neuron: Neuron = _build("neuron", name, Neuron, params, offered={"shape": shape})
+    neuron: Neuron = build("neuron", name, Neuron, params, offered={"shape": shape})
     neuron.backend = backend
     backends.get(backend).attach(neuron)
     return neuron
@@ -107,7 +103,7 @@ def build_neuron(name: str, backend: str = "eager", shape: LayerShape | None = N
 
 def build_method(name: str, **params: Any) -> TrainingMethod:
     """Build the training method row `name`, with `params` over the card's; errors as in `build_neuron`."""
-    method: TrainingMethod = _build("training", name, TrainingMethod, params)
+    method: TrainingMethod = build("training", name, TrainingMethod, params)
     return method
 
 
@@ -130,36 +126,8 @@ def build_network(
     **params : the topology's own keywords, over the card's; errors as in `build_neuron`.
     """
     given = {"sample_shape": tuple(sample_shape), "classes": classes, "neuron": _told_shapes(neuron)}
-    network: Network = _build("topology", name, Network, params, given)
+    network: Network = build("topology", name, Network, params, given)
     return network
-
-
-def build_peer(name: str, **params: Any) -> Peer:
-    """Build the peer row `name`: the LIF of another library, in the convention that its card states.
-
-    Raises
-    ------
-    UnknownNameError
-        If the peer or a parameter is not known; the message suggests the nearest.
-    UnsupportedError
-        If the library is missing or has another version than the card pins; the message says how to install it.
-    """
-    source, _ = resolve("peer", name)
-    missing = why_missing(name, source.capabilities(name)["requires"])
-    if missing is not None:
-        raise UnsupportedError(missing)
-    peer: Peer = _build("peer", name, Peer, params)
-    return peer
-
-
-def build_reference(name: str) -> SequentialNeuron:
-    """Build our own neuron in the convention of the peer row `name`; the library need not be installed."""
-    source, _ = resolve("peer", name)
-    params = source.capabilities(name).get("reference")
-    if params is not None:
-        return lif_of_ours(params)
-    peer: type[Peer] = load_class(source.module, Peer)
-    return peer.restated()
 
 
 def _told_shapes(neuron: NeuronFactory | Callable[[], Neuron]) -> NeuronFactory:
@@ -170,26 +138,3 @@ def _told_shapes(neuron: NeuronFactory | Callable[[], Neuron]) -> NeuronFactory:
         unaware = cast("Callable[[], Neuron]", neuron)
         return lambda **_shape: unaware()
     return cast("NeuronFactory", neuron)
-
-
-def _build(
-    kind: Kind,
-    name: str,
-    base: type,
-    params: Mapping[str, Any],
-    given: Mapping[str, Any] | None = None,
-    offered: Mapping[str, Any] | None = None,
-) -> Any:
-    """Build a row's class of the card's values, `params` over them, what is `given` and what it takes of `offered`."""
-    given, offered = given or {}, offered or {}
-    source, card_params = resolve(kind, name)
-    cls = load_class(source.module, base)
-    accepted = inspect.signature(cls).parameters
-    for key in params:
-        check_name(f"parameter of {kind} {name!r}:", key, set(accepted) - set(given))
-    taken = {key: value for key, value in offered.items() if key in accepted}
-    values = card_params | dict(params) | dict(given) | taken
-    missing = [key for key, value in accepted.items() if value.default is inspect.Parameter.empty and key not in values]
-    if missing:
-        raise TypeError(f"{kind} {name!r} needs {', '.join(missing)}: give it as a keyword")
-    return cls(**values)

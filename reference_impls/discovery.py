@@ -12,7 +12,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 from reference_impls.card import CardError, Kind, read_literal, variant_literal
 from reference_impls.names import UnknownNameError, unknown_message
 
-__all__ = ["ENTRY_POINT_GROUP", "Catalogue", "Source", "discover", "load_class", "resolve"]
+__all__ = ["ENTRY_POINT_GROUP", "Catalogue", "Source", "discover", "discover_in", "load_class", "resolve"]
 
 ENTRY_POINT_GROUP = "spikeboard.implementations"
 FOLDERS: Mapping[Kind, str] = {"neuron": "neurons", "training": "training", "topology": "topologies", "peer": "peers"}
@@ -70,14 +70,17 @@ class Catalogue:
         return {row: source for source in self.sources if source.kind == kind for row in source.entries()}
 
 
-def _candidates() -> Iterator[tuple[Kind | None, str]]:
-    """Yield (kind expected, module name) of every file that should hold a card."""
-    root = Path(__file__).parent
+def _candidates(root: Path) -> Iterator[tuple[Kind, str, Path]]:
+    """Yield (kind expected, module name, file) of every file of the package at `root` that should hold a card."""
     for kind, folder in FOLDERS.items():
         for path in sorted((root / folder).glob("[!_]*.py")):
-            yield kind, f"{__package__}.{folder}.{path.stem}"
+            yield kind, f"{__package__}.{folder}.{path.stem}", path
+
+
+def _installed() -> Iterator[str]:
+    """Yield the module name of every implementation that an installed package offers."""
     for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
-        yield None, entry.module
+        yield entry.module
 
 
 def _module_path(module: str) -> Path:
@@ -109,12 +112,22 @@ def discover() -> Catalogue:
 
     A row name that two files of one kind claim is a problem of the second file, which is left out.
     """
+    own = list(_candidates(Path(__file__).parent))
+    return _catalogue([*own, *((None, module, None) for module in _installed())])
+
+
+def discover_in(root: Path) -> Catalogue:
+    """Find the implementations of another copy of this package, at `root`; installed packages have no say in it."""
+    return _catalogue(_candidates(root))
+
+
+def _catalogue(candidates: Iterable[tuple[Kind | None, str, Path | None]]) -> Catalogue:
     sources: list[Source] = []
     problems: list[CardError] = []
     owner: dict[tuple[Kind, str], Path] = {}
-    for kind, module in _candidates():
+    for kind, module, known in candidates:
         try:
-            path = _module_path(module)
+            path = known or _module_path(module)
             source = _read(kind, path, module)
             for row in [*source.entries(), *source.aliases()]:
                 holder = owner.setdefault((source.kind, row), path)

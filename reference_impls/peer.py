@@ -7,15 +7,15 @@ them happens in `prepare` and `answer`, outside of what is timed. Must not know 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from reference_impls.neuron import SequentialNeuron
 
-__all__ = ["Answered", "Layer", "Peer", "PeerRun", "TorchPeer", "lif_of_ours"]
+__all__ = ["Answered", "Layer", "Peer", "PeerRun", "TorchPeer"]
 
 Layer = Callable[[Tensor], Tensor]
 """Maps a sequence of currents to spikes, starting at rest every time."""
@@ -57,13 +57,6 @@ class Peer(ABC):
     def restated() -> SequentialNeuron:
         """Return the library's equations as a step of ours, for a card whose `reference` is None."""
         raise NotImplementedError("the card names no reference: restate the library's step in its file")
-
-
-def lif_of_ours(params: Mapping[str, Any]) -> SequentialNeuron:
-    """Return our own LIF with the parameters that a card names as its reference."""
-    from reference_impls.neurons.lif import LIF  # named here, so that a record's code hash covers it
-
-    return LIF(**params)
 
 
 class TorchPeer(Peer):

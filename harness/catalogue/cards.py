@@ -30,10 +30,10 @@ from reference_impls.card import (
     read_literal,
     variant_literal,
 )
-from reference_impls.discovery import discover
+from reference_impls.discovery import Catalogue, discover
 from reference_impls.names import nearest, unknown_message
 
-__all__ = ["Budget", "MetricCard", "Row", "Rows", "SuiteCard", "TaskCard", "load_rows", "match"]
+__all__ = ["Budget", "MetricCard", "Row", "Rows", "SuiteCard", "TaskCard", "load_rows", "match", "rows_of"]
 
 Direction = Literal["lower", "higher", "none"]
 
@@ -118,6 +118,8 @@ class SuiteCard:
     metrics: Mapping[str, MetricCard]
     targets: tuple[Literal["classes", "signal"], ...] = ("classes",)
     """Kinds of target that the question can be asked about."""
+    baseline: Mapping[str, str] = field(default_factory=dict)
+    """Rows that are measured beside the cell's own, by axis (``neuron``, ``method``): figures depend on them too."""
 
     @property
     def timed(self) -> bool:
@@ -191,12 +193,16 @@ class Rows:
 @functools.lru_cache(maxsize=1)
 def load_rows() -> Rows:
     """Read every card once; cards that do not fit the contract are listed in `Rows.problems`."""
-    found = discover()
+    return rows_of(discover(), Path(__file__).parents[1])
+
+
+def rows_of(found: Catalogue, harness: Path) -> Rows:
+    """Return the rows of the implementations `found`, and of the tasks and suites in the folder of a `harness`."""
     problems = list(found.problems)
     rows: dict[str, dict[str, Row]] = {kind: {} for kind in _CARDS}
     files = [(source.kind, source.path, source.module, source.literal) for source in found.sources]
     for kind in ("task", "suite"):
-        folder = Path(__file__).parents[1] / f"{kind}s"
+        folder = harness / f"{kind}s"
         for path in sorted(folder.glob("[!_]*.py")):
             if path.stem == "base":
                 continue

@@ -110,20 +110,22 @@ def publish(
     to: Annotated[Path | None, typer.Option(help="Store to copy to. [default: reports/data]")] = None,
     preset_budget: Annotated[str | None, typer.Option("--budget", help="Only records of this budget.")] = None,
 ) -> None:
-    """Copy the newest of one's own records of every cell to the store that is committed.
+    """Copy one of one's own records of every cell to the store that is committed: the current one, or the newest.
 
     An interrupted cell says nothing about an implementation and stays behind.
     """
+    from harness.catalogue.cards import load_rows
     from harness.catalogue.cell import NOT_APPLICABLE
     from harness.paths import PUBLISHED, RUNS, by_default
+    from harness.results.freshness import Today
+    from harness.results.selection import preferred
     from harness.results.store import Store
-    from harness.results.tables import newest
 
     contents = Store(source or by_default(RUNS)).read()
     target = Store(to or by_default(PUBLISHED))
     wanted = [
         record
-        for record in newest(record for record in contents.records if record.status != "interrupted")
+        for record in preferred((one for one in contents.records if one.status != "interrupted"), Today(load_rows()))
         if preset_budget is None or record.cell.budget in (preset_budget, NOT_APPLICABLE)
     ]
     for record in wanted:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from harness.catalogue.cards import Row
 from harness.conformance import Check, CheckFailedError
-from reference_impls.api import Peer, SequentialNeuron, build_peer, build_reference
+from reference_impls.api import SequentialNeuron
 from reference_impls.card import PeerCapabilities
-from reference_impls.peer import Answered
+from reference_impls.libraries import build_peer, build_reference
+from reference_impls.peer import Answered, Peer
 
 __all__ = ["PEER_CHECKS", "Parity", "PeerSubject", "parity_of", "random_input", "reference_answer"]
 

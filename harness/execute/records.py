@@ -5,6 +5,7 @@ The one place where an outcome meets its provenance. Must not know how a cell wa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from harness.catalogue.cards import Rows
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.execute.messages import Outcome, Setting
 from harness.results import provenance
+from harness.results.fingerprint import fingerprint
 from harness.results.provenance import Origin, this_origin
 from harness.results.record import DONE, MEASURED, Provenance, Record
 
@@ -62,12 +64,18 @@ class Recorder:
         outcome = Outcome(status="unsupported", reason=reason)
         return self.record(cell, code_hash, outcome, Run(datetime.now(UTC), 0.0))
 
+    def _inputs(self, cell: Cell, code_hash: str) -> Mapping[str, str] | None:
+        """Return the inputs that `code_hash` stands for; None if it is not the code of these rows."""
+        found = fingerprint(cell, self.rows)
+        return dict(found.inputs) if found.code_hash == code_hash else None
+
     def _provenance(self, cell: Cell, code_hash: str, outcome: Outcome, run: Run) -> Provenance:
         return Provenance(
             spikeboard=self.origin.spikeboard,
             commit=self.origin.commit,
             dirty=self.origin.dirty,
             code_hash=code_hash,
+            inputs=self._inputs(cell, code_hash),
             suite_version=self.rows.suite(cell.suite).version,
             task_version=None if cell.task == NOT_APPLICABLE else self.rows.task(cell.task).version,
             clock_version=run.setting and run.setting.clock_version,

@@ -61,6 +61,8 @@ class Figure:
     """What it lacks, where some of its runs failed."""
     mark: str
     """Why it is not ranked beside the others: "noisy", "older"; empty where it may be."""
+    reason: str
+    """The same at length, where there is more to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ def figure(
         interval=spread.interval(value) if spread else None,
         missing=missing,
         mark="" if value.standing.ranked else value.standing.value,
+        reason=value.reason,
     )
 
 
@@ -176,7 +179,7 @@ def _details(value: Value, scale: Scale, ranks: Mapping[int, int] | None) -> Ite
         tie = f", shared with {count(others, 'other row')}: intervals overlap" if others else ""
         yield f"rank {value.rank}{tie}"
     elif not value.standing.ranked:
-        yield f"not ranked: {NOT_RANKED[value.standing]}"
+        yield f"not ranked: {value.reason or NOT_RANKED[value.standing]}"
     elif ranks is not None and card.direction != "none":
         yield "not ranked: conformance was not passed on this machine"
     yield f"measured {day(provenance.started_at)} on {provenance.machine.name}"

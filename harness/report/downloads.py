@@ -84,6 +84,7 @@ def _row_as_data(row: TableRow) -> dict[str, Any]:
                 "covers": value.estimate.covers,
                 "rank": value.rank,
                 "standing": value.standing.value,
+                "standing_reason": value.reason,
                 "cells": [record.cell_id for record in value.records],
                 "measured": value.record.provenance.started_at,
             }

@@ -114,7 +114,7 @@ def readable(table: Table, style: Style = PLAIN) -> pd.DataFrame:
 
 
 def raw(table: Table) -> pd.DataFrame:
-    """Return the table with SI values, bounds, n, what the interval covers, and rank of every figure."""
+    """Return the table with SI values, bounds, n, what the interval covers, rank and standing of every figure."""
     import pandas as pd
 
     lines = []

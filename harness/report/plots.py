@@ -286,7 +286,7 @@ def _hover(name: str, *figures: tuple[str, Value, Scale]) -> str:
 def _caption(points: Sequence[Point], x: str, y: str) -> str:
     best = sorted((point for point in points if point.on_frontier), key=lambda point: point.x)
     unranked = sum(not point.ranked for point in points)
-    hollow = f" Hollow: {count(unranked, 'row')} not verified." if unranked else ""
+    hollow = f" Hollow: {count(unranked, 'row')} not ranked." if unranked else ""
     if not best:
         return f"No row is ranked in both figures.{hollow}"
     return f"Frontier, from the lowest {x} to the lowest {y}: {joined(point.label for point in best)}.{hollow}"

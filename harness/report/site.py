@@ -32,8 +32,10 @@ from harness.report.links import Sitemap, implementation_page
 from harness.report.measured import combinations_of
 from harness.report.overview import view_about, view_entry, view_overview
 from harness.report.words import Fact, day
+from harness.results.freshness import Today
+from harness.results.selection import preferred
 from harness.results.store import Contents, Problem, read_stores
-from harness.results.tables import build_tables, newest
+from harness.results.tables import build_tables
 
 __all__ = ["build_site"]
 
@@ -75,7 +77,7 @@ def build_site(stores: list[Path], out: Path, *, rows: Rows | None = None, built
 def _write_site(
     out: Path, contents: Contents, stores: Sequence[Path], rows: Rows, asv: Path, built_at: datetime
 ) -> None:
-    latest = newest(contents.records)
+    latest = preferred(contents.records, Today(rows))
     tables = build_tables(contents.records, rows)
     plans = [plan_board(board, [table for table in tables if table.board is board], latest) for board in BOARDS]
     implemented = [

@@ -8,24 +8,21 @@ values differ (``stats`` does).
 from __future__ import annotations
 
 import math
-import subprocess
-import tarfile
-import tempfile
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
 from harness.catalogue.cards import MetricCard, Rows
 from harness.catalogue.cell import Cell
-from harness.errors import UserError
-from harness.results.fingerprint import PACKAGES, code_hash
+from harness.results.fingerprint import Fingerprints
 from harness.results.record import Record
+from harness.results.selection import newest
 from harness.results.stats import Estimate, Verdict, change
 from harness.results.store import Contents, Store, read_stores
-from harness.results.tables import combined_over_seeds, newest
+from harness.results.tables import combined_over_seeds
+from harness.results.trees import checked_out
 
 __all__ = ["VERDICTS", "CellChange", "CellVerdict", "MetricChange", "compare", "records_of"]
 
@@ -106,13 +103,11 @@ def records_of(name: str, stores: Iterable[Path], rows: Rows) -> Contents:
     """
     if Path(name).is_dir():
         return Store(Path(name)).read()
-    with tempfile.TemporaryDirectory() as folder:
-        _checkout(name, Path(folder))
+    with checked_out(name, rows) as tree:
         contents = read_stores(stores)
+        then = Fingerprints(tree.rows, tree.root)
         kept = tuple(
-            record
-            for record in contents.records
-            if code_hash(record.cell, rows, Path(folder)) == record.provenance.code_hash
+            record for record in contents.records if then.of(record.cell).code_hash == record.provenance.code_hash
         )
     return Contents(kept, contents.problems)
 
@@ -137,26 +132,6 @@ def _order(item: CellChange) -> tuple[int, float, str, Cell]:
     # A status that was lost is worse than any figure that has grown.
     severity = max((metric.severity for metric in item.metrics), default=math.inf)
     return VERDICTS.index(item.verdict), -severity, item.machine, item.cell
-
-
-def _checkout(commit: str, folder: Path) -> None:
-    """Write the two packages as they were at `commit` into `folder`."""
-    try:
-        # From the top: in a subfolder, git archive would look for the packages there.
-        top = _git("rev-parse", "--show-toplevel").decode().rstrip("\n")
-        archive = _git("-C", top, "archive", "--format=tar", commit, *PACKAGES)
-    except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", b"").decode(errors="replace").strip()
-        raise UserError(
-            f"{commit!r} is neither a folder of records nor a commit of this repository{': ' + said if said else ''}",
-            "spikeboard compare takes two stores or two commits, for example: spikeboard compare HEAD~1 HEAD",
-        ) from error
-    with tarfile.open(fileobj=BytesIO(archive)) as tar:
-        tar.extractall(folder, filter="data")
-
-
-def _git(*words: str) -> bytes:
-    return subprocess.run(["git", *words], capture_output=True, check=True).stdout
 
 
 def _by_cell(records: Iterable[Record]) -> dict[_Key, dict[int, Record]]:

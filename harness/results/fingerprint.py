@@ -1,23 +1,32 @@
-"""The hash of the code that decides a figure, so that a record is redone when, and only when, that code changed.
+"""What a figure depends on: named inputs, each with a short digest, so that a record is redone when one changed.
 
-Modules are followed through their imports inside this project and hashed as syntax trees without docstrings and
-without the prose of cards: a comment, a reformatting or a corrected citation costs nobody a re-run. Must not
-import what it hashes.
+An input is code (followed definition by definition, see `definitions`) or values (what of the cards reaches it, see
+`settings`), or versions of packages. Two fingerprints that agree in every input are of the same measurement; where
+they differ, the names say why. Must not import what it reads.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-from harness.catalogue.cards import Rows
+from harness._former_names import MOVED
+from harness.catalogue.cards import Row, Rows
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.results import settings
+from harness.results.definitions import Code
+from harness.results.essence import Node
+from reference_impls.card import Card
 from reference_impls.requirements import installed_version
 
-__all__ = ["code_hash"]
+__all__ = ["PACKAGES", "Fingerprint", "Fingerprints", "code_hash", "combined", "fingerprint"]
 
 PACKAGES = ("reference_impls", "harness")
 RULED_BY = ("torch", "numpy")
@@ -28,128 +37,324 @@ COMPILERS = {
     "fused": ("numba", "cupy-cuda12x", "cupy-cuda13x"),
 }
 """Packages that turn a backend's text into machine code; "absent" is a version too."""
-PROSE = {"title", "summary", "equations", "citations", "reported", "divergences", "notes", "judged"}
-"""Keys of a card that are for readers and for comparisons."""
-PLUMBING = {
-    "harness.catalogue.cards",
-    "harness.catalogue.cell",
+_FUSED = "reference_impls.backends.fused"
+PRINTERS = {
+    "cpu": frozenset({f"{_FUSED}_numba", f"{_FUSED}.kernels_numba", f"{_FUSED}.numba_source"}),
+    "cuda": frozenset({f"{_FUSED}_cupy", f"{_FUSED}.kernels_cupy", f"{_FUSED}.kernels_cuda", f"{_FUSED}.cuda_source"}),
+}
+"""Modules that print kernels for one device; a figure of another does not depend on them."""
+LOOKUPS = (
+    "harness._former_names",
+    "harness.catalogue",
     "harness.data.base",
     "harness.errors",
+    "harness.results.fingerprint",
     "harness.results.record",
     "harness.tasks.common.cache",
-    "reference_impls.api",
+    "reference_impls.backends",
     "reference_impls.card",
     "reference_impls.discovery",
     "reference_impls.names",
     "reference_impls.requirements",
+)
+"""Modules that carry data types, names and places: what they find is an input, how they find it is none."""
+ALWAYS = (
+    ("harness.workload", None),
+    ("harness.execute.worker", "_prepare"),
+    ("harness.execute.allocator", "pin"),
+)
+"""(module, definition) that every cell goes through before its suite."""
+INPUT_OF = {
+    "reference_impls.neurons": "neuron",
+    "reference_impls.peers": "neuron",
+    "reference_impls.training": "method",
+    "reference_impls.topologies": "topology",
+    "reference_impls.backends": "backend",
+    "reference_impls": "contracts",
+    "harness.tasks": "task",
+    "harness.data": "data",
+    "harness.measure": "ruler",
+    "harness.execute": "process",
+    "harness": "suite",
 }
-"""Modules that carry data types, names and lookups: followed, but they decide no figure themselves."""
+"""Folder -> name of the input that its definitions belong to; the first that fits."""
+OWN = ("neuron", "method", "topology")
+"""Inputs that are the row's own; of any other row's, the same folders hold what it is compared with."""
+BASELINE = "baseline"
+PLAIN = ("budget", "packages", "vectors")
+"""Inputs that are values only; others are code, and of the same name with ``settings`` what the cards say."""
+DIGITS = 12
 
 
-def code_hash(cell: Cell, rows: Rows, root: Path | None = None) -> str:
-    """Return the hash of everything that decides the figures of `cell`.
+def combined(inputs: Mapping[str, str]) -> str:
+    """Return the one hash that stands for all inputs: the same if, and only if, each of them is."""
+    return hashlib.sha256(_canonical(dict(inputs)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a cell's figures depend on."""
+
+    inputs: Mapping[str, str]
+    """Name of an input -> its digest."""
+    code_hash: str
+    """The hash of them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The definitions that one root rests on."""
+
+    by_input: Mapping[str, frozenset[str]]
+    """Input that a definition's folder belongs to -> digests."""
+    asked: frozenset[str]
+    """Keys of cards that are named."""
+    modules: frozenset[str]
+
+
+_NOTHING = _Part({}, frozenset(), frozenset())
+
+
+@dataclass(slots=True)
+class Fingerprints:
+    """The fingerprints of cells on one tree of sources.
+
+    Parameters
+    ----------
+    rows : what the cells' names stand for, on that tree.
+    root : folder that holds the two packages; None: where they are installed.
+    version_of : version of an installed package, or None.
+    """
+
+    rows: Rows
+    root: Path | None = None
+    version_of: Callable[[str], str | None] = field(default=installed_version)
+    _known: dict[tuple[object, ...], tuple[Fingerprint, object]] = field(default_factory=dict)
+    """With the rows that a key identifies, so that they live as long as it."""
+
+    def of(self, cell: Cell) -> Fingerprint:
+        """Return what the figures of `cell` depend on; cells that differ in seed, threads or dtype share it."""
+        used = self._used(cell)
+        names = (cell.suite, cell.task, cell.neuron, cell.method, cell.topology)
+        key = (*names, cell.backend, cell.device, cell.budget, *(id(row) for row in used.values()))
+        if key not in self._known:
+            inputs = MappingProxyType(dict(sorted(self._inputs(cell, used))))
+            self._known[key] = Fingerprint(inputs, combined(inputs)), used
+        return self._known[key][0]
+
+    def _used(self, cell: Cell) -> dict[str, Row | None]:
+        """Return the rows that a cell names, by axis; None for a name that nothing has."""
+        rows = self.rows
+        neuron = rows.neurons.get(cell.neuron) or rows.peers.get(cell.neuron)
+        found = {
+            "suite": (cell.suite, rows.suites.get(cell.suite)),
+            "task": (cell.task, rows.tasks.get(cell.task)),
+            "neuron": (cell.neuron, neuron),
+            "method": (cell.method, rows.methods.get(cell.method)),
+            "topology": (cell.topology, rows.topologies.get(cell.topology)),
+        }
+        return {axis: row for axis, (name, row) in found.items() if name != NOT_APPLICABLE}
+
+    def _inputs(self, cell: Cell, used: Mapping[str, Row | None]) -> Iterator[tuple[str, str]]:
+        without = _other_printers(cell.device)
+        tree = self._tree
+        parts = {axis: tree.part(self._module(row), None, without) for axis, row in used.items() if row is not None}
+        baseline = self._baseline(cell, used)
+        others = [tree.part(*place, without) for place in (*ALWAYS, *self._further(cell, used, parts))]
+        compared = [tree.part(row.module, None, without) for row in baseline.values()]
+        yield from _code_inputs(parts, [*others, *compared])
+        asked = frozenset().union(*(part.asked for part in (*parts.values(), *others, *compared)))
+        values = dict(self._settings(cell, used, asked))
+        values[BASELINE] = {axis: settings.row_settings(row, asked) for axis, row in baseline.items()}
+        values["packages"] = self._versions(cell, used)
+        reads_vectors = any("harness.golden" in part.modules for part in parts.values())
+        values["vectors"] = self._vectors(cell, used) if reads_vectors else {}
+        for name, value in values.items():
+            if value:
+                yield name if name in PLAIN else f"{name} settings", _digest(_canonical(value))
+
+    @property
+    def _tree(self) -> _Tree:
+        return _tree((self.root or Path(__file__).parents[2]).resolve())
+
+    def _module(self, row: Row) -> str:
+        """Return the module of a row; one outside of the two packages is read from where it lies."""
+        top, *below = row.module.split(".")
+        if top not in PACKAGES:
+            up = len(below) + (row.path.name == "__init__.py")
+            self._tree.code.packages[top] = row.path.parents[up]
+        return row.module
+
+    def _baseline(self, cell: Cell, used: Mapping[str, Row | None]) -> dict[str, Row]:
+        """Return the rows that the suite measures beside the cell's own."""
+        if cell.suite not in self.rows.suites:
+            return {}
+        of_axis = {"neuron": self.rows.neurons, "method": self.rows.methods}
+        named = self.rows.suite(cell.suite).baseline
+        return {axis: of_axis[axis][name] for axis, name in named.items() if axis in used and name in of_axis[axis]}
+
+    def _further(
+        self, cell: Cell, used: Mapping[str, Row | None], parts: Mapping[str, _Part]
+    ) -> Iterator[tuple[str, str | None]]:
+        """Yield what is imported by a name that is made up as it runs: backends, readers of golden vectors."""
+        if cell.backend != NOT_APPLICABLE:
+            yield f"reference_impls.backends.{cell.backend.replace('-', '_')}", None
+        if "harness.golden" in parts.get("suite", _NOTHING).modules:
+            readers = {"neurons"} if cell.method == NOT_APPLICABLE else _slugs(used, "method")
+            yield from ((f"harness.golden.{reader.replace('-', '_')}", None) for reader in sorted(readers))
+
+    def _settings(
+        self, cell: Cell, used: Mapping[str, Row | None], asked: frozenset[str]
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for axis, row in used.items():
+            if row is None:  # it has no such name; no other tree's value is that
+                yield axis, {"unknown": getattr(cell, axis)}
+            elif axis == "suite":
+                yield axis, settings.suite_settings(row)
+            elif axis == "task":
+                yield axis, settings.task_settings(row, asked)
+                yield "budget", settings.budget_settings(cell, row, asked)
+            elif axis == "topology":
+                yield axis, settings.topology_settings(cell, row, self.rows, asked)
+            else:
+                yield axis, settings.row_settings(row, asked)
+
+    def _versions(self, cell: Cell, used: Mapping[str, Row | None]) -> dict[str, str | None]:
+        neuron = used.get("neuron")
+        required = neuron.capabilities.requires if neuron is not None and neuron.kind == "peer" else ()
+        return {name: self.version_of(name) for name in (*RULED_BY, *COMPILERS.get(cell.backend, ()), *required)}
+
+    def _vectors(self, cell: Cell, used: Mapping[str, Row | None]) -> dict[str, str]:
+        """Return the golden vectors that the rows of a cell answer for."""
+        slugs = _slugs(used, *(("neuron",) if cell.method == NOT_APPLICABLE else ("method", "topology")))
+        return {slug: digest for slug, digest in self._tree.golden().items() if slug in slugs}
+
+
+def fingerprint(cell: Cell, rows: Rows, root: Path | None = None) -> Fingerprint:
+    """Return what the figures of `cell` depend on.
 
     Parameters
     ----------
     cell : what is measured.
-    rows : the rows its names stand for.
-    root : folder that holds the two packages (None: where they are installed), to hash another commit's code.
+    rows : the rows its names stand for, on the tree at `root`.
+    root : folder that holds the two packages (None: where they are installed), for another commit's code.
     """
-    folder = (root or Path(__file__).parents[2]).resolve()
-    used = [
-        rows.suites.get(cell.suite),
-        rows.tasks.get(cell.task),
-        rows.cell_neurons.get(cell.neuron),
-        rows.methods.get(cell.method),
-        rows.topologies.get(cell.topology),
-    ]
-    peer = rows.peers.get(cell.neuron)
-    installed = [(name, _version(name)) for name in (*RULED_BY, *COMPILERS.get(cell.backend, ()))]
-    if peer is not None:  # installing its library makes a new record
-        installed += [(name, installed_version(name)) for name in peer.capabilities.requires]
-    modules = [row.module for row in used if row is not None]
-    if cell.backend != NOT_APPLICABLE:
-        modules.append(f"reference_impls.backends.{cell.backend.replace('-', '_')}")
-    outside = tuple(row.path for row in used if row is not None and _file(row.module, folder) is None)
-    return _hash(tuple(installed), tuple(modules), outside, folder)
+    return _fingerprints(_ById(rows), root).of(cell)
+
+
+def code_hash(cell: Cell, rows: Rows, root: Path | None = None) -> str:
+    """Return the one hash of everything that decides the figures of `cell`; see `fingerprint`."""
+    return fingerprint(cell, rows, root).code_hash
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _ById:
+    """Rows as a key: they hold dictionaries, which have no hash."""
+
+    rows: Rows
+
+    def __hash__(self) -> int:
+        return id(self.rows)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ById) and other.rows is self.rows
+
+
+@functools.lru_cache(maxsize=8)
+def _fingerprints(key: _ById, root: Path | None) -> Fingerprints:
+    return Fingerprints(key.rows, root, _version)
 
 
 _version = functools.lru_cache(maxsize=64)(installed_version)
 """Looking a version up reads a file, and a plan asks for every cell."""
 
 
-@functools.lru_cache(maxsize=4096)
-def _hash(
-    installed: tuple[tuple[str, str | None], ...], modules: tuple[str, ...], outside: tuple[Path, ...], folder: Path
-) -> str:
-    """Hash versions and code; cells that differ in a seed or in what they are asked for share one."""
-    digest = hashlib.sha256()
-    for name, version in installed:
-        digest.update(f"{name} {version}\n".encode())
-    for module, text in sorted(_closure(modules, folder).items()):
-        digest.update(f"{module} {text}\n".encode())
-    for path in outside:
-        digest.update(_essence(path).encode())
-    return digest.hexdigest()
+def _slugs(used: Mapping[str, Row | None], *axes: str) -> set[str]:
+    """Return every name that the files of a cell's rows answer to."""
+    cards = [row.card for axis in axes if (row := used.get(axis)) is not None]
+    return {name for card in cards if isinstance(card, Card) for name in (card.name, *card.variants, *card.aliases)}
 
 
-def _closure(modules: tuple[str, ...], folder: Path) -> dict[str, str]:
-    """Map every module of this project that `modules` reach to the hash of its code."""
-    found: dict[str, str] = {}
-    waiting = list(modules)
-    while waiting:
-        module = waiting.pop()
-        path = _file(module, folder)
-        if module in found or path is None:
-            continue
-        found[module] = hashlib.sha256(_essence(path).encode()).hexdigest()
-        waiting.extend(_imports(path))
-    return {module: text for module, text in found.items() if module not in PLUMBING}
+@dataclass(slots=True)
+class _Tree:
+    """A tree of sources, and what was found out about it."""
+
+    folder: Path
+    code: Code
+    _parts: dict[tuple[str, str | None, frozenset[str]], _Part] = field(default_factory=dict)
+    _golden: Mapping[str, str] | None = None
+
+    def part(self, module: str, name: str | None, without: frozenset[str]) -> _Part:
+        """Return what a module, or a definition in it, rests on; the same for every cell that uses it."""
+        key = (module, name, without)
+        if key not in self._parts:
+            nodes = self.code.reached(module, name, without)
+            by_input: dict[str, set[str]] = defaultdict(set)
+            for node in nodes:
+                by_input[_input_of(node)].add(self.code.digest(node))
+            self._parts[key] = _Part(
+                {name: frozenset(digests) for name, digests in by_input.items()},
+                frozenset().union(*(self.code.mentions(node) & settings.ASKABLE for node in nodes)),
+                frozenset(node.module for node in nodes),
+            )
+        return self._parts[key]
+
+    def golden(self) -> Mapping[str, str]:
+        """Map every slug that golden files are about to the digest of these files."""
+        if self._golden is None:
+            texts: dict[str, list[bytes]] = defaultdict(list)
+            for path in sorted((self.folder / "harness/golden/vectors").rglob("*.json")):
+                content = path.read_bytes()
+                about = json.loads(content)
+                texts[about.get("neuron") or about.get("slug") or path.stem].append(content)
+            self._golden = {slug: hashlib.sha256(b"\n".join(files)).hexdigest() for slug, files in texts.items()}
+        return self._golden
 
 
-@functools.lru_cache(maxsize=4096)
-def _file(module: str, folder: Path) -> Path | None:
-    """Return the file of a module of this project, or None for anything else."""
-    if module.partition(".")[0] not in PACKAGES:
-        return None
-    stem = folder.joinpath(*module.split("."))
-    for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
-
-
-@functools.lru_cache(maxsize=4096)
-def _imports(path: Path) -> tuple[str, ...]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return tuple(_imported(ast.walk(tree)))
-
-
-def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+@functools.lru_cache(maxsize=32)
+def _tree(folder: Path) -> _Tree:
+    return _Tree(folder, Code(dict.fromkeys(PACKAGES, folder), _is_lookup, MOVED))
 
 
 @functools.lru_cache(maxsize=4096)
-def _essence(path: Path) -> str:
-    """Return the syntax tree of a file without docstrings and without the prose of its card."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [item for item in node.body if not _is_text(item)] or [ast.Pass()]
-        elif isinstance(node, ast.Dict):
-            kept = [
-                (key, value)
-                for key, value in zip(node.keys, node.values, strict=True)
-                if not (isinstance(key, ast.Constant) and key.value in PROSE)
-            ]
-            node.keys, node.values = [key for key, _ in kept], [value for _, value in kept]
-    return ast.dump(tree)
+def _is_lookup(module: str) -> bool:
+    return module in LOOKUPS or module.startswith("harness.catalogue.")
 
 
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+@functools.lru_cache(maxsize=64)
+def _other_printers(device: str) -> frozenset[str]:
+    kind = device.partition(":")[0]
+    return frozenset().union(*(modules for known, modules in PRINTERS.items() if known != kind))
+
+
+def _input_of(node: Node) -> str:
+    return next((name for folder, name in INPUT_OF.items() if f"{node.module}.".startswith(f"{folder}.")), "foreign")
+
+
+def _code_inputs(parts: Mapping[str, _Part], others: Iterable[_Part]) -> Iterator[tuple[str, str]]:
+    """Sort the definitions that anything rests on into inputs; a definition that two rest on counts once."""
+    everything: dict[str, frozenset[str]] = defaultdict(frozenset)
+    own: dict[str, frozenset[str]] = defaultdict(frozenset)
+    for axis, part in (*parts.items(), *(("", part) for part in others)):
+        for name, digests in part.by_input.items():
+            name = axis if name == "foreign" else name  # a package of one's own
+            everything[name] |= digests
+            if axis in OWN:
+                own[name] |= digests
+    for name in OWN:
+        everything[BASELINE] |= everything[name] - own[name]
+        everything[name] = own[name]
+    yield from ((name, _digest_of(digests)) for name, digests in everything.items() if digests)
+
+
+@functools.lru_cache(maxsize=65536)
+def _digest_of(digests: frozenset[str]) -> str:
+    return _digest("\n".join(sorted(digests)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=list)

@@ -117,6 +117,8 @@ class Provenance(BaseModel):
     """Whether the tree had uncommitted changes; None outside a repository."""
     code_hash: str
     """Hash of everything that decides the figure: implementation, task, suite, clock."""
+    inputs: Mapping[str, str] | None = None
+    """What that is, by name, each with its own digest; None for a record from before they were named."""
     suite_version: int
     task_version: int | None = None
     clock_version: int | None = None

@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from harness.catalogue.boards import BOARDS, COMPARED, WITHOUT_BACKEND, Board, Column
 from harness.catalogue.cards import MetricCard, Rows
 from harness.catalogue.cell import NOT_APPLICABLE
+from harness.results.freshness import Today
 from harness.results.record import MEASURED, Metric, Record
+from harness.results.selection import preferred, unmixed
 from harness.results.standing import Standing
 from harness.results.stats import Estimate, estimate, rank
 
@@ -26,7 +28,6 @@ __all__ = [
     "build_tables",
     "combined_over_seeds",
     "grouped",
-    "newest",
     "worth_comparing",
 ]
 
@@ -43,6 +44,8 @@ class Value:
     """All records behind it, one for each seed."""
     standing: Standing = Standing.CURRENT
     """Whether it may be ranked; what may not is shown with its mark."""
+    reason: str = ""
+    """Why it may not."""
 
     @property
     def record(self) -> Record:
@@ -95,10 +98,12 @@ class Table:
 def build_tables(records: Iterable[Record], rows: Rows, board: Board | None = None) -> list[Table]:
     """Build every table of `board` (None: of all boards) that `records` can fill, the fullest first.
 
-    Of several records of one cell on one machine the newest counts. Seeds are combined into one figure.
+    Of several records of one cell on one machine a current one counts, then the newest. Seeds are combined into one
+    figure, current ones never with older ones.
     """
-    latest = newest(records)
-    verified = _Verification(latest, rows)
+    today = Today(rows)
+    latest = preferred(records, today)
+    verified = _Verification(latest, rows, today)
     tables = []
     for wanted in BOARDS if board is None else (board,):
         groups = grouped(latest, wanted, {column.suite for column in wanted.columns})
@@ -110,29 +115,6 @@ def build_tables(records: Iterable[Record], rows: Rows, board: Board | None = No
 def worth_comparing(tables: Sequence[Table]) -> list[Table]:
     """Return the tables in which at least two rows have a figure, or all of them if none has."""
     return [table for table in tables if sum(bool(row.values) for row in table.rows) > 1] or list(tables)
-
-
-def newest(records: Iterable[Record]) -> list[Record]:
-    """Return the newest record of every cell on every machine.
-
-    Of the same code a noisy timing never replaces a good one, nor an interrupted run one that came to its end.
-    """
-    latest: dict[tuple[str, str], Record] = {}
-    for record in records:
-        key = (record.cell_id, record.provenance.machine.name)
-        if key not in latest or _replaces(record, latest[key]):
-            latest[key] = record
-    return list(latest.values())
-
-
-def _replaces(record: Record, other: Record) -> bool:
-    if record.provenance.code_hash == other.provenance.code_hash and _worth(record) != _worth(other):
-        return _worth(record) > _worth(other)
-    return record.provenance.started_at >= other.provenance.started_at
-
-
-def _worth(record: Record) -> int:
-    return {"interrupted": 0, "noisy": 1}.get(record.status, 2)
 
 
 def grouped(records: Iterable[Record], board: Board, suites: Collection[str]) -> dict[Group, list[Record]]:
@@ -165,17 +147,18 @@ def _group(record: Record, board: Board) -> Group:
 
 
 class _Verification:
-    """Which neurons and training methods have passed conformance, from its records.
+    """Which neurons and training methods have passed conformance, from its records of today's code.
 
     A method is judged on one network of each structure and counts for all of that structure.
     """
 
-    def __init__(self, records: Iterable[Record], rows: Rows) -> None:
+    def __init__(self, records: Iterable[Record], rows: Rows, today: Today) -> None:
         self._rows = rows
+        self.today = today
         self._neurons: dict[tuple[str, str, str], bool] = {}
         self._methods: dict[tuple[str, str, str | None], bool] = {}
         for record in records:
-            if record.cell.suite != "conformance":
+            if record.cell.suite != "conformance" or not today.is_current(record):
                 continue
             cell, machine = record.cell, record.provenance.machine.name
             failed = record.metrics.get("failed_checks")
@@ -225,11 +208,11 @@ def _row(
     failures: dict[str, Record] = {}
     used: list[Record] = []
     for column in board.columns:
-        of_suite = _one_a_seed(record for record in records if record.cell.suite == column.suite)
+        of_suite = _one_a_seed(unmixed([one for one in records if one.cell.suite == column.suite], verified.today))
         used += of_suite
         measured = [record for record in of_suite if record.status in MEASURED and column.metric in record.metrics]
         if measured:
-            values[column.key] = _value(column, measured, rows)
+            values[column.key] = _value(column, measured, rows, verified.today)
         lacking = [record for record in of_suite if record.status not in MEASURED] or ([] if measured else of_suite)
         if lacking:
             failures[column.key] = lacking[-1]
@@ -251,9 +234,12 @@ def _one_a_seed(records: Iterable[Record]) -> list[Record]:
     return [by_seed[seed] for seed in sorted(by_seed)]
 
 
-def _value(column: Column, records: Sequence[Record], rows: Rows) -> Value:
+def _value(column: Column, records: Sequence[Record], rows: Rows, today: Today) -> Value:
     card = rows.suite(column.suite).metrics[column.metric]
     combined = combined_over_seeds([record.metrics[column.metric] for record in records])
+    older = next((age for age in map(today.of_record, records) if not age.is_current), None)
+    if older is not None:
+        return Value(combined, None, card, tuple(records), Standing.OLDER, str(older))
     noisy = not card.exact and any(record.status == "noisy" for record in records)
     return Value(combined, None, card, tuple(records), Standing.NOISY if noisy else Standing.CURRENT)
 

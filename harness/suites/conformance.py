@@ -17,7 +17,7 @@ from harness.conformance.vectors import SURROGATE_CHECKS, SurrogateSubject
 from harness.golden import SURROGATES, VECTORS
 from harness.suites.common.base import Answer, Figure, Suite
 from harness.workload import Workload
-from reference_impls.api import build_peer
+from reference_impls.libraries import build_peer
 
 CARD = {
     "name": "conformance",
@@ -30,6 +30,7 @@ CARD = {
         "eager, libraries equal to their own convention."
     ),
     "exclusive": False,
+    "baseline": {"method": "bptt"},
     "timeout_seconds": 600.0,
     "typical_seconds": 2.0,
     "metrics": {

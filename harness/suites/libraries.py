@@ -16,7 +16,7 @@ from harness.results.record import Series
 from harness.suites.common.base import Answer, DivergedError, Figure, Suite
 from harness.suites.common.steps import median_figure, noise_in, timing_figure
 from harness.workload import Workload
-from reference_impls.api import build_peer, build_reference
+from reference_impls.libraries import build_peer, build_reference
 from reference_impls.peer import PeerRun
 from reference_impls.peers.spikeboard import SpikeboardLIF
 

@@ -28,6 +28,7 @@ CARD = {
         "also a layer of 65,536 such neurons, forward and backward, alternating with a copy of what this must move."
     ),
     "exclusive": True,
+    "baseline": {"neuron": "lif", "method": "bptt"},
     "timeout_seconds": 600.0,
     "typical_seconds": 3.0,
     "metrics": {

@@ -24,7 +24,8 @@ from harness.results.store import Store
 from harness.suites import libraries
 from harness.suites.common.base import DivergedError, to_metrics
 from harness.workload import Workload
-from reference_impls.api import UnknownNameError, UnsupportedError, build_peer, build_reference
+from reference_impls.api import UnknownNameError, UnsupportedError
+from reference_impls.libraries import build_peer, build_reference
 from reference_impls.neurons.lif import LIF
 from reference_impls.peer import Layer, TorchPeer
 from reference_impls.requirements import why_missing

@@ -27,7 +27,8 @@ from harness.conformance.peers import parity_of, random_input, reference_answer
 from harness.execute import allocator
 from harness.measure.clock import Protocol, Timing, measure
 from harness.measure.roofline import copying
-from reference_impls.api import UnsupportedError, build_neuron, build_peer, build_reference
+from reference_impls.api import UnsupportedError, build_neuron
+from reference_impls.libraries import build_peer, build_reference
 from reference_impls.peer import PeerRun
 
 BATCH, NEURONS = 64, 1024

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic import LAPTOP, record
+from synthetic import LAPTOP, older, record
 
 from harness.catalogue.cards import load_rows
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
@@ -89,7 +89,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
 
 def test_code_that_changed_is_measured_anew(tmp_path: Path) -> None:
     first = plan(tmp_path, suite=("accuracy",), neuron=("lif",), task=("digits",))
-    Store(tmp_path).write(record(first.todo[0].cell))  # with another code hash
+    Store(tmp_path).write(older(record(first.todo[0].cell)))
     assert plan(tmp_path, suite=("accuracy",), neuron=("lif",), task=("digits",)).done == ()
 
 

@@ -129,7 +129,7 @@ def test_what_is_not_verified_is_drawn_but_never_on_the_frontier(table: Table) -
     klif = next(point for point in plot.points if point.label == "klif")
     assert not klif.ranked
     assert not klif.on_frontier
-    assert "Hollow: 1 row not verified." in plot.caption
+    assert "Hollow: 1 row not ranked." in plot.caption
     on = {point.label for point in plot.points if point.on_frontier}
     ranked = [point for point in plot.points if point.ranked]
     flags = frontier([(point.x, point.y) for point in ranked])

@@ -1,0 +1,81 @@
+"""The values of a cell that decide its figures: what the cards hand to constructors, data and training, and no more.
+
+A key of a card counts where code that decides the figure names it. Prose, limits, headings, the budgets and networks
+that are not in use, and what is only looked up do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from harness.catalogue.cards import Budget, Row, Rows, SuiteCard, TaskCard
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from reference_impls.card import (
+    Card,
+    NeuronCapabilities,
+    PeerCapabilities,
+    TopologyCapabilities,
+    TrainingCapabilities,
+)
+
+__all__ = ["ASKABLE", "budget_settings", "row_settings", "suite_settings", "task_settings", "topology_settings"]
+
+_FACTS = ("T", "sample_shape", "classes", "input_kind", "target", "step_seconds", "target_error")
+"""Of a task, what code may ask for; its budgets, networks and parameters are looked up by name."""
+_CAPABILITIES = (NeuronCapabilities, TrainingCapabilities, TopologyCapabilities, PeerCapabilities)
+ASKABLE = frozenset({item.name for cls in (*_CAPABILITIES, Budget) for item in fields(cls)}) | frozenset(_FACTS)
+"""Keys of cards that count where they are named."""
+
+Settings = Mapping[str, Any]
+
+
+def row_settings(row: Row, asked: Collection[str]) -> Settings:
+    """Return what a neuron's, peer's or training method's card decides."""
+    card = row.card
+    assert isinstance(card, Card)
+    return {
+        "version": card.version,
+        "params": dict(row.params),
+        "recipe": {part: dict(values) for part, values in card.recipe.items()},
+        "capabilities": _asked(asdict(row.capabilities), asked),
+    }
+
+
+def topology_settings(cell: Cell, row: Row, rows: Rows, asked: Collection[str]) -> Settings:
+    """Return what decides the network: the topology's card and its sizes on the task."""
+    sizes = rows.network(cell.task, cell.topology) if cell.task in rows.tasks else None
+    settings = row_settings(row, asked)
+    return {**settings, "params": {**settings["params"], **(sizes or {})}}
+
+
+def task_settings(row: Row, asked: Collection[str]) -> Settings:
+    """Return what decides data and encoding."""
+    card = row.card
+    assert isinstance(card, TaskCard)
+    facts = {name: getattr(card, name) for name in _FACTS}
+    return {"version": card.version, "data": card.data, "params": dict(row.params), **_asked(facts, asked)}
+
+
+def budget_settings(cell: Cell, row: Row, asked: Collection[str]) -> Settings:
+    """Return the training budget in use."""
+    card = row.card
+    assert isinstance(card, TaskCard)
+    budget = card.budgets.get(cell.budget)
+    return {} if budget is None or cell.budget == NOT_APPLICABLE else _asked(asdict(budget), asked)
+
+
+def suite_settings(row: Row) -> Settings:
+    """Return what decides how a suite's figures are taken and what they mean."""
+    card = row.card
+    assert isinstance(card, SuiteCard)
+    return {
+        "version": card.version,
+        "exclusive": card.exclusive,
+        "units": {name: metric.unit for name, metric in card.metrics.items()},
+    }
+
+
+def _asked(values: Settings, asked: Collection[str]) -> Settings:
+    return {name: value for name, value in values.items() if name in asked}

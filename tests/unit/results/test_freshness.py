@@ -1,0 +1,140 @@
+"""Only current figures are ranked; older ones are shown, marked, and never mixed with current ones."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import synthetic
+from synthetic import error_metric, metric, older, record
+
+from harness.catalogue.boards import find_board
+from harness.catalogue.cell import Cell
+from harness.report.formats import FORMATS
+from harness.results.fingerprint import Fingerprints, fingerprint
+from harness.results.freshness import CURRENT, Age, Freshness, Today
+from harness.results.record import Record
+from harness.results.selection import preferred, unmixed
+from harness.results.standing import Standing
+from harness.results.tables import Table, build_tables
+
+ROWS = synthetic.rows()
+CELL = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
+EARLY, LATE = "2026-01-01T00:00:00+00:00", "2026-06-01T00:00:00+00:00"
+
+
+def trained(neuron: str, errors: int, seed: int = 0, **more: Any) -> Record:
+    cards = ROWS.suite("accuracy").metrics
+    cell = replace(CELL, neuron=neuron, seed=seed)
+    return record(cell, metrics={"error_fraction": error_metric(errors, cards["error_fraction"])}, **more)
+
+
+def table(*records: Record) -> Table:
+    return build_tables(records, ROWS, find_board("neurons"))[0]
+
+
+def value(shown: Table, neuron: str) -> Any:
+    return next(row for row in shown.rows if row.name == neuron).values["accuracy.error_fraction"]
+
+
+def with_inputs(cell: Cell, **changed: str) -> dict[str, str]:
+    return {**fingerprint(cell, ROWS).inputs, **changed}
+
+
+def test_a_record_of_todays_inputs_is_current() -> None:
+    assert Today(ROWS).of_record(record(CELL)) == CURRENT
+
+
+@pytest.mark.parametrize(
+    ("changed", "age"),
+    [
+        ({"neuron": "0"}, Age.CODE),
+        ({"method settings": "0", "contracts": "0"}, Age.CODE),
+        ({"suite": "0"}, Age.QUESTION),
+        ({"neuron": "0", "data": "0"}, Age.QUESTION),
+        ({"something that is no more": "0"}, Age.QUESTION),
+    ],
+)
+def test_an_older_one_says_what_changed(changed: dict[str, str], age: Age) -> None:
+    found = Today(ROWS).of_record(older(record(CELL), with_inputs(CELL, **changed)))
+    assert found == Freshness(age, tuple(sorted(changed)))
+    assert all(name in str(found) for name in changed)
+
+
+def test_one_that_does_not_say_what_it_depends_on_is_older_code() -> None:
+    found = Today(ROWS).of_record(older(record(CELL)))
+    assert found.age is Age.CODE
+    assert "not recorded" in str(found)
+
+
+def test_a_row_that_is_gone_makes_its_records_stale() -> None:
+    gone = replace(CELL, neuron="gone")
+    then = Fingerprints(replace(ROWS, neurons={**ROWS.neurons, "gone": ROWS.neurons["lif"]})).of(gone)
+    found = Today(ROWS).of(gone, then.code_hash, then.inputs)
+    assert {"neuron", "neuron settings"} <= set(found.changed)
+
+
+def test_a_hundred_thousand_records_are_judged_in_seconds() -> None:
+    today = Today(ROWS)
+    neurons = list(ROWS.neurons)[:20]
+    cells = [replace(CELL, neuron=neuron, seed=seed) for neuron in neurons for seed in range(5_000)]
+    first = fingerprint(cells[0], ROWS).code_hash
+    started = time.process_time()
+    answers = [today.of(cell, first, None) for cell in cells]
+    assert time.process_time() - started < 5
+    assert sum(answer.is_current for answer in answers) == 5_000
+
+
+def test_a_current_record_counts_before_a_newer_one_of_older_code() -> None:
+    current, newer = trained("lif", 10, started_at=EARLY), older(trained("lif", 99, started_at=LATE))
+    assert preferred([current, newer], Today(ROWS)) == [current]
+    assert preferred([newer, current], Today(ROWS)) == [current]
+    assert value(table(newer, current), "lif").estimate.value == pytest.approx(10 / synthetic.TEST_SAMPLES)
+
+
+def test_without_a_current_one_the_newest_counts() -> None:
+    first, second = (older(trained("lif", 10, started_at=when)) for when in (EARLY, LATE))
+    assert preferred([second, first], Today(ROWS)) == [second]
+
+
+def test_seeds_of_older_code_are_never_combined_with_current_ones() -> None:
+    records = [trained("lif", 10, 0), older(trained("lif", 90, 1, started_at=LATE)), trained("lif", 12, 2)]
+    assert unmixed(records, Today(ROWS)) == [records[0], records[2]]
+    shown = value(table(*records), "lif")
+    assert shown.standing is Standing.CURRENT
+    assert shown.estimate.value == pytest.approx(11 / synthetic.TEST_SAMPLES)
+
+
+def test_an_older_figure_is_shown_and_not_ranked() -> None:
+    best = older(trained("psn", 1), with_inputs(CELL, suite="0"))
+    shown = table(best, trained("lif", 10), trained("if", 200))
+    assert value(shown, "psn").standing is Standing.OLDER
+    assert value(shown, "psn").rank is None
+    assert value(shown, "psn").reason.startswith("older suite or task (")
+    assert value(shown, "lif").rank == 1
+    assert value(shown, "if").rank == 2
+    assert [row.name for row in shown.rows] == ["lif", "if", "psn"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_marks_it(name: str) -> None:
+    text = FORMATS[name](table(older(trained("psn", 1)), trained("lif", 10)))
+    marked = [line for line in text.splitlines() if "older" in line]
+    assert marked
+    assert not any("lif" in line for line in marked)
+
+
+def test_conformance_of_older_code_verifies_nothing() -> None:
+    gate = synthetic.Factory(ROWS).conformance
+    cells = [
+        Cell("conformance", neuron="lif", dtype="float64"),
+        Cell("conformance", neuron="lif", method="bptt", topology="mlp", dtype="float64"),
+    ]
+    passed = [gate(cell) for cell in cells]
+    card = ROWS.suite("throughput").metrics["train_step_seconds"]
+    timed = record(replace(CELL, suite="throughput"), metrics={"train_step_seconds": metric(1e-3, card, 1e-5)})
+    assert table(timed, *passed).rows[0].verified
+    assert not table(timed, older(passed[0]), passed[1]).rows[0].verified
+    assert not table(timed, passed[0], older(passed[1])).rows[0].verified
