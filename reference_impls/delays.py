@@ -31,7 +31,10 @@ __all__ = [
 NORMALISER = 1e-7
 GAUSS_SIGMA = 0.27
 """What DCLS adds to the stored width, so that a Gaussian keeps a gradient."""
-VERSIONS = ("gauss", "triangle")
+NARROWEST = 0.23
+"""Width as stored that training ends with."""
+VERSIONS = ("gauss", "max")
+"""Of a kernel, as DCLS names them."""
 DELAY_GRADIENTS = ("trace", "difference")
 GRANULARITIES = ("synapse", "axon", "dendrite")
 
@@ -61,8 +64,9 @@ def spaced_kernel(weight: Tensor, position: Tensor, sigma: Tensor, length: int, 
     Parameters
     ----------
     weight, position : ``[O, I, C]``, C bumps a synapse; position 0 is the middle tap, ``(K-1)/2`` a delay of 0.
-    sigma : width as stored; a Gaussian adds 0.27 to its magnitude, a triangle 1 (0 and whole positions: one tap).
+    sigma : width as stored; ``gauss`` adds 0.27 to its magnitude, ``max`` 1 (0 and whole positions: one tap).
     length : K, odd.
+    version : ``gauss``, or ``max``: a triangle, ``max(0, sigma - |k - position|)``.
     """
     check_name("version of a spaced kernel", version, VERSIONS)
     away = torch.arange(length, device=weight.device, dtype=weight.dtype) - (position + (length - 1) // 2)[..., None]
@@ -139,10 +143,10 @@ class DelayedLinear(nn.Module):
 
 
 class SpacedDelay(DelayedLinear):
-    """Delays as positions of a Gaussian along a kernel, sharpened while it trains: DCLS.
+    """Delays as positions of a bump along a kernel, sharpened while it trains: DCLS.
 
-    In training mode the kernel is a Gaussian of the present width; in evaluation mode positions are rounded and one
-    tap a synapse is left, as on a machine with whole delays.
+    In training mode the kernel is a bump of the present width; in evaluation mode positions are rounded and one tap a
+    synapse is left, as on a machine with whole delays.
 
     Parameters
     ----------
@@ -150,13 +154,23 @@ class SpacedDelay(DelayedLinear):
     length : K, odd; the longest delay is K - 1.
     position_gain : positions are stored divided by it, so that an optimizer with a step of its own (Adam) moves them
         by that factor faster than weights.
-    anneal_batches : training batches over which the width falls from K // 2 to 0.23 (a Gaussian of 0.5 steps).
+    anneal_batches : training batches over which the width falls from K // 2 to 0.23 (a Gaussian of 0.5 steps, a
+        triangle over three taps at most).
+    version : of the kernel: ``gauss`` or ``max``, the triangle.
+    learn : whether positions are learned; if not, whole ones are drawn, and there is one tap a synapse from the start.
     """
 
     sigma: Tensor
 
     def __init__(
-        self, inputs: int, outputs: int, length: int, position_gain: float = 1.0, anneal_batches: int = 200
+        self,
+        inputs: int,
+        outputs: int,
+        length: int,
+        position_gain: float = 1.0,
+        anneal_batches: int = 200,
+        version: str = "gauss",
+        learn: bool = True,
     ) -> None:
         super().__init__(inputs, outputs, length)
         if length % 2 == 0:
@@ -164,13 +178,14 @@ class SpacedDelay(DelayedLinear):
         if anneal_batches < 1:
             raise ValueError(f"the width must fall over at least one batch, got anneal_batches = {anneal_batches}")
         self.limit, self.position_gain = (length - 1) // 2, float(position_gain)
+        self.version, self.learn = check_name("version of a spaced kernel", version, VERSIONS), learn
         widest = float(max(length // 2, 1))
-        self.narrowest = min(0.23, widest)
+        self.narrowest = min(NARROWEST, widest)
         self.shrink = (self.narrowest / widest) ** (1 / anneal_batches)
         self.register_buffer("sigma", torch.tensor(widest))
         # As the authors draw them: one step beyond the kernel on either side, then clamped.
         drawn = torch.empty(outputs, inputs).uniform_(-self.limit - 1, self.limit).clamp_(-self.limit, self.limit)
-        self.raw_position = nn.Parameter(drawn / self.position_gain)
+        self.raw_position = nn.Parameter((drawn if learn else drawn.round()) / self.position_gain, learn)
 
     @property
     def position(self) -> Tensor:
@@ -179,19 +194,19 @@ class SpacedDelay(DelayedLinear):
 
     def delays(self) -> Tensor:
         """Return the delays ``[O, I]`` in steps, real while training, as evaluation rounds them otherwise."""
-        position = self.position if self.training else torch.round(self.position)
+        position = self.position if self.training and self.learn else torch.round(self.position)
         return self.limit - position
 
     def effective_weight(self) -> Tensor:
-        """Return the Gaussian kernel while training, a single tap a synapse in evaluation."""
+        """Return the kernel of the present width while training, a single tap a synapse in evaluation."""
         position, weight = self.position[..., None], self.weight[..., None]
-        if self.training:
-            return spaced_kernel(weight, position, self.sigma, self.length)
-        return spaced_kernel(weight, torch.round(position), torch.zeros_like(self.sigma), self.length, "triangle")
+        if self.training and self.learn:
+            return spaced_kernel(weight, position, self.sigma, self.length, self.version)
+        return spaced_kernel(weight, torch.round(position), torch.zeros_like(self.sigma), self.length, "max")
 
     @torch.no_grad()
     def renew(self) -> None:
-        """Clamp the positions to the kernel and narrow the Gaussian a little."""
+        """Clamp the positions to the kernel and narrow the bump a little."""
         bound = self.limit / self.position_gain
         self.raw_position.clamp_(-bound, bound)
         self.sigma = (self.sigma * self.shrink).clamp(min=self.narrowest)

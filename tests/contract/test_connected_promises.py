@@ -73,7 +73,7 @@ def test_a_step_of_the_position_is_a_step_of_the_output() -> None:
     assert torch.allclose(layer.run(x)[0][:-1], whole[1:], atol=1e-6)
 
 
-@pytest.mark.parametrize("version", ["gauss", "triangle"])
+@pytest.mark.parametrize("version", ["gauss", "max"])
 def test_positions_and_weights_of_several_bumps_have_their_true_gradient(version: str) -> None:
     weight = torch.randn(2, 3, 2, requires_grad=True)
     position = torch.randn(2, 3, 2).mul(0.8).requires_grad_()
@@ -81,8 +81,35 @@ def test_positions_and_weights_of_several_bumps_have_their_true_gradient(version
     assert torch.autograd.gradcheck(lambda w, p: spaced_kernel(w, p, sigma, 5, version), (weight, position))
 
 
-def test_the_width_falls_to_its_end_and_positions_stay_inside() -> None:
-    layer = SpacedDelay(2, 2, 9, position_gain=10.0, anneal_batches=8)
+def test_version_max_is_a_triangle_of_area_one() -> None:
+    weight, position = torch.tensor([[[2.0]]]), torch.tensor([[[0.25]]])
+    taps_of = functools.partial(spaced_kernel, weight, position, length=5, version="max")
+    # 1 - |k - 2.25| and 2 - |k - 2.25| over the taps 0 to 4, before they are divided by their sums.
+    narrow = torch.tensor([0.0, 0.0, 0.75, 0.25, 0.0]) * 2
+    wide = torch.tensor([0.0, 0.75, 1.75, 1.25, 0.25]) * 2 / 4
+    assert torch.allclose(taps_of(sigma=torch.tensor(0.0)).flatten(), narrow, atol=1e-6)
+    assert torch.allclose(taps_of(sigma=torch.tensor(-1.0)).flatten(), wide, atol=1e-6)
+    with pytest.raises(ValueError, match="version of a spaced kernel"):
+        spaced_kernel(weight, position, torch.tensor(0.0), 5, "min")
+
+
+def test_fixed_delays_are_whole_from_the_start_and_get_no_gradient() -> None:
+    layer = SpacedDelay(INPUTS, 4, 7, position_gain=20.0, version="max", learn=False)
+    x = spikes(STEPS, BATCH, INPUTS)
+    expected = delayed_sum(x, layer.weight.detach(), layer.delays())
+    for _ in range(3):
+        y, _ = layer.run(x)
+        y.sum().backward()
+        layer.renew()
+    assert torch.allclose(y, expected, atol=1e-6)
+    assert len(layer.delays().unique()) > 3
+    assert layer.raw_position.grad is None
+    assert torch.equal(layer.eval().run(x)[0], y)
+
+
+@pytest.mark.parametrize("version", ["gauss", "max"])
+def test_the_width_falls_to_its_end_and_positions_stay_inside(version: str) -> None:
+    layer = SpacedDelay(2, 2, 9, position_gain=10.0, anneal_batches=8, version=version)
     layer.raw_position.data.fill_(99.0)
     widths = []
     for _ in range(12):

@@ -50,6 +50,7 @@ def test_without_delays_it_is_a_guess() -> None:
     ("topology", "seed", "params"),
     [
         ("delayed", 0, {"length": 9, "position_gain": 10.0, "anneal_batches": 120}),
+        ("delayed-max", 1, {"length": 9, "position_gain": 10.0, "anneal_batches": 120}),
         ("delayed-round", 1, {"longest": 6, "tau": 1.5, "delay_gradient": "difference"}),
     ],
 )
