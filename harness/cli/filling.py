@@ -74,7 +74,7 @@ def _filled(block: re.Match[str], check: bool) -> str:
         again = Path(folder) / drawn.name
         _said([PICTURE, str(again), *words[2:]])
         same = drawn.is_file() and drawn.read_bytes() == again.read_bytes()
-    return block[0] if same else f"{block[0]} "
+    return block[0] if same else ""  # nothing is written: the page is out of date with its picture
 
 
 def _said(words: list[str]) -> str:

@@ -17,6 +17,7 @@ from jinja2.exceptions import TemplateError
 from jinja2.sandbox import SandboxedEnvironment
 
 from harness.errors import UserError
+from harness.report.formats import mark_of
 from harness.report.units import scale_for, with_interval
 from harness.report.words import joined
 from harness.results.record import Record
@@ -37,12 +38,14 @@ class Quoted:
 
     estimate: Estimate
     unit: str
+    mark: str = ""
+    """What stands behind a value that may not be ranked: " (noisy)"."""
 
     def __str__(self) -> str:
-        return f"{self.bare} {self._label}".strip()
+        return f"{self.bare} {self._label}".strip() + self.mark
 
     def __truediv__(self, other: Quoted) -> Quoted:
-        return Quoted(Estimate(self.estimate.value / other.estimate.value), "")
+        return Quoted(Estimate(self.estimate.value / other.estimate.value), "", self.mark or other.mark)
 
     @property
     def bare(self) -> str:
@@ -52,12 +55,12 @@ class Quoted:
     @property
     def alone(self) -> str:
         """Return it without the interval."""
-        return str(Quoted(Estimate(self.estimate.value), self.unit))
+        return str(Quoted(Estimate(self.estimate.value), self.unit, self.mark))
 
     @property
     def share(self) -> str:
         """Return a ratio in per cent."""
-        return str(Quoted(self.estimate, "fraction"))
+        return str(Quoted(self.estimate, "fraction", self.mark))
 
     @property
     def _label(self) -> str:
@@ -92,7 +95,9 @@ class QuotedTable:
         known = {**named, **full}
         if name not in known:
             raise UserError(unknown_message(f"row of {self._table.group.label!r}", name, list(known)))
-        values = {key: Quoted(value.estimate, value.card.unit) for key, value in known[name].values.items()}
+        values = {
+            key: Quoted(value.estimate, value.card.unit, mark_of(value)) for key, value in known[name].values.items()
+        }
         return QuotedRow(name, values)
 
     def best(self, metric: str) -> str:
