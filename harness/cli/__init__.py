@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from harness.cli import asv, checking, comparing, data, listing, reporting, running, searching
+from harness.cli import asv, checking, comparing, data, filling, listing, reporting, running, searching
 from harness.errors import UserError
 from reference_impls.card import CardError
 from reference_impls.names import UnknownNameError
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (listing, running, checking, searching, data, reporting, comparing, asv):
+for module in (listing, running, checking, searching, data, reporting, filling, comparing, asv):
     module.register(app)
 
 

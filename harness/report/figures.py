@@ -57,6 +57,7 @@ def draw_pareto(plot: ParetoPlot, path: Path) -> None:
     """
     if path.suffix.removeprefix(".") not in FORMATS:
         raise UserError(f"{path}: cannot draw a {path.suffix or 'file without an ending'}", f"use {', '.join(FORMATS)}")
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
@@ -81,7 +82,10 @@ def draw_pareto(plot: ParetoPlot, path: Path) -> None:
     for point in plot.points:
         _draw_point(axes, point)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DOTS_PER_INCH)
+    # The same records make the same file: no date, and names inside an SVG that do not come from a random number.
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix.removeprefix("."))
+    with rc_context({"svg.hashsalt": "spikeboard"}):
+        figure.savefig(path, dpi=DOTS_PER_INCH, metadata=undated)
 
 
 def _draw_point(axes: Axes, point: Point) -> None:

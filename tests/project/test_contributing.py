@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
-from checkouts import ROOT, copy_packages, spikeboard
+from checkouts import copy_packages, spikeboard
+from documents import save_examples
 
-EXAMPLE = re.compile(r"Save this as `(?P<path>[^`]+)`.*?```python \w+\n(?P<code>.*?)```", re.DOTALL)
 NAMES = {"neuron": "dead-zone", "method": "last-step", "task": "digits-flash"}
 
 
@@ -17,11 +16,7 @@ NAMES = {"neuron": "dead-zone", "method": "last-step", "task": "digits-flash"}
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the two packages with one file more for each example."""
     folder = copy_packages(tmp_path_factory.mktemp("checkout"))
-    examples = EXAMPLE.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
-    assert len(examples) == len(NAMES)
-    for path, code in examples:
-        assert not (folder / path).exists()
-        (folder / path).write_text(code, encoding="utf-8")
+    assert len(save_examples(folder)) == len(NAMES)
     return folder
 
 

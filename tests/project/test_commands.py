@@ -1,0 +1,83 @@
+"""Every command of README.md, CONTRIBUTING.md and docs/ runs in a clone as it stands there; the long ones are slow."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from pathlib import Path
+
+import pytest
+from documents import ROOT, Command, clone, commands, save_examples, shell
+
+from harness.data import DATA_SETS
+
+INSTALLS = re.compile(r"python -m (pip|nox)\b|spikeboard asv (?!--publish)|export PIP_")
+"""Fetches packages, or makes an environment for which it has to."""
+FETCHES = re.compile(r"spikeboard data fetch (?P<name>\S+)")
+MEASURES_ONLY = re.compile(r"-m perf\b")
+"""Benchmarks of the harness: they assert nothing, and a compiler is not everywhere."""
+SHORT = re.compile(
+    r"spikeboard (list|table|show|figure|data|compare|publish)\b"
+    r"|spikeboard run .*(--dry-run|--preset smoke)"
+)
+"""Seconds; everything else is slow."""
+PLACEHOLDERS = {
+    "--golden DIR": "--golden harness/golden/vectors",
+    "--data-root DIR": f"--data-root {os.environ.get('SPIKEBOARD_DATA', 'DIR')}",
+}
+
+KNOWN = list(commands())
+
+
+def marks(command: Command) -> list[pytest.MarkDecorator]:
+    return [] if SHORT.match(command.line) else [pytest.mark.slow]
+
+
+RUN = [one for one in KNOWN if not any(kind.search(one.line) for kind in (INSTALLS, FETCHES, MEASURES_ONLY))]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which a reader has saved the examples of CONTRIBUTING.md."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone")
+    folder = clone(tmp_path_factory.mktemp("fresh") / "clone")
+    save_examples(folder)
+    return folder
+
+
+@pytest.mark.parametrize("command", [pytest.param(one, marks=marks(one), id=f"{one.page}: {one.line}") for one in RUN])
+def test_a_command_does_what_its_page_says(checkout: Path, command: Command) -> None:
+    line = command.line
+    for placeholder, value in PLACEHOLDERS.items():
+        line = line.replace(placeholder, value)
+    if "DIR" in line.split():
+        pytest.skip("needs SPIKEBOARD_DATA")
+    done = shell(checkout, line, checkout.parent / "tools")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "Traceback" not in done.stdout
+
+
+def test_the_pages_have_commands() -> None:
+    """Should the way to find them break, nothing would be tested, in silence."""
+    lines = [one.line for one in KNOWN]
+    assert "spikeboard run --neuron lif --method 'ottt*'" in lines
+    assert "spikeboard run --neuron dead-zone" in lines
+    assert any(line.startswith("spikeboard run --budget standard --suite accuracy --task mnist") for line in lines)
+    assert len(RUN) > 20
+
+
+def test_sessions_and_data_sets_that_the_pages_name_exist() -> None:
+    body = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8")).body
+    sessions = {
+        node.name
+        for node in body
+        if isinstance(node, ast.FunctionDef) and any("session" in ast.unparse(one) for one in node.decorator_list)
+    }
+    named = {name for one in KNOWN for name in re.findall(r"nox -s (\w+)", one.line)}
+    assert named
+    assert named <= sessions
+    fetched = {found["name"] for one in KNOWN for found in FETCHES.finditer(one.line)}
+    assert fetched
+    assert fetched <= {*DATA_SETS}
