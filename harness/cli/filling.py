@@ -92,8 +92,10 @@ def _functions(store: Path) -> Mapping[str, Any]:
     from harness.catalogue.cards import load_rows
     from harness.errors import UserError
     from harness.report.quoting import QuotedTable, quoted_cell
+    from harness.results.freshness import Today
+    from harness.results.selection import preferred
     from harness.results.store import read_stores
-    from harness.results.tables import Table, build_tables, newest
+    from harness.results.tables import Table, build_tables
 
     @functools.cache
     def contents() -> Contents:
@@ -115,6 +117,6 @@ def _functions(store: Path) -> Mapping[str, Any]:
 
     def cell(**axes: str) -> QuotedRow:
         """Return the cells on these axes, as one row."""
-        return quoted_cell(newest(contents().records), axes)
+        return quoted_cell(preferred(contents().records, Today(load_rows())), axes)
 
     return {"table": table, "cell": cell}
