@@ -123,6 +123,26 @@ class Network(nn.Module, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} does not write wire(): it cannot be walked step by step")
 
+    def refuse_other_batch(self, x: Tensor, states: State) -> None:
+        """Refuse `states` that are not of the batch of ``x[T, B, ...]``: what is fed back would be broadcast.
+
+        Parameters
+        ----------
+        x : the sequence that is to be processed.
+        states : of tensors ``[B, ...]``, in any nesting (None: at rest).
+
+        Raises
+        ------
+        ValueError
+            If a tensor begins with another number.
+        """
+        for part in _tensors(states):
+            if part.shape[0] != x.shape[1]:
+                raise ValueError(
+                    f"{type(self).__name__}: the states are of a batch of {part.shape[0]}, this input of {x.shape[1]}; "
+                    "go on with sequences of the same batch, or from rest (states None)"
+                )
+
     def begin_batch(self) -> None:
         """Renew what lives for one training batch (power iterations, probes); most networks have nothing."""
 
@@ -154,6 +174,14 @@ class FeedForward(Network):
 
         logits, _ = self.wire(x, fire, over_time)
         return NetworkOutput(logits, tuple(after), sum(losses[1:], losses[0]) if losses else None)
+
+
+def _tensors(state: State) -> Iterator[Tensor]:
+    if isinstance(state, Tensor):
+        yield state
+    elif isinstance(state, tuple):
+        for part in state:
+            yield from _tensors(part)
 
 
 def over_time(module: Callable[..., Tensor], *inputs: Tensor) -> Tensor:

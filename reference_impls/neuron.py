@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MethodType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
@@ -26,6 +27,7 @@ __all__ = [
     "State",
     "detached",
     "plain_attributes",
+    "refuse_other_shape",
 ]
 
 State = Any
@@ -44,11 +46,29 @@ def detached(state: State) -> State:
 
 def plain_attributes(neuron: Neuron) -> dict[str, Any]:
     """Return what a trace of `neuron` takes as literals: every attribute that is neither a tensor nor a module."""
+    # A replica of DataParallel holds its parameters as attributes; that it is one decides nothing.
+    ignored = ("training", "_is_replica", neuron.entry_point)
     return {
         name: value
         for name, value in vars(neuron).items()
-        if name not in ("training", neuron.entry_point) and isinstance(value, Hashable)
+        if name not in ignored and isinstance(value, Hashable) and not isinstance(value, Tensor)
     }
+
+
+def refuse_other_shape(who: str, state: State | None, shape: torch.Size) -> None:
+    """Refuse a `state` that does not fit one step of `shape`: torch would broadcast it without a word.
+
+    Raises
+    ------
+    ValueError
+        If a tensor of it has another shape.
+    """
+    for part in state if isinstance(state, tuple) else ():
+        if isinstance(part, Tensor) and part.shape != shape:
+            raise ValueError(
+                f"{who}: the state is one of {tuple(part.shape)}, a step of this input has {tuple(shape)}; go on with "
+                "sequences of the same batch and size, or from rest (state None)"
+            )
 
 
 class NeuronOutput(NamedTuple):
@@ -85,11 +105,12 @@ class Neuron(nn.Module):
         ------
         ValueError
             If the sequence is empty, a parallel neuron is given a state, or the input is of another layer's shape
-            than the parameters.
+            than the parameters or the state.
         """
         if x.shape[0] == 0:
             raise ValueError(f"{type(self).__name__}: the sequence is empty (T = 0); give at least one time step")
         self.check_features(x.shape[2:])
+        refuse_other_shape(type(self).__name__, state, x.shape[1:])
         output = self._run(x, state)
         self._notify(output.spikes)
         return output
@@ -129,6 +150,14 @@ class Neuron(nn.Module):
         super().__setstate__(state)
         backends.get(self.backend).attach(self)
 
+    def _replicate_for_data_parallel(self) -> Neuron:
+        # DataParallel copies a module's dictionary at every call: what is compiled stays, but must work on the copy.
+        replica: Neuron = super()._replicate_for_data_parallel()
+        executed = vars(self).get(self.entry_point)
+        if isinstance(executed, MethodType):
+            setattr(replica, self.entry_point, MethodType(executed.__func__, replica))
+        return replica
+
 
 class SequentialNeuron(Neuron):
     """A neuron that is defined by its step; everything else comes from it.
@@ -152,8 +181,9 @@ class SequentialNeuron(Neuron):
         return {}
 
     def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Take a single step outside a sequence (online learning, streaming)."""
+        """Take a single step outside a sequence (online learning, streaming); errors as in `run`."""
         self.check_features(x.shape[1:])
+        refuse_other_shape(type(self).__name__, state, x.shape)
         spikes, state = self.step(x, state, self.step_params())
         self._notify(spikes.unsqueeze(0))
         return spikes, state

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from reference_impls.names import check_name
 
 __all__ = [
     "FIRE_RULES",
     "Surrogate",
-    "forward_mode",
     "heaviside",
     "in_forward_mode",
     "make_surrogate",
@@ -52,6 +52,8 @@ def heaviside(x: Tensor, fire_rule: str = "ge") -> Tensor:
 
 class _Fire(torch.autograd.Function):
     """Heaviside forward, the surrogate's derivative backward."""
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor, surrogate: Surrogate, fire_rule: str) -> Tensor:
@@ -91,7 +93,7 @@ class Surrogate:
         """Return spikes (0 or 1) of the shape of `x`; their gradient is the surrogate's derivative."""
         if _smooth:
             return self.primitive(x)
-        if _forward_mode:
+        if in_forward_mode():
             return straight_through(heaviside(x, fire_rule), x * self.derivative(x).detach())
         spikes: Tensor = _Fire.apply(x, self, fire_rule)
         return spikes
@@ -102,7 +104,6 @@ class Surrogate:
 
 
 _smooth = False
-_forward_mode = False
 
 
 @contextmanager
@@ -120,20 +121,13 @@ def smooth_spikes() -> Iterator[None]:
         _smooth = before
 
 
-@contextmanager
-def forward_mode() -> Iterator[None]:
-    """Let spikes carry tangents inside the block (a ``jvp`` of the spike itself would stop the compiled backend)."""
-    global _forward_mode
-    before, _forward_mode = _forward_mode, True
-    try:
-        yield
-    finally:
-        _forward_mode = before
-
-
 def in_forward_mode() -> bool:
-    """Whether tangents must pass, for functions besides the spike that write their own backward."""
-    return _forward_mode
+    """Whether tangents must pass: inside ``forward_ad.dual_level()`` or ``torch.func.jvp``.
+
+    A function that writes its own backward has none for them (a ``jvp`` of the spike itself would stop the compiled
+    backend), so it is replaced by one that torch can differentiate in both directions.
+    """
+    return forward_ad._current_level >= 0
 
 
 def straight_through(hard: Tensor, smooth: Tensor) -> Tensor:

@@ -53,6 +53,12 @@ def fsdd_root(data_root: Path) -> Path:
     return _holding("fsdd", data_root)
 
 
+@pytest.fixture(scope="session")
+def fashion_root(data_root: Path) -> Path:
+    """Folder of data sets that holds Fashion-MNIST, unless the system has it anyway."""
+    return _holding("fashion-mnist", data_root)
+
+
 def _holding(name: str, root: Path) -> Path:
     try:
         data_set(name).require(root)

@@ -12,6 +12,7 @@ import typer
 
 from harness.cli import asv, checking, comparing, data, filling, listing, reporting, running, searching
 from harness.errors import UserError
+from harness.streams import prepared_streams
 from reference_impls.card import CardError
 from reference_impls.names import UnknownNameError
 
@@ -31,8 +32,16 @@ for module in (listing, running, checking, searching, data, reporting, filling, 
 
 def main() -> None:
     """Run the command line."""
-    try:
-        app()
-    except (UserError, UnknownNameError, CardError) as error:
-        typer.secho(f"spikeboard: {error}", fg="red", err=True)
-        sys.exit(2)
+    with prepared_streams():
+        try:
+            app()
+        except (UserError, UnknownNameError, CardError) as error:
+            typer.secho(f"spikeboard: {error}", fg="red", err=True)
+            sys.exit(2)
+        except OSError as error:
+            if error.strerror is None:
+                raise
+            # What the system refuses (rights, room, a folder that is gone) is for its user to mend, too.
+            names = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+            typer.secho(f"spikeboard: {names + ': ' if names else ''}{error.strerror}", fg="red", err=True)
+            sys.exit(2)

@@ -159,8 +159,11 @@ def _measure(
 def _describe(plan: Plan, machine: str, slots: int) -> None:
     from harness.data import data_set
     from harness.report.units import pretty
+    from harness.results.provenance import why_no_commit
 
     typer.echo(f"machine {machine}")
+    if plan.todo and (why := why_no_commit()):
+        typer.secho(f"the records will carry no commit: {why}", fg="yellow")
     parts = [f"{len(plan.todo)} cells to measure", f"{len(plan.done)} done already"]
     if plan.unsupported:
         parts.append(f"{len(plan.unsupported)} combinations impossible")

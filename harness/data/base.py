@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import UserError
+from reference_impls.user_cache import cache_home
 
-__all__ = ["DataFile", "DataSet", "Presence", "Progress", "Verdict", "cache_home", "data_root", "staging"]
+__all__ = ["DataFile", "DataSet", "Presence", "Progress", "Verdict", "data_root", "naming", "staging"]
 
 ROOT_VARIABLE = "SPIKEBOARD_DATA"
 
@@ -24,15 +25,13 @@ Progress = Callable[[float, str], None]
 """Called with (fraction done, what is being done)."""
 
 
-def cache_home() -> Path:
-    """Return the folder of everything that can be had again: downloads and derived arrays."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spikeboard"
-
-
 def data_root(explicit: Path | None = None) -> Path:
     """Return the folder of data sets: `explicit`, else SPIKEBOARD_DATA, else ``~/.cache/spikeboard/data``."""
     chosen = explicit or os.environ.get(ROOT_VARIABLE)
-    return Path(chosen).expanduser() if chosen else cache_home() / "data"
+    try:
+        return Path(chosen).expanduser() if chosen else cache_home() / "data"
+    except RuntimeError as error:  # the home of a user whom the system does not know
+        raise UserError(f"the folder of data sets {str(chosen)!r} cannot be found: {error}", "write it out") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +144,25 @@ class DataSet(ABC):
     def _hint(self, first: str) -> str:
         elsewhere = f"; or set --data-root or {ROOT_VARIABLE} to a folder that holds {self.layout}"
         return first + (elsewhere if self.layout else "")
+
+
+@contextmanager
+def naming(path: Path, what: str, hint: str) -> Iterator[None]:
+    """Turn whatever goes wrong inside the block into a `UserError` that names the file it was read from.
+
+    Parameters
+    ----------
+    path : the file.
+    what : it is not, as its form shows.
+    hint : how to get a right one.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # a broken file may raise anything, in whatever library reads it
+        why = (isinstance(error, OSError) and error.strerror) or str(error).strip() or type(error).__name__
+        raise UserError(f"{path}: not {what}: {why}", hint) from error
 
 
 @contextmanager

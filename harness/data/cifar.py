@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.archives import Archive, ArchivedSet
-from harness.data.base import DataFile, Presence, Verdict
+from harness.data.base import DataFile, Presence, Verdict, naming
+from harness.data.events import whole_numbers
 from harness.errors import UserError
 
 __all__ = ["CIFAR10", "CIFAR100", "ColourImages", "Pickles", "read_cifar"]
@@ -77,7 +78,12 @@ class Pickles(ArchivedSet):
         folder = self.require(root)
         verdicts = []
         for file in self.files:
-            found = hashlib.md5((folder / file.name).read_bytes()).hexdigest()
+            try:
+                with naming(folder / file.name, f"a batch of {self.title}", ""):
+                    found = hashlib.md5((folder / file.name).read_bytes()).hexdigest()
+            except UserError as error:
+                verdicts.append(Verdict(str(folder / file.name), False, str(error.args[0])))
+                continue
             finding = "MD5 as published" if found == file.md5 else f"{file.name}: MD5 is {found}, expected {file.md5}"
             verdicts.append(Verdict(str(folder / file.name), found == file.md5, finding))
         return tuple(verdicts)
@@ -102,18 +108,18 @@ def _joined(parts: list[ColourImages]) -> ColourImages:
 
 
 def _read(path: Path, data: Pickles) -> ColourImages:
-    try:
-        batch = _Unpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-        pixels, labels = np.asarray(batch["data"]), np.asarray(batch[data.label_key], dtype=np.int64)
-        if pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3 * 32 * 32):
-            raise ValueError(f"{pixels.dtype} of shape {pixels.shape} for {len(labels)} labels")
-        if labels.min(initial=0) < 0 or labels.max(initial=0) >= data.classes:
-            raise ValueError(f"a label lies outside 0..{data.classes - 1}")
-    except Exception as error:  # a broken pickle may raise anything
-        raise UserError(
-            f"{path}: not a batch of {data.title}: {error or type(error).__name__}",
-            f"remove its folder and fetch the set again: spikeboard data fetch {data.name}",
-        ) from error
+    hint = f"remove its folder and fetch the set again: spikeboard data fetch {data.name}"
+    with naming(path, f"a batch of {data.title}", hint):
+        file = io.BytesIO(path.read_bytes())
+        batch = _Unpickler(file, encoding="latin1").load()
+        if file.read(1):
+            raise ValueError("something follows the pickle")
+        pixels = np.asarray(batch["data"])
+        labels = whole_numbers(np.asarray(batch[data.label_key]), "labels")
+        if labels.ndim != 1 or pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3 * 32 * 32):
+            raise ValueError(f"{pixels.dtype} of shape {pixels.shape} for labels of shape {labels.shape}")
+        if not labels.size or labels.min() < 0 or labels.max() >= data.classes:
+            raise ValueError(f"a label lies outside 0..{data.classes - 1}, or there is none")
     return ColourImages(pixels.reshape(-1, *SHAPE), labels)
 
 

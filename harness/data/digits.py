@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.base import DataFile, DataSet, Presence, Verdict
+from harness.data.base import DataFile, DataSet, Presence, Verdict, naming
+from harness.errors import UserError
 
 __all__ = ["DIGITS", "read_digits"]
 
 COUNT = 1797
+HINT = "install scikit-learn again: python -m pip install --force-reinstall scikit-learn"
 
 
 class Digits(DataSet):
@@ -34,7 +36,12 @@ class Digits(DataSet):
     def verify(self, root: Path) -> tuple[Verdict, ...]:
         """Compare the table's digest."""
         where, file = self.require(root), self.files[0]
-        intact = hashlib.sha256(_table(where)).hexdigest() == file.sha256
+        try:
+            with naming(where, "the table of the digits", HINT):
+                table = _table(where)
+        except UserError as error:
+            return (Verdict(str(where), False, str(error.args[0])),)
+        intact = hashlib.sha256(table).hexdigest() == file.sha256
         return (Verdict(str(where), intact, "SHA-256 as expected" if intact else "not the table that was expected"),)
 
 
@@ -58,9 +65,18 @@ DIGITS = Digits(
 
 @functools.lru_cache(maxsize=1)
 def read_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return images ``[1797, 8, 8]`` with grey levels 0..16 (16: ink), and labels ``[1797]``."""
-    lines = _table(DIGITS.require(Path())).decode().splitlines()
-    table = np.loadtxt(lines, delimiter=",", dtype=np.uint8)
+    """Return images ``[1797, 8, 8]`` with grey levels 0..16 (16: ink), and labels ``[1797]``.
+
+    Raises
+    ------
+    UserError
+        If the file is not the published table (its digest is left to `Digits.verify`).
+    """
+    path = DIGITS.require(Path())
+    with naming(path, "the table of the digits", HINT):
+        table = np.loadtxt(_table(path).decode().splitlines(), delimiter=",", dtype=np.uint8)
+        if table.shape != (COUNT, 65) or table[:, :-1].max() > 16 or table[:, -1].max() > 9:
+            raise ValueError(f"shape {table.shape}, or a grey level above 16, or a label above 9")
     return table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(np.int64)
 
 

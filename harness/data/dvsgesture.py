@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.archives import Archive, ArchivedSet
-from harness.data.base import Presence, Verdict
-from harness.data.events import Events, Recording
+from harness.data.base import Presence, Verdict, naming
+from harness.data.events import Events, Recording, checked, whole_numbers
 from harness.errors import UserError
 
 __all__ = ["DVSGESTURE", "SIDE", "GestureSet", "read_events"]
@@ -107,26 +107,23 @@ DVSGESTURE = GestureSet(
 
 
 def read_events(path: Path) -> Events:
-    """Read one recording: columns x, y, polarity and milliseconds.
+    """Read one recording: columns x, y, polarity and milliseconds; events that came late are put in their place.
 
     Raises
     ------
     UserError
         If the file is not that, or an event lies off the sensor.
     """
-    try:
+    hint = "remove its folder and fetch the set again: spikeboard data fetch dvsgesture"
+    with naming(path, "a recording of DVS128 Gesture", hint):
         table = np.load(path, allow_pickle=False)
-        if table.ndim != 2 or table.shape[1] != 4:
-            raise ValueError(f"an array of shape {table.shape}, not [events, 4]")
-        places = table[:, :3].astype(np.int64)
-        if np.any((places < 0) | (places >= (SIDE, SIDE, 2))):
-            raise ValueError(f"an event lies off the {SIDE} x {SIDE} sensor")
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(
-            f"{path}: not a recording of DVS128 Gesture: {error}",
-            "remove its folder and fetch the set again: spikeboard data fetch dvsgesture",
-        ) from error
-    return Events(np.rint(table[:, 3].astype(np.float64) * 1e3).astype(np.int64), *places.T)
+        if not isinstance(table, np.ndarray) or table.ndim != 2 or table.shape[1] != 4:
+            raise ValueError(f"an array of shape {getattr(table, 'shape', None)}, not [events, 4]")
+        x, y, p = whole_numbers(table[:, :3], "places and polarities").T
+        with np.errstate(over="ignore"):  # infinity is no whole number
+            t = whole_numbers(np.rint(table[:, 3].astype(np.float64) * 1e3), "times")
+        order = np.argsort(t, kind="stable")
+        return checked(Events(*(column[order] for column in (t, x, y, p))), SIDE, SIDE)
 
 
 def _listed(folder: Path) -> list[Recording]:
@@ -134,6 +131,7 @@ def _listed(folder: Path) -> list[Recording]:
         Recording(path, part, int(person.name[len("user") :].partition("_")[0]), int(path.stem))
         for part, name in PARTS.items()
         for person in sorted((folder / name).glob("user[0-9]*_*"))
+        if person.name[len("user") :].partition("_")[0].isdecimal()
         for path in sorted(person.glob("*.npy"), key=lambda path: path.stem.zfill(2))
         if path.stem.isdecimal() and int(path.stem) < CLASSES
     ]

@@ -6,6 +6,7 @@ It is sound, not spikes: how it becomes spikes is the tasks' business. Must not 
 from __future__ import annotations
 
 import hashlib
+import io
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.base import DataSet, Presence, Verdict
+from harness.data.base import DataSet, Presence, Verdict, naming
 from harness.errors import UserError
 
 __all__ = ["FSDD", "SAMPLE_RATE_HZ", "SPEAKERS", "TEST_TAKES", "Spoken", "SpokenDigits", "read_wave"]
@@ -120,18 +121,20 @@ def read_wave(path: Path) -> NDArray[np.int16]:
     Raises
     ------
     UserError
-        If the file is not a mono WAV file of 16 bits and 8 kHz, or is silent.
+        If the file is not a whole mono WAV file of 16 bits and 8 kHz, or is silent.
     """
-    try:
-        with wave.open(str(path)) as file:
+    with naming(path, "a recording of FSDD", "replace it by the file of the same name from FSDD"):
+        content = path.read_bytes()
+        announced = int.from_bytes(content[4:8], "little") + len(b"RIFF....")
+        if content[:4] == b"RIFF" and len(content) != announced:
+            raise ValueError(f"{len(content):,} bytes; its header announces {announced:,}")
+        with wave.open(io.BytesIO(content)) as file:
             form = (file.getframerate(), file.getsampwidth(), file.getnchannels())
             if form != (SAMPLE_RATE_HZ, 2, 1):
                 raise ValueError(f"{form[0]} Hz, {8 * form[1]} bits, {form[2]} channels; expected 8000, 16, 1")
             samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.int16)
+            if len(samples) != file.getnframes():
+                raise ValueError(f"{len(samples):,} samples; its header announces {file.getnframes():,}")
         if not samples.any():
             raise ValueError("nothing but silence")
-    except (OSError, EOFError, ValueError, wave.Error) as error:
-        raise UserError(
-            f"{path}: not a recording of FSDD: {error}", "replace it by the file of the same name from FSDD"
-        ) from error
     return samples

@@ -7,6 +7,7 @@ Must not import torch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.archives import Archive, ArchivedSet
-from harness.data.base import Presence, Verdict
-from harness.data.events import Events
+from harness.data.base import Presence, Verdict, naming
+from harness.data.events import Events, checked, whole_numbers
 from harness.errors import UserError
 
 __all__ = ["CHANNELS", "SHD", "SSC", "SpokenSpikes", "read_labels", "read_part"]
 
 CHANNELS = 700
+LONGEST_SECONDS = 60.0
+"""No word lasts as long."""
 URL = "https://zenkelab.org/datasets"
 
 
@@ -59,6 +62,7 @@ class SpokenSpikes(ArchivedSet):
             path = self.path(self.require(root), part)
             try:
                 found = sum(1 for _ in read_part(self, root, part))
+                read_labels(self, root, part)
             except UserError as error:
                 verdicts.append(Verdict(str(path), False, str(error.args[0])))
             else:
@@ -71,13 +75,12 @@ def read_labels(data: SpokenSpikes, root: Path, part: str) -> NDArray[np.int64]:
     import h5py  # imported here, as everything heavy that only a task with these files needs
 
     path = data.path(data.require(root), part)
-    try:
-        with h5py.File(path, "r") as file:
-            labels = np.asarray(file["labels"], dtype=np.int64)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise _broken(path, error, data) from error
-    if labels.ndim != 1 or labels.min(initial=0) < 0 or labels.max(initial=0) >= data.classes:
-        raise _broken(path, f"labels lie outside 0..{data.classes - 1}", data)
+    with _naming(path, data), h5py.File(path, "r") as file:
+        labels = whole_numbers(file["labels"][()], "labels")
+        if labels.shape != (data.counts[part],):
+            raise ValueError(f"labels of shape {labels.shape}; expected {data.counts[part]:,}")
+        if labels.min(initial=0) < 0 or labels.max(initial=0) >= data.classes:
+            raise ValueError(f"labels lie outside 0..{data.classes - 1}")
     return labels
 
 
@@ -92,29 +95,39 @@ def read_part(data: SpokenSpikes, root: Path, part: str) -> Iterator[Events]:
     import h5py
 
     path = data.path(data.require(root), part)
+    with _naming(path, data), h5py.File(path, "r") as file:
+        spikes = file["spikes"]
+        # In one go: a read for each of 100,000 samples takes minutes.
+        every_time, every_unit = spikes["times"][()], spikes["units"][()]
+        for name, found in (("times", every_time), ("units", every_unit)):
+            if len(found) != data.counts[part]:
+                raise ValueError(f"{len(found):,} lists of {name}; expected {data.counts[part]:,}")
+    for number, (seconds, units) in enumerate(zip(every_time, every_unit, strict=True)):
+        with _naming(path, data):
+            yield _sample(number, np.asarray(seconds), np.asarray(units))
+
+
+def _sample(number: int, seconds: NDArray[np.floating], units: NDArray[np.integer]) -> Events:
+    """Return a sample's spikes, which may be none."""
+    if seconds.shape != units.shape or seconds.ndim != 1:
+        raise ValueError(f"sample {number}: {units.size} units with {seconds.size} times")
+    # float64 first: the files hold float16, in which 1.4 million microseconds are infinite.
+    wide = seconds.astype(np.float64)
+    if not np.all((wide >= 0) & (wide <= LONGEST_SECONDS)):
+        raise ValueError(f"sample {number}: a spike at no time, or outside 0..{LONGEST_SECONDS} s")
+    t, x = np.rint(wide * 1e6).astype(np.int64), whole_numbers(units, f"sample {number}: units")
+    events = Events(t, x, np.zeros_like(x), np.ones_like(x))
+    if not x.size:
+        return events
     try:
-        with h5py.File(path, "r") as file:
-            spikes = file["spikes"]
-            # In one go: a read for each of 100,000 samples takes minutes.
-            every_time, every_unit = spikes["times"][()], spikes["units"][()]
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise _broken(path, error, data) from error
-    if len(every_time) != len(every_unit):
-        raise _broken(path, f"{len(every_time)} lists of times, {len(every_unit)} of units", data)
-    for seconds, units in zip(every_time, every_unit, strict=True):
-        if len(seconds) != len(units) or (len(units) and np.max(units) >= CHANNELS):
-            raise _broken(path, f"a unit lies outside 0..{CHANNELS - 1}, or has no time", data)
-        # float64 first: the files hold float16, in which 1.4 million microseconds are infinite.
-        t = np.rint(np.asarray(seconds, dtype=np.float64) * 1e6).astype(np.int64)
-        x = np.asarray(units, dtype=np.int64)
-        yield Events(t, x, np.zeros_like(x), np.ones_like(x))
+        return checked(events, 1, CHANNELS)
+    except ValueError as error:
+        raise ValueError(f"sample {number}: a unit outside 0..{CHANNELS - 1} or out of order: {error}") from error
 
 
-def _broken(path: Path, why: object, data: SpokenSpikes) -> UserError:
-    return UserError(
-        f"{path}: not a file of {data.title}: {why}",
-        f"remove it and fetch the set again: spikeboard data fetch {data.name}",
-    )
+def _naming(path: Path, data: SpokenSpikes) -> AbstractContextManager[None]:
+    hint = f"remove it and fetch the set again: spikeboard data fetch {data.name}"
+    return naming(path, f"a file of {data.title}", hint)
 
 
 def _archives(name: str, **md5: str) -> tuple[Archive, ...]:

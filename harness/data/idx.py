@@ -8,15 +8,13 @@ from __future__ import annotations
 import gzip
 import math
 import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import UserError
+from harness.data.base import naming
 
 __all__ = ["content", "idx_shape", "read_idx", "write_idx"]
 
@@ -34,9 +32,9 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     data = content(path)
     with _naming(path):
         shape, offset = _header(data)
-    if len(data) - offset != math.prod(shape):
-        raise _broken(path, f"{len(data) - offset:,} bytes follow a header that announces {math.prod(shape):,}")
-    return np.frombuffer(data, dtype=np.uint8, offset=offset).reshape(shape)
+        if len(data) - offset != math.prod(shape):
+            raise ValueError(f"{len(data) - offset:,} bytes follow a header that announces {math.prod(shape):,}")
+        return np.frombuffer(data, dtype=np.uint8, offset=offset).reshape(shape)
 
 
 def idx_shape(path: Path) -> tuple[int, ...]:
@@ -68,16 +66,6 @@ def _header(data: bytes) -> tuple[tuple[int, ...], int]:
     return struct.unpack_from(f">{dimensions}I", data, 4), 4 + 4 * dimensions
 
 
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise _broken(path, str(error)) from error
-
-
-def _broken(path: Path, why: str) -> UserError:
-    return UserError(
-        f"{path}: not a whole idx file: {why}",
-        "remove it and fetch the set again; 'spikeboard data verify' checks every file",
-    )
+def _naming(path: Path) -> AbstractContextManager[None]:
+    hint = "remove it and fetch the set again; 'spikeboard data verify' checks every file"
+    return naming(path, "a whole idx file", hint)

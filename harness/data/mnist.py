@@ -23,6 +23,7 @@ __all__ = ["MNIST", "IdxImages", "LabelledImages", "Mnist", "read_images", "read
 
 TRAIN_COUNT = 60_000
 PARTS = ("train", "t10k")
+CLASSES = 10
 
 OpenML = Callable[[Path], tuple[NDArray[np.number], NDArray[np.object_]]]
 """Downloads into a folder; gives pixels ``[70000, 784]`` and labels ``[70000]``, training images first."""
@@ -51,15 +52,16 @@ class IdxImages(DataSet):
     Parameters
     ----------
     folders : where the files may lie below the data root; the first is where `fetch` puts them.
+    installed : where a package of the system puts them, whatever the data root is; looked into last.
     """
 
     folders: tuple[str, ...] = ()
+    installed: tuple[Path, ...] = ()
 
     def find(self, root: Path) -> Presence:
         """Look for the four files, gzipped or not, in each of the folders."""
-        lacking = {
-            root / folder: [f.name for f in self.files if not _stored(root / folder, f.name)] for folder in self.folders
-        }
+        places = (*(root / folder for folder in self.folders), *self.installed)
+        lacking = {place: [file.name for file in self.files if not _stored(place, file.name)] for place in places}
         where = min(lacking, key=lambda folder: len(lacking[folder]))
         if lacking[where]:
             return Presence(self.name, False, missing=tuple(f"{where / name}[.gz]" for name in lacking[where]))
@@ -79,8 +81,6 @@ class IdxImages(DataSet):
             return Verdict(str(path), False, str(error.args[0]))
         if len(data) != file.size_bytes:
             return Verdict(str(path), False, f"{file.name} has {len(data):,} bytes, expected {file.size_bytes:,}")
-        if not file.sha256:
-            return Verdict(str(path), True, "size as expected; a digest is published of its archive only")
         found = hashlib.sha256(data).hexdigest()
         if found != file.sha256:
             return Verdict(str(path), False, f"{file.name}: SHA-256 is {found[:12]}..., expected {file.sha256[:12]}...")
@@ -175,6 +175,11 @@ def _read_part(folder: Path, part: str, name: str) -> LabelledImages:
         raise UserError(
             f"{paths[0]}: images of shape {images.shape} do not go with labels of shape {labels.shape} ({paths[1]})",
             f"remove both files and fetch the set again: spikeboard data fetch {name}",
+        )
+    if labels.max(initial=0) >= CLASSES:
+        raise UserError(
+            f"{paths[1]}: a label lies outside 0..{CLASSES - 1}",
+            f"remove it and fetch the set again: spikeboard data fetch {name}",
         )
     return LabelledImages(images, labels.astype(np.int64))
 

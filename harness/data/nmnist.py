@@ -13,11 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from harness.data.base import DataSet, Presence, Progress, Verdict, staging
-from harness.data.events import Events, Recording
-from harness.errors import UserError
+from harness.data.base import DataSet, Presence, Progress, Verdict, naming, staging
+from harness.data.events import Events, Recording, checked
 
 __all__ = ["NMNIST", "NMNIST_1100", "SENSOR", "EventSet", "read_events"]
 
@@ -25,6 +22,7 @@ SENSOR = (34, 34)
 """Height and width, pixels."""
 PARTS = {"train": "Train", "test": "Test"}
 BYTES_PER_EVENT = 5
+HINT = "replace it by the file of the same name from N-MNIST; 'spikeboard data verify' checks every file"
 PER_LABEL = {
     "train": (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
     "test": (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
@@ -160,27 +158,27 @@ def read_events(path: Path) -> Events:
     Raises
     ------
     UserError
-        If the file is not a whole number of events, or an event lies off the sensor.
+        If the file is not a whole number of events, or an event lies off the sensor or comes before its predecessor.
     """
     # Imported here: tonic brings torch along, and only a task that reads recordings needs it.
     from tonic.datasets import NMNIST as TONIC
     from tonic.io import read_mnist_file
 
-    why = _malformed(path)
-    if why is None:
+    with naming(path, "an N-MNIST recording", HINT):
+        why = _malformed(path)
+        if why is not None:
+            raise ValueError(why)
         events = read_mnist_file(str(path), dtype=TONIC.dtype)
-        height, width = SENSOR
-        if np.all(events["x"] < width) and np.all(events["y"] < height):
-            return Events(events["t"], events["x"], events["y"], events["p"])
-        why = f"an event lies off the {width} x {height} sensor"
-    raise UserError(
-        f"{path}: not an N-MNIST recording: {why}",
-        "replace it by the file of the same name from N-MNIST; 'spikeboard data verify' checks every file",
-    )
+        return checked(Events(events["t"], events["x"], events["y"], events["p"]), *SENSOR)
 
 
 def _malformed(path: Path) -> str | None:
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if not size:
+        return "no events"
     return f"{size:,} bytes are not whole events of {BYTES_PER_EVENT}" if size % BYTES_PER_EVENT else None
 
 

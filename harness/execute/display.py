@@ -5,10 +5,11 @@ Where the output is no terminal, only the lines of ended cells are printed. A li
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
@@ -19,6 +20,7 @@ from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.execute.job import Job, Listener
 from harness.measure.neighbours import Load
 from harness.results.record import Record, Status
+from harness.streams import Lasting
 
 __all__ = ["Display"]
 
@@ -54,7 +56,8 @@ class Display(Listener):
         worth_a_line: Callable[[Record], bool] | None = None,
     ) -> None:
         self._worth_a_line = worth_a_line or (lambda _record: True)
-        self._console = console or Console(highlight=False)
+        # Nobody need listen: what is being measured goes on.
+        self._console = console or Console(file=cast("TextIO", Lasting(sys.stdout)), highlight=False)
         self._total = len(jobs)
         self._done = 0
         self._expected_seconds = sum(job.expected_seconds for job in jobs)

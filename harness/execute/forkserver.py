@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import forkserver
@@ -33,6 +34,9 @@ COMPILERS = {
 """What a backend needs beside the usual: it takes the server as long to import as it takes each cell."""
 WORTH_IMPORTING = 3
 """Cells of a backend from which on the server imports what they need."""
+LONGEST_FOLDER = 64
+"""Bytes; the path of a socket may have 103, and multiprocessing adds ``/pymp-xxxxxxxx/listener-xxxxxxxx``."""
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 _also: list[str] = []
 """What else the server imports."""
 
@@ -108,7 +112,7 @@ def stop() -> None:
 def _surroundings() -> Iterator[None]:
     """Set up what the fork server takes over from this process when it is started."""
     context().set_forkserver_preload([PRELOAD, *_also])
-    with _interrupt_masked(), _environment():
+    with _interrupt_masked(), _environment(), _short_temporary_folder():
         yield
 
 
@@ -144,6 +148,25 @@ def _environment() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Let multiprocessing make its socket where the path is short enough for one, whatever TMPDIR is."""
+    before = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER:
+        usable = [folder for folder in SHORT_FOLDERS if os.access(folder, os.W_OK | os.X_OK)]
+        if not usable:
+            raise UserError(
+                f"{tempfile.gettempdir()} is too long for the path of a socket, and {' and '.join(SHORT_FOLDERS)} "
+                "cannot be written",
+                f"set TMPDIR to a folder of at most {LONGEST_FOLDER} bytes",
+            )
+        tempfile.tempdir = usable[0]
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @contextlib.contextmanager

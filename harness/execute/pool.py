@@ -21,6 +21,7 @@ from harness.catalogue.cards import Rows, load_rows
 from harness.execute import endings, forkserver
 from harness.execute.job import Job, Listener, Summary
 from harness.execute.messages import Outcome, Request
+from harness.execute.outbox import Outbox
 from harness.execute.process import CellProcess
 from harness.execute.records import Recorder, Run
 from harness.measure.neighbours import Watch
@@ -85,10 +86,12 @@ class LocalPool:
         Raises
         ------
         UserError
-            If the fork server cannot start.
+            If the fork server cannot start, or the store cannot be written: before anything is measured, or, after what
+            was running has ended, where to is what was measured.
         """
         with _Interrupt() as interrupt:
             waiting = deque(jobs)
+            self.store.require_writable((job.cell for job in waiting), self.recorder.origin.machine.name)
             if waiting:
                 forkserver.wait_until_ready()
             return _Session(self, waiting, listener or Listener(), interrupt).run()
@@ -124,6 +127,7 @@ class _Session:
         self._listener = listener
         self._interrupt = interrupt
         self._running: list[CellProcess] = []
+        self._outbox = Outbox(pool.store)
         self._counts: Counter[Status] = Counter()
         self._noisy: dict[Job, bool] = {}
         """Jobs that were timed too noisily; whether they have had their second try."""
@@ -132,7 +136,7 @@ class _Session:
 
     def run(self) -> Summary:
         try:
-            while self._running or (self._any_waiting() and not self._interrupt.asked):
+            while self._running or (self._may_go_on() and self._any_waiting()):
                 if self._interrupt.asked:
                     for cell in self._running:
                         cell.kill(endings.interrupted())
@@ -145,9 +149,12 @@ class _Session:
             for cell in self._running:
                 cell.kill(endings.interrupted())
                 cell.close()
+            self._outbox.close()
         return Summary(dict(self._counts), len(self._waiting), self._interrupt.asked)
 
     def _start_what_may(self) -> None:
+        if not self._may_go_on():
+            return
         while self._waiting and self._pool.has_room(self._waiting[0], [cell.job for cell in self._running]):
             job = self._waiting.popleft()
             self._look_around(job)
@@ -181,6 +188,10 @@ class _Session:
             self._running.remove(cell)
             self._record(cell.job, *cell.close())
 
+    def _may_go_on(self) -> bool:
+        """Whether more may be measured: not after a Ctrl-C, nor while records cannot be written."""
+        return not self._interrupt.asked and not self._outbox.held
+
     def _any_waiting(self) -> bool:
         """Whether anything is left to start; at the end, what was too noisy is put in line once more."""
         if not self._waiting and not self._running and not self._interrupt.asked:
@@ -205,7 +216,7 @@ class _Session:
 
     def _record(self, job: Job, outcome: Outcome, run: Run, output_tail: tuple[str, ...] = ()) -> None:
         record = self._pool.recorder.record(job.cell, job.code_hash, outcome, run, output_tail)
-        self._pool.store.write(record)
+        self._outbox.put(record)
         self._counts[record.status] += 1
         if record.status == "noisy":
             self._noisy.setdefault(job, False)

@@ -56,6 +56,7 @@ LOOKUPS = (
     "reference_impls.discovery",
     "reference_impls.names",
     "reference_impls.requirements",
+    "reference_impls.user_cache",
 )
 """Modules that carry data types, names and places: what they find is an input, how they find it is none."""
 ALWAYS = (

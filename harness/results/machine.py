@@ -11,8 +11,10 @@ import functools
 import os
 import platform
 import re
+import unicodedata
 from pathlib import Path
 
+from harness.errors import UserError
 from harness.results.record import Machine
 from harness.results.resources import this_process_may_use
 
@@ -20,6 +22,7 @@ __all__ = ["MACHINE_VARIABLE", "this_machine"]
 
 MACHINE_VARIABLE = "SPIKEBOARD_MACHINE"
 """Environment variable that replaces the name made from the hardware."""
+LONGEST_NAME = 64
 
 
 @functools.lru_cache(maxsize=1)
@@ -27,6 +30,11 @@ def this_machine() -> Machine:
     """Describe what this process may use; the name is `SPIKEBOARD_MACHINE` if set, else made from the hardware.
 
     Where that is fewer cores than the machine has, the name ends in "1of2c", also one that is set.
+
+    Raises
+    ------
+    UserError
+        If the name that is set has no letter or digit, or too many.
     """
     cpu = _cpu_model()
     usable = this_process_may_use()
@@ -34,7 +42,7 @@ def this_machine() -> Machine:
     cores = part_of or f"{usable.physical_cores}c"
     gpu, driver = _gpu()
     made = "-".join(part for part in (_slug(gpu or ""), _slug(cpu), cores) if part)
-    given = _slug(os.environ.get(MACHINE_VARIABLE, ""))
+    given = _given()
     return Machine(
         name="-".join(filter(None, (given, part_of))) if given else made,
         cpu=cpu,
@@ -50,7 +58,7 @@ def this_machine() -> Machine:
 
 def _cpu_model() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return " ".join(line.partition(":")[2].split())
     except OSError:
@@ -77,5 +85,19 @@ def _gpu() -> tuple[str | None, str | None]:
         pynvml.nvmlShutdown()
 
 
+def _given() -> str:
+    """Return the name that the user gave, in whatever script, as one word; empty: none."""
+    # Bytes first: where the locale is not that of the name, Python has not understood it.
+    given = os.fsencode(os.environ.get(MACHINE_VARIABLE, "")).decode("utf-8", "replace").strip()
+    name = _slug(given)
+    if given and not 0 < len(name) <= LONGEST_NAME:
+        raise UserError(
+            f"{MACHINE_VARIABLE} is {given!r}: a name of a machine has 1 to {LONGEST_NAME} letters and digits",
+            "choose another, or leave it unset: the name is then made from the hardware",
+        )
+    return name
+
+
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    """Return the letters and digits of any script, in lower case, with single hyphens for all between them."""
+    return re.sub(r"[\W_]+", "-", unicodedata.normalize("NFKC", text).casefold()).strip("-")

@@ -22,7 +22,7 @@ from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.results.machine import this_machine
 from harness.results.record import Machine
 
-__all__ = ["Origin", "clocks", "command", "this_origin"]
+__all__ = ["Origin", "clocks", "command", "this_origin", "why_no_commit"]
 
 PACKAGES = (
     "torch",
@@ -138,20 +138,39 @@ def _commit(folder: Path) -> tuple[str | None, bool | None]:
     return commit, None if changed is None else bool(changed)
 
 
+def why_no_commit() -> str | None:
+    """Return why records of this checkout carry no commit, in git's words; None if they do, or there is no checkout."""
+    folder = Path(__file__).resolve().parents[2]
+    if this_origin().commit is not None or not (folder / ".git").exists():
+        return None
+    try:
+        _ask_git(folder, "rev-parse", "HEAD")
+    except subprocess.CalledProcessError as error:
+        return f"git says: {' '.join(error.stderr.split())}"
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"git cannot be asked: {error}"
+    return None
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git says of `folder`, or None if it cannot."""
-    # A hook or asv may point git elsewhere through its variables.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        answer = subprocess.run(
-            ["git", "--no-optional-locks", "-C", str(folder), *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        return _ask_git(folder, *arguments)
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _ask_git(folder: Path, *arguments: str) -> str:
+    # A hook or asv may point git elsewhere through its variables.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    answer = subprocess.run(
+        ["git", "--no-optional-locks", "-C", str(folder), *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",  # a path in it may be of any encoding
+        timeout=10,
+        check=True,
+    )
     return answer.stdout.strip()

@@ -6,9 +6,7 @@ trusts: a broken or foreign file is reported and skipped. Must not know what a m
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from pydantic import ValidationError
 
 from harness.catalogue.cell import Cell
 from harness.results.record import SCHEMA_VERSION, Record
+from harness.writing import require_writable, write_whole
 
 __all__ = ["Contents", "Problem", "Store", "read_record", "read_stores"]
 
@@ -63,6 +62,17 @@ class Store:
         """Whether the cell is done; a recorded failure is not."""
         return self.path(cell, machine, code_hash).exists()
 
+    def require_writable(self, cells: Iterable[Cell], machine: str) -> None:
+        """Make sure that the records of `cells` on `machine` can be written, before anything is measured for them.
+
+        Raises
+        ------
+        UserError
+            If they cannot: a store may be another's, or a part of it.
+        """
+        for folder in sorted({self.path(cell, machine, "").parent for cell in cells}):
+            require_writable(folder, "the folder of records", "name one that can be: --store DIR")
+
     def write(self, record: Record) -> Path:
         """Write `record` atomically and return its path; what it makes superfluous of the same cell is removed.
 
@@ -72,16 +82,7 @@ class Store:
         key = (record.cell, provenance.machine.name, provenance.code_hash)
         noisy = record.status == "noisy"
         path = self.path(*key, done=record.is_done(), unfinished=NOISY if noisy else FAILED)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(record.model_dump_json(indent=1, exclude_defaults=False))
-                file.write("\n")
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(path, record.model_dump_json(indent=1, exclude_defaults=False) + "\n")
         if noisy or record.is_done():
             self.path(*key, done=False).unlink(missing_ok=True)
         if record.is_done():
@@ -127,5 +128,5 @@ def read_record(path: Path) -> Record | Problem:
 
 
 def _slug(text: str) -> str:
-    """Make `text` safe as one path component."""
-    return re.sub(r"[^a-zA-Z0-9+._-]+", "-", text).strip(".") or "none"
+    """Make `text` safe as one path component; letters of any script stay."""
+    return re.sub(r"[^\w+.-]+", "-", text).strip(".") or "none"

@@ -1,8 +1,9 @@
 """Backends: how a neuron's recursion over T is executed, never what it computes.
 
 A backend is a module of this package with one function, ``attach(neuron)``, called once when the neuron is built.
-It replaces the neuron's entry point (``sequence``, or ``forward`` of a parallel one) on the instance, or refuses
-with an :class:`UnsupportedError` that says why. Modules are imported when first asked for, so that a missing
+It replaces the neuron's entry point (``sequence``, or ``forward`` of a parallel one) on the instance, by a method of it
+(a function of the neuron, bound to this one: a replica binds it to itself), or refuses with an
+:class:`UnsupportedError` that says why. Modules are imported when first asked for, so that a missing
 compiler or GPU library costs nothing until then.
 
 ``fused`` is the fused backend of the device: ``fused-numba`` on a CPU, ``fused-cupy`` on a GPU.

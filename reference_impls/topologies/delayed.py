@@ -202,6 +202,7 @@ class DelayedMLP(Network):
 
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
         """Process ``x[T, B, ...]`` layer by layer; a layer's state is (its neurons', what is under way to them)."""
+        self.refuse_other_batch(x, tuple(layer[0] for layer in states or () if layer is not None))
         z, after, losses = x.flatten(2), [], []
         for index, (synapse, neuron) in enumerate(zip(self.delayed_maps(), self.neurons(), strict=True)):
             before: Any = (None, None) if states is None else states[index]

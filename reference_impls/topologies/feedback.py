@@ -169,6 +169,7 @@ class FeedbackNetwork(Network):
 
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
         """Process ``x[T, B, ...]`` step by step; `states` ends with the last layer's spikes."""
+        self.refuse_other_batch(x, states)
         currents = over_time(self.input_map, x)
         *inner, fed_back = states if states is not None else [None] * (len(self.layers) + 1)
         layer_states: tuple[State | None, ...] = tuple(inner)

@@ -242,6 +242,7 @@ class GatedNetwork(Network):
 
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
         """Process ``x[T, B, ...]`` layer by layer, each step by step."""
+        self.refuse_other_batch(x, states)
         z, after = x if x.dim() == 3 else x.flatten(2), []
         for index, layer in enumerate(self.gated_layers()):
             before: Any = None if states is None else states[index]

@@ -226,6 +226,7 @@ class LateralMLP(Network):
 
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
         """Process ``x[T, B, ...]``; `states` ends with the populations' spikes."""
+        self.refuse_other_batch(x, states)
         *before, emitted = states if states is not None else [None] * (len(self.maps) + 1)
         z, after = x if x.dim() == 3 else x.flatten(2), []
         *hidden, last = self.neurons()

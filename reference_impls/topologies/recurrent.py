@@ -186,6 +186,7 @@ class RecurrentNetwork(Network):
 
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
         """Process ``x[T, B, ...]`` layer by layer; `states` ends with the read-out of the last step."""
+        self.refuse_other_batch(x, states)
         *before, y = states if states is not None else [None] * (len(self.blocks) + 1)
         z, after = x, []
         for block, state in zip(self.layers(), before, strict=True):

@@ -125,6 +125,7 @@ class Reservoir(Network):
 
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
         """Process ``x[T, B, inputs]`` step by step; the state is one `Pool`."""
+        self.refuse_other_batch(x, states)
         pool = states[0] if states and states[0] is not None else self.at_rest(x.shape[1])
         rates = []
         for current in self.input_map(x).unbind(0):

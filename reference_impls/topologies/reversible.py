@@ -114,6 +114,7 @@ class ReversibleNetwork(Network):
 
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:
         """Process ``x[T, B, ...]`` step by step; `states` ends with the spikes of all levels."""
+        self.refuse_other_batch(x, states)
         neurons, logits = self.neurons(), []
         *memory, fed_back = states if states is not None else [None] * (len(neurons) + 1)
 

@@ -24,7 +24,6 @@ from reference_impls.api import (
     TrainingMethod,
     UpdateReport,
 )
-from reference_impls.surrogate import forward_mode
 from reference_impls.training._losses import PER_STEP, sequence_loss
 
 CARD = {
@@ -129,7 +128,7 @@ class ForwardGradient(TrainingMethod):
     def slope(self, x: Tensor, target: Tensor, direction: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the loss and its derivative along `direction` (by parameter name), two scalars."""
         runner = _Runner(self.network)
-        with forward_mode(), forward_ad.dual_level():
+        with forward_ad.dual_level():
             # Dual tensors take the parameters' place; autograd's graph is not recorded at all.
             duals = {
                 f"network.{name}": forward_ad.make_dual(value.detach(), direction[name])

@@ -1,7 +1,7 @@
 """Frames that take long to make, remembered on disk: compressed, or eight to a byte if they hold 0 and 1 only.
 
 A cell is its own process, so without this every cell of a task would make them again. The folder, ``frames`` beside
-the default data root, may be deleted at any time.
+the default data root (where that cannot be written, among temporary files), may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.base import cache_home, staging
+from harness.data.base import staging
+from reference_impls.user_cache import cache_folders
 
 __all__ = ["remembered", "signature"]
 
@@ -39,19 +40,27 @@ def remembered(
     digest = hashlib.sha256("\n".join(map(str, decided_by)).encode())
     for file in code:
         digest.update(Path(file).read_bytes())
-    path = cache_home() / "frames" / f"{name}-{digest.hexdigest()[:16]}.npz"
-    try:
-        with np.load(path) as stored:
-            if "counts" in stored:
-                counts: NDArray[np.uint8] = stored["counts"]
-                return counts
-            shape = tuple(stored["shape"])
-            return np.unpackbits(stored["packed"], count=math.prod(shape)).reshape(shape)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        frames = make()
-    with contextlib.suppress(OSError):
-        _store(path, frames)
+    places = [folder / "frames" / f"{name}-{digest.hexdigest()[:16]}.npz" for folder in cache_folders()]
+    for path in places:
+        with contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return _load(path)
+    frames = make()
+    for path in places:
+        try:
+            _store(path, frames)
+        except OSError:
+            continue
+        break
     return frames
+
+
+def _load(path: Path) -> NDArray[np.uint8]:
+    with np.load(path) as stored:
+        if "counts" in stored:
+            counts: NDArray[np.uint8] = stored["counts"]
+            return counts
+        shape = tuple(stored["shape"])
+        return np.unpackbits(stored["packed"], count=math.prod(shape)).reshape(shape)
 
 
 def signature(path: Path) -> str:

@@ -7,6 +7,9 @@ import os
 import tempfile
 from pathlib import Path
 
+from reference_impls.backends import UnsupportedError
+from reference_impls.user_cache import cache_folders
+
 __all__ = ["CACHE_VARIABLE", "kept_source"]
 
 CACHE_VARIABLE = "SPIKEBOARD_KERNELS"
@@ -16,27 +19,24 @@ CACHE_VARIABLE = "SPIKEBOARD_KERNELS"
 def kept_source(text: str, suffix: str) -> Path:
     """Return the file that holds exactly `text`, written if it is not there yet.
 
-    The folder is ``$SPIKEBOARD_KERNELS``, else ``~/.cache/spikeboard/kernels``, else, where that cannot be written, one
-    of the user's below the system's folder for temporary files.
+    The folder is ``$SPIKEBOARD_KERNELS``, else ``kernels`` in the user's cache, else, where that cannot be written, one
+    of the user's below the system's folder for temporary files. What is compiled lies beside, so it must be writable.
     """
     name = f"step_{hashlib.sha256(text.encode()).hexdigest()[:32]}{suffix}"
     for folder in _folders():
         path = folder / name
         try:
-            if not path.exists():
+            if not (path.exists() and os.access(folder, os.W_OK)):
                 _write(path, text)
         except OSError:
             continue
         return path
-    raise OSError(f"no folder for compiled kernels can be written; set {CACHE_VARIABLE} to one")
+    raise UnsupportedError(f"no folder for compiled kernels can be written; set {CACHE_VARIABLE} to one")
 
 
 def _folders() -> list[Path]:
     given = os.environ.get(CACHE_VARIABLE)
-    if given:
-        return [Path(given)]
-    owner = os.getuid() if hasattr(os, "getuid") else "user"
-    return [Path.home() / ".cache/spikeboard/kernels", Path(tempfile.gettempdir()) / f"spikeboard-kernels-{owner}"]
+    return [Path(given)] if given else [folder / "kernels" for folder in cache_folders()]
 
 
 def _write(path: Path, text: str) -> None:

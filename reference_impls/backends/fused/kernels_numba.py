@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from torch import Tensor
 from reference_impls.backends.fused import operations, rows  # noqa: F401  # printed modules import them: for code hashes
 from reference_impls.backends.fused.cache import kept_source
 from reference_impls.backends.fused.lanes import LINE_BYTES
-from reference_impls.backends.fused.launch import launch
+from reference_impls.backends.fused.launch import launch, launch_alone
 from reference_impls.backends.fused.numba_source import numba_source, rows_backward, rows_forward
 from reference_impls.backends.fused.program import Traced
 
@@ -49,6 +50,16 @@ MOST_THREADS = _started_threads()
 
 _buffers = threading.local()
 _loading = threading.Lock()
+_forked = False
+
+
+def _note_fork() -> None:
+    """Do without threads from now on: a forked process has none of Numba's, and starting some would end it."""
+    global _forked, _loading
+    _forked, _loading = True, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_note_fork)
 
 
 class NumbaKernels:
@@ -101,22 +112,18 @@ def _run(
     """
     steps, count, size, address = result.shape[0], result.numel(), result.element_size(), result.data_ptr()
     neurons = count // steps
-    threads = min(torch.get_num_threads(), MOST_THREADS)
+    threads = 1 if _forked else min(torch.get_num_threads(), MOST_THREADS)
     each, beside = own_rows
     block = _block(size, each, steps)
     own_bytes = ((steps + 1) * each + beside) * block * size
     whole_lines = address % LINE_BYTES == 0 and neurons * size % LINE_BYTES == 0
-    launch(
-        kernel,
-        np.array([0 if tensor is None else tensor.data_ptr() for tensor in tensors]),
-        _scratch(threads * own_bytes),
-        own_bytes,
-        steps,
-        neurons,
-        block,
-        int(whole_lines and sequences * count * size > PAST_CACHE_BYTES),
-        threads,
-    )
+    past_cache = int(whole_lines and sequences * count * size > PAST_CACHE_BYTES)
+    table = np.array([0 if tensor is None else tensor.data_ptr() for tensor in tensors])
+    scratch = _scratch(threads * own_bytes)
+    if _forked:
+        launch_alone(kernel, table, scratch, steps, neurons, block, past_cache)
+    else:
+        launch(kernel, table, scratch, own_bytes, steps, neurons, block, past_cache, threads)
 
 
 def _loaded(source: str) -> ModuleType:

@@ -6,6 +6,8 @@ kernel by its address. Must not know what a kernel computes.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,12 +17,26 @@ from numba.extending import intrinsic
 
 from reference_impls.backends.fused.rows import fence
 
-__all__ = ["launch"]
+__all__ = ["launch", "launch_alone"]
 
 _INT64 = ir.IntType(64)
 # Numba's own functions of these names are slow from Python, and nothing that calls them can be cached.
 _get_num_threads: Any = types.ExternalFunction("get_num_threads", types.intp())
 _set_num_threads: Any = types.ExternalFunction("set_num_threads", types.void(types.intp))
+
+
+def _compiled(**options: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Compile with Numba, and keep what is compiled where there is a place for it: beside this file or in a home."""
+
+    def compiled(function: Callable[..., None]) -> Callable[..., None]:
+        if os.access(os.path.dirname(__file__), os.W_OK) or os.path.isabs(os.path.expanduser("~")):
+            try:
+                return njit(cache=True, **options)(function)
+            except RuntimeError:  # neither can be written
+                pass
+        return njit(**options)(function)
+
+    return compiled
 
 
 @intrinsic
@@ -45,7 +61,7 @@ def _call(
     return types.void(kernel, tensors, scratch, steps, neurons, start, width, past_cache), generate
 
 
-@njit(parallel=True, nogil=True, cache=True)
+@_compiled(parallel=True, nogil=True)
 def launch(
     kernel: int,
     tensors: np.ndarray,
@@ -78,3 +94,16 @@ def launch(
         if past_cache:
             fence()  # type: ignore[call-arg]  # Numba's first
     _set_num_threads(usual)
+
+
+@_compiled(nogil=True)
+def launch_alone(
+    kernel: int, tensors: np.ndarray, scratch: int, steps: int, neurons: int, block: int, past_cache: int
+) -> None:
+    """Like `launch`, in the calling thread: all that is left of Numba's threads in a forked process."""
+    table = np.int64(tensors.ctypes.data)
+    for start in range(0, neurons, block):
+        width = min(block, neurons - start)
+        _call(kernel, table, scratch, steps, neurons, np.int64(start), width, past_cache)  # type: ignore[call-arg]  # Numba's
+    if past_cache:
+        fence()  # type: ignore[call-arg]  # Numba's first

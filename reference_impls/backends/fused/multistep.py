@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from operator import is_
+from types import MethodType
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from reference_impls.backends import UnsupportedError
+from reference_impls.backends.disguise import refuse_disguised
 from reference_impls.backends.fused.kernels import Kernels
 from reference_impls.backends.fused.program import Traced, trace_step
 from reference_impls.neuron import Neuron, SequentialNeuron, State, plain_attributes
@@ -53,18 +55,21 @@ def attach_fused(neuron: Neuron, makers: Mapping[str, Maker]) -> None:
         raise UnsupportedError(
             f"{type(neuron).__name__} is a parallel neuron: the fused backends replace a loop over T, and it has none"
         )
-    made = {device: _KernelsOf(neuron, maker.make) for device, maker in makers.items()}
+    made = {device: _Kept(maker.make) for device, maker in makers.items()}
     for one in made.values():
-        one.get(torch.float32)
+        one.get(neuron, torch.float32)
 
-    def sequence(x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def sequence(neuron: SequentialNeuron, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        refuse_disguised(neuron.backend, x)
         maker = makers.get(x.device.type)
         if maker is None or x.dtype not in maker.dtypes:
             raise UnsupportedError(
                 f"the backend {neuron.backend!r} takes {' or '.join(_taken(makers))}; this input is "
                 f"{_short(x.dtype)} on {x.device.type}"
             )
-        traced, kernels = made[x.device.type].get(x.dtype)
+        traced, kernels = made[x.device.type].get(neuron, x.dtype)
+        if state is not None and len(state) != len(traced.states):
+            raise ValueError(f"{type(neuron).__name__}: a state of {len(state)} variables, it has {len(traced.states)}")
         if state is None and traced.rest is None:
             state = neuron.init_state(x[0])
         params = neuron.step_params().values()
@@ -73,7 +78,7 @@ def attach_fused(neuron: Neuron, makers: Mapping[str, Maker]) -> None:
         spikes, *last = _Multistep.apply(kernels, len(params), torch.is_grad_enabled(), x, *given)
         return spikes, traced.state(*last)
 
-    setattr(neuron, neuron.entry_point, sequence)
+    setattr(neuron, neuron.entry_point, MethodType(sequence, neuron))
 
 
 def _taken(makers: Mapping[str, Maker]) -> Iterator[str]:
@@ -85,33 +90,35 @@ def _short(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-class _KernelsOf:
-    """The kernels of one neuron, made when they are first wanted.
+class _Kept:
+    """The kernels of one neuron and its replicas, made when they are first wanted.
 
     A trace takes the neuron's plain attributes (a threshold, a reset mode) as constants; when a training method has
-    changed one, its kernels are other kernels.
+    changed one, its kernels are other kernels. Replicas may ask at the same time, each in a thread of its own.
     """
 
-    def __init__(self, neuron: SequentialNeuron, make: KernelFactory) -> None:
-        self._neuron, self._make = neuron, make
+    def __init__(self, make: KernelFactory) -> None:
+        self._make = make
         self._made: dict[tuple[Any, ...], tuple[Traced, Kernels]] = {}
-        self._seen: tuple[Any, ...] = ()
-        self._current: tuple[Traced, Kernels]
+        self._last: tuple[tuple[Any, ...], tuple[Traced, Kernels]] | None = None
 
-    def get(self, dtype: torch.dtype) -> tuple[Traced, Kernels]:
-        """Return the trace and the kernels for input of `dtype` and the neuron as it now is."""
+    def get(self, neuron: SequentialNeuron, dtype: torch.dtype) -> tuple[Traced, Kernels]:
+        """Return the trace and the kernels for input of `dtype` and `neuron` as it now is."""
         # Asking whether each attribute is the very object that it was is a tenth of the work of comparing them.
-        seen = dtype, *vars(self._neuron), *vars(self._neuron).values()
-        if len(seen) != len(self._seen) or not all(map(is_, seen, self._seen)):
-            self._current = self._find(dtype)
-            self._seen = seen
-        return self._current
+        seen = dtype, *vars(neuron), *vars(neuron).values()
+        last = self._last
+        if last is not None and len(seen) == len(last[0]) and all(map(is_, seen, last[0])):
+            return last[1]
+        current = self._find(neuron, dtype)
+        if "_is_replica" not in vars(neuron):  # one lives for one call: it must not be kept alive, nor forget the other
+            self._last = seen, current
+        return current
 
-    def _find(self, dtype: torch.dtype) -> tuple[Traced, Kernels]:
-        key = dtype, *plain_attributes(self._neuron).items()
+    def _find(self, neuron: SequentialNeuron, dtype: torch.dtype) -> tuple[Traced, Kernels]:
+        key = dtype, *plain_attributes(neuron).items()
         if key not in self._made:
             # Half precision is a way of storing: arithmetic is float32's.
-            traced = trace_step(self._neuron, torch.promote_types(dtype, torch.float32))
+            traced = trace_step(neuron, torch.promote_types(dtype, torch.float32))
             self._made[key] = traced, self._make(traced, dtype)
         return self._made[key]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 from collections.abc import Callable
@@ -31,6 +32,8 @@ NEW = ["fashion-mnist", "cifar10", "cifar100", "cifar10dvs", "dvsgesture", "fsdd
 @pytest.mark.parametrize("name", NEW)
 def test_missing_set_says_what_is_lacking_and_how_to_get_it(name: str, tmp_path: Path) -> None:
     known = DATA_SETS[name]
+    if known is FASHION_MNIST:
+        known = replace(FASHION_MNIST, installed=())
     with pytest.raises(UserError, match=f"data set '{name}' is not in") as caught:
         known.require(tmp_path)
     assert known.find(tmp_path).missing
@@ -108,17 +111,38 @@ def write_fashion(folder: Path) -> None:
         write_idx(folder / f"{part}-labels-idx1-ubyte", (np.arange(count) % 10).astype(np.uint8))
 
 
-def test_fashion_mnist_has_mnists_form_and_is_judged_by_its_size(tmp_path: Path) -> None:
-    write_fashion(tmp_path / "FashionMNIST" / "raw")
+def test_fashion_mnist_has_mnists_form_and_is_judged_by_its_digests(tmp_path: Path) -> None:
+    folder = tmp_path / "FashionMNIST" / "raw"
+    write_fashion(folder)
     train, test = read_images(FASHION_MNIST, tmp_path)
     assert (train.images.shape, test.labels.shape) == ((30, 28, 28), (10,))
     assert all("expected" in verdict.finding for verdict in FASHION_MNIST.verify(tmp_path))
     assert not any(verdict.intact for verdict in FASHION_MNIST.verify(tmp_path))
-    small = tuple(
-        replace(file, size_bytes=(tmp_path / "FashionMNIST/raw" / file.name).stat().st_size)
-        for file in FASHION_MNIST.files
-    )
+    sized = tuple(replace(file, size_bytes=(folder / file.name).stat().st_size) for file in FASHION_MNIST.files)
+    verdicts = replace(FASHION_MNIST, files=sized).verify(tmp_path)
+    assert all("SHA-256 is" in verdict.finding and not verdict.intact for verdict in verdicts)
+    small = tuple(replace(file, sha256=hashlib.sha256((folder / file.name).read_bytes()).hexdigest()) for file in sized)
     assert all(verdict.intact for verdict in replace(FASHION_MNIST, files=small).verify(tmp_path))
+
+
+def test_what_a_package_of_the_system_installed_is_found_last(tmp_path: Path) -> None:
+    known = replace(FASHION_MNIST, installed=(tmp_path / "usr",))
+    assert known.find(tmp_path / "root").missing
+    write_fashion(tmp_path / "usr")
+    assert known.find(tmp_path / "root").where == tmp_path / "usr"
+    assert len(read_images(known, tmp_path / "root")[0].labels) == 30
+    write_fashion(tmp_path / "root" / "fashion-mnist")
+    assert known.find(tmp_path / "root").where == tmp_path / "root" / "fashion-mnist"
+    assert FASHION_MNIST.installed == (Path("/usr/share/datasets/fashion-mnist"),)
+    assert "apt install dataset-fashion-mnist" in FASHION_MNIST.how_to_get
+
+
+def test_real_fashion_mnist_is_intact(fashion_root: Path) -> None:
+    assert all(verdict.intact for verdict in FASHION_MNIST.verify(fashion_root))
+    train, test = read_images(FASHION_MNIST, fashion_root)
+    assert np.bincount(train.labels).tolist() == [6_000] * 10
+    assert np.bincount(test.labels).tolist() == [1_000] * 10
+    assert test.labels[:10].tolist() == [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]
 
 
 def test_spoken_spikes_are_read_in_microseconds_and_the_files_order(tmp_path: Path) -> None:
@@ -145,9 +169,10 @@ def test_tonic_reads_the_same_spikes(tmp_path: Path) -> None:
     for seed, part in enumerate(("train", "test")):
         layouts.write_spoken(tmp_path / "SHD" / f"shd_{part}.h5", 10, 20, seed)
         (tmp_path / "SHD" / f"shd_{part}.h5.zip").touch()
+    ten = replace(SHD, counts={"train": 10, "test": 10})
     for train, part in ((True, "train"), (False, "test")):
         theirs = TONIC(str(tmp_path), train=train)
-        for ours, (events, _) in zip(heidelberg.read_part(SHD, tmp_path, part), theirs, strict=False):
+        for ours, (events, _) in zip(heidelberg.read_part(ten, tmp_path, part), theirs, strict=False):
             np.testing.assert_array_equal(ours.x, events["x"])
             np.testing.assert_array_equal(ours.p, events["p"])
             assert np.all(np.abs(ours.t - events["t"]) <= 1)  # tonic rounds down

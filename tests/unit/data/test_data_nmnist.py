@@ -67,14 +67,15 @@ def test_reads_every_bit_of_an_event(tmp_path: Path) -> None:
     assert list(zip(events.x, events.y, events.p, events.t, strict=True)) == list(EVENTS)
 
 
-def test_empty_recording_has_no_events(tmp_path: Path) -> None:
-    (tmp_path / "a.bin").write_bytes(b"")
-    assert read_events(tmp_path / "a.bin").t.size == 0
-
-
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(encoded()[:-1], "14 bytes are not whole events"), (encoded(((34, 0, 0, 0),)), "off the 34 x 34 sensor")],
+    [
+        (b"", "no events"),
+        (encoded()[:-1], "14 bytes are not whole events"),
+        (encoded(((34, 0, 0, 0),)), "off the 34 x 34 sensor"),
+        (encoded(EVENTS[1:] + EVENTS[:1]), "event 2 comes before the one before it"),
+    ],
+    ids=["empty", "cut", "off-the-sensor", "backwards"],
 )
 def test_corrupt_recording_is_named(content: bytes, why: str, tmp_path: Path) -> None:
     path = tmp_path / "00001.bin"

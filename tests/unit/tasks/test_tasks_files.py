@@ -97,6 +97,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _cache_elsewhere(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(own_cache))
+    monkeypatch.setattr("tempfile.tempdir", str(own_cache))  # where frames go if the cache cannot be written
 
 
 FOLD_DIGESTS = [
@@ -154,6 +155,7 @@ def test_framing_is_part_of_what_is_remembered(nmnist_root: Path) -> None:
 @pytest.mark.parametrize("most", [1, 255])
 def test_broken_or_unwritable_cache_costs_only_time(most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     frames = np.random.RandomState(0).randint(0, most + 1, (5, 3, 7)).astype(np.uint8)
 
     def remembered(make: Callable[[], np.ndarray] = lambda: frames, T: int = 3) -> None:
@@ -170,4 +172,7 @@ def test_broken_or_unwritable_cache_costs_only_time(most: int, tmp_path: Path, m
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    remembered()
+    remembered(make=lambda: pytest.fail("made again"))  # it was kept among temporary files
+    monkeypatch.setattr("tempfile.tempdir", str(blocked))
     remembered()
