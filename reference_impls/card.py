@@ -8,6 +8,7 @@ Which combinations of cards make sense is decided by the harness, not here.
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,11 @@ from typing import Any, Literal
 from reference_impls.granularity import Granularity
 
 __all__ = [
+    "REPORTED",
     "Card",
     "CardError",
     "Citation",
+    "Evidence",
     "Kind",
     "NeuronCapabilities",
     "PeerCapabilities",
@@ -27,6 +30,7 @@ __all__ = [
     "TrainingCapabilities",
     "Variant",
     "read_literal",
+    "read_reported",
     "variant_literal",
 ]
 
@@ -50,18 +54,43 @@ class Citation:
     code: str | None = None
 
 
+Evidence = Literal[
+    "paper-text",
+    "official-log",
+    "official-readme",
+    "official-repo",
+    "official-web",
+    "official-figure",
+    "abstract",
+    "quoted-in-paper",
+    "third-party-log",
+    "third-party-readme",
+    "third-party-paper",
+    "results-index",
+    "third-party-note",
+]
+"""Where a reported figure was seen, the most trustworthy place first. A quotation is good for the digit, not for the
+setting; a third party's log, README or paper is a measurement of its own; a note is weak."""
+REPORTED = ".reported.json"
+"""Ending of the file of reported figures, in place of ``.py``: a list of objects with the keys of `Reported`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reported:
     """One figure that the authors (or a named third party) report.
 
     `value` is in the unit that `metric` names (``accuracy_percent``, ``speedup_ratio``); `where` says in
-    which table, log or README it stands, and `note` what a reader must know before comparing.
+    which table, log or README it was seen, `evidence` what kind of place that is, and `note` what a reader must
+    know before comparing. Figures stand in a file beside the implementation's, see `REPORTED`.
     """
 
     task: str
     metric: str
     value: float
     where: str
+    evidence: Evidence
+    system: str = ""
+    """What was measured, in the place's words: a variant, or a baseline that stands beside it."""
     network: str = ""
     T: int | None = None
     note: str = ""
@@ -203,6 +232,7 @@ class Card:
     aliases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reported: tuple[Reported, ...] = ()
+    """Read from the file beside the implementation's; a card has no such key."""
     divergences: tuple[str, ...] = ()
 
 
@@ -253,3 +283,23 @@ def read_literal(path: Path, variable: str = "CARD") -> dict[str, Any]:
             raise CardError(f"{path}:{node.lineno}: {variable} must be a dict, not {type(value).__name__}")
         return value
     raise CardError(f"{path}: has no {variable} = {{...}} at its top level; see CONTRIBUTING.md for a template")
+
+
+def read_reported(path: Path) -> list[Any]:
+    """Read the figures reported for the implementation in the file at `path`; none where no file stands beside it.
+
+    Raises
+    ------
+    CardError
+        If that file is no list in JSON.
+    """
+    beside = path.with_suffix(REPORTED)
+    try:
+        figures = json.loads(beside.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise CardError(f"{beside}: cannot be read as JSON: {error}") from error
+    if not isinstance(figures, list):
+        raise CardError(f"{beside}: must be a list of reported figures, not {type(figures).__name__}")
+    return figures

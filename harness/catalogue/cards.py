@@ -18,6 +18,7 @@ from pydantic import ConfigDict, ValidationError, create_model
 
 from harness.errors import UserError
 from reference_impls.card import (
+    REPORTED,
     Card,
     CardError,
     Citation,
@@ -28,6 +29,7 @@ from reference_impls.card import (
     TrainingCapabilities,
     Variant,
     read_literal,
+    read_reported,
     variant_literal,
 )
 from reference_impls.discovery import Catalogue, discover
@@ -245,6 +247,7 @@ def match(what: str, patterns: Iterable[str], known: Mapping[str, Any]) -> list[
 
 
 def _rows_of(kind: str, path: Path, module: str, literal: Mapping[str, Any]) -> list[Row]:
+    literal = _with_reported(kind, path, literal)
     card = _validated(_CARDS[kind], path, literal)
     base: Mapping[str, Any] = getattr(card, "capabilities", {})
     defaults: Mapping[str, Any] = getattr(card, "defaults", {})
@@ -257,6 +260,19 @@ def _rows_of(kind: str, path: Path, module: str, literal: Mapping[str, Any]) -> 
         summary = variant.summary or own.summary
         rows.append(Row(name, kind, variant.title, summary, own, params, merged, path, module))
     return rows
+
+
+def _with_reported(kind: str, path: Path, literal: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a card's literal with the figures that stand in the file beside it, each of them checked by itself."""
+    if "reported" in literal:
+        beside = path.with_suffix(REPORTED).name
+        raise CardError(f"{path}: 'reported' is no key of a card: figures stand in a file beside it, {beside}")
+    figures = read_reported(path) if kind != "suite" else []
+    if not figures:
+        return literal
+    for number, figure in enumerate(figures, start=1):
+        _validated(Reported, path.with_suffix(REPORTED), figure, f"figure {number}: ")
+    return {**literal, "reported": figures}
 
 
 def _overridden(kind: str, path: Path, literal: Mapping[str, Any], name: str, variant: Variant) -> Any:
@@ -274,16 +290,16 @@ def _capable(kind: str, path: Path, literal: Mapping[str, Any]) -> AnyCapabiliti
     return checked
 
 
-def _validated(of: type, path: Path, literal: Mapping[str, Any]) -> Any:
+def _validated(of: type, path: Path, literal: Any, place: str = "") -> Any:
     try:
         return _validator(of)(literal)
     except ValidationError as error:
-        raise CardError("\n".join(f"{path}: {_explain(item)}" for item in error.errors())) from error
+        raise CardError("\n".join(f"{path}: {place}{_explain(item)}" for item in error.errors())) from error
 
 
 def _explain(item: Any) -> str:
     """Say what is wrong with one key of a card, suggesting the nearest known key."""
-    where = ".".join(str(part) for part in item["loc"] if part != "value")
+    where = ".".join(map(str, item["loc"][1:]))  # the first part is the validator's own field
     if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         key = str(item["loc"][-1])
         guess = nearest(key, _KNOWN_KEYS)

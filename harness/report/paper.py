@@ -16,7 +16,7 @@ from harness.report.measured import Combination
 from harness.report.units import Scale, with_interval
 from harness.report.words import count
 from harness.results.stats import Estimate
-from reference_impls.card import Reported
+from reference_impls.card import Evidence, Reported
 
 __all__ = ["Here", "ReportedView", "reported_beside"]
 
@@ -55,7 +55,35 @@ _SHAPED_LIKE = {"shd": ("network_speedup", "training step on random spikes shape
 """The same for a speed-up on a task that the suite imitates."""
 MOST = 4
 """Measured figures that stand beside a reported one."""
-_UNITS: Mapping[str, str] = {"percent": "%", "ratio": "x", "seconds": "s", "bytes": "B", "joules": "J"}
+_UNITS: Mapping[str, str] = {
+    "percent": "%",
+    "ratio": "x",
+    "seconds": "s",
+    "bytes": "B",
+    "joules": "J",
+    "points": "points",
+    "hertz": "Hz",
+    "milliseconds": "ms",
+    "milliwatts": "mW",
+    "millijoules": "mJ",
+    "megabytes": "MB",
+}
+"""By the last word of a reported metric; a word that is none of these is part of the name."""
+_EVIDENCE: Mapping[Evidence, str] = {
+    "paper-text": "the paper's own text",
+    "official-log": "the authors' log",
+    "official-readme": "the authors' README",
+    "official-repo": "the authors' repository",
+    "official-web": "the authors' page",
+    "official-figure": "read off the authors' picture",
+    "abstract": "the abstract",
+    "quoted-in-paper": "quoted in another paper",
+    "third-party-log": "measured by others: their log",
+    "third-party-readme": "measured by others: their README",
+    "third-party-paper": "measured by others: their paper",
+    "results-index": "an index of results",
+    "third-party-note": "a third party's note",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +107,9 @@ class ReportedView:
     network: str
     steps: str
     where: str
+    evidence: str
+    """What kind of place that is, in a reader's words."""
+    system: str
     note: str
     here: tuple[Here, ...]
 
@@ -111,16 +142,20 @@ def _view(
 ) -> ReportedView:
     tasks = [task for task in rows.tasks if _plain(figure.task) in _names(rows, task)]
     name, _, unit = figure.metric.rpartition("_")
+    if unit not in _UNITS:
+        name, unit = figure.metric, ""
     measured = _MEASURED_AS.get(figure.metric)
     longest = [one for task in tasks for one in _longest(by_task.get(task, ()), rows)]
     return ReportedView(
         task=figure.task,
         task_page=next((pages[("task", task)] for task in tasks if ("task", task) in pages), None),
-        metric=(name or unit).replace("_", " "),
-        figure=f"{figure.value:g} {_UNITS.get(unit, unit)}".rstrip(),
+        metric=name.replace("_", " "),
+        figure=f"{figure.value:.7g} {_UNITS.get(unit, '')}".rstrip(),
         network=figure.network,
         steps="" if figure.T is None else str(figure.T),
         where=figure.where,
+        evidence=_EVIDENCE[figure.evidence],
+        system=figure.system,
         note=figure.note,
         here=(
             *(_here(figure, one, rows, measured) for one in longest if measured and measured.column in one.row.values),

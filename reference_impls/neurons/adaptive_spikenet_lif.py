@@ -53,22 +53,6 @@ CARD = {
         "learnable": ["decay", "v_threshold"],
     },
     "defaults": {"decay": 0.9, "v_threshold": 0.75, "detach_reset": False, "surrogate": "atan"},
-    "reported": [
-        {
-            "task": "MVSEC and DSEC-Flow, optical flow",
-            "metric": "endpoint_error_reduction_percent",
-            "value": 13,
-            "where": "abstract (about, on average, against the best ANN)",
-            "note": "a spiking U-Net, which is not here",
-        },
-        {
-            "task": "MVSEC, optical flow",
-            "metric": "parameter_reduction_ratio",
-            "value": 48.3,
-            "where": "secondary source; the abstract says about 48",
-            "note": "against the best ANN, at about 10 % lower error; 10.2 times less energy",
-        },
-    ],
     "divergences": [
         "No authors' code was found. The equations are the standard form of the group's publications; the golden "
         "vectors are derived from them, not computed by the authors' code.",

@@ -70,61 +70,6 @@ CARD = {
         },
     },
     "aliases": {"asrnn-alif-gsc": {"v_threshold": 1.6, "adapt_gain": 0.184}},
-    "reported": [
-        {
-            "task": "SHD",
-            "network": "2 x 128 recurrent",
-            "T": 250,
-            "metric": "accuracy_percent",
-            "value": 90.7,
-            "where": "file name of the released checkpoint",
-            "note": "later papers cite 90.4",
-        },
-        {
-            "task": "SSC",
-            "network": "2 x 400 recurrent",
-            "metric": "accuracy_percent",
-            "value": 74.19,
-            "where": "file name of the released checkpoint",
-        },
-        {
-            "task": "sequential MNIST",
-            "metric": "accuracy_percent",
-            "value": 98.21,
-            "where": "file name of the released checkpoint",
-        },
-        {
-            "task": "permuted sequential MNIST",
-            "metric": "accuracy_percent",
-            "value": 94.73,
-            "where": "file name of the released checkpoint",
-        },
-        {
-            "task": "ECG (QTDB, per step)",
-            "metric": "accuracy_percent",
-            "value": 85.89,
-            "where": "file name of the released checkpoint",
-        },
-        {
-            "task": "TIMIT",
-            "network": "bidirectional",
-            "metric": "accuracy_percent",
-            "value": 66.29,
-            "where": "file name of the released checkpoint",
-        },
-        {
-            "task": "Google Speech Commands v1",
-            "metric": "accuracy_percent",
-            "value": 91.40,
-            "where": "file name of the released checkpoint",
-        },
-        {
-            "task": "DVS128 Gesture",
-            "metric": "accuracy_percent",
-            "value": 97.91,
-            "where": "file name of the released checkpoint",
-        },
-    ],
     "divergences": [
         "The threshold (0.01 to 1.6) and the adaptation (0.184 to 1.84) differ between the authors' scripts by up to "
         "two orders of magnitude; the rows take those of SHD, ECG and sequential MNIST. Those of the speech commands "

@@ -65,26 +65,6 @@ CARD = {
             "capabilities": {"membrane": "linear-decayed-input", "learnable": []},
         },
     },
-    "reported": [
-        {
-            "task": "IJRR, event-based video",
-            "network": "PA-EVSNN (amp), 4.62 M parameters",
-            "T": 5,
-            "metric": "mean_squared_error",
-            "value": 0.046,
-            "where": "secondary source",
-            "note": "SSIM 0.626, LPIPS 0.367; E2VID 0.059",
-        },
-        {
-            "task": "event-based video",
-            "network": "EVSNN (mp)",
-            "T": 5,
-            "metric": "energy_reduction_ratio",
-            "value": 19.36,
-            "where": "abstract (against the same network as ANN)",
-            "note": "7.75 for PA-EVSNN (amp)",
-        },
-    ],
     "divergences": [
         "The authors' gain network reads, per channel, the maximum of the current and the mean rate of the spikes "
         "that enter the layer's convolution. A neuron sees its current only and knows no channels: here the network "

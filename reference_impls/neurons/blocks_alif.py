@@ -72,15 +72,6 @@ CARD = {
             "capabilities": {"granularity": "layer"},
         },
     },
-    "reported": [
-        {
-            "task": "small time steps",
-            "metric": "training_speedup_over_lif_ratio",
-            "value": 50,
-            "where": "abstract (more than)",
-            "note": "over the same neuron step by step",
-        }
-    ],
     "divergences": [
         "No golden vectors: the equations were read in the released code (commit 9a93bfe), and the tests restate them "
         "step by step.",

@@ -66,48 +66,6 @@ CARD = {
             "params": {"scale_reset": True},
         },
     },
-    "reported": [
-        {
-            "task": "sequential CIFAR-10",
-            "network": "PSN repository CNN, 128 channels",
-            "T": 32,
-            "metric": "accuracy_percent",
-            "value": 83.3,
-            "where": "PSN repository log (third-party use)",
-        },
-        {
-            "task": "sequential CIFAR-100",
-            "network": "PSN repository CNN, 128 channels",
-            "T": 32,
-            "metric": "accuracy_percent",
-            "value": 57.4,
-            "where": "PSN repository log (third-party use)",
-        },
-        {
-            "task": "CIFAR-10",
-            "network": "modified PLIF net",
-            "T": 10,
-            "metric": "accuracy_percent",
-            "value": 92.52,
-            "where": "KLIF paper, as quoted in table 1 of the CLIF paper (ICML 2024)",
-        },
-        {
-            "task": "CIFAR10-DVS",
-            "network": "modified PLIF net",
-            "T": 15,
-            "metric": "accuracy_percent",
-            "value": 70.9,
-            "where": "KLIF paper, as quoted in table 2 of the CLIF paper (ICML 2024)",
-        },
-        {
-            "task": "DVS128 Gesture",
-            "network": "modified PLIF net",
-            "T": 12,
-            "metric": "accuracy_percent",
-            "value": 94.1,
-            "where": "KLIF paper, as quoted in table 2 of the CLIF paper (ICML 2024)",
-        },
-    ],
     "divergences": [
         "Only the paper's abstract could be read and no official code was found; equations follow SpikingJelly's "
         "KLIFNode. Which of the two resets the paper's tables use is not known; both are rows.",

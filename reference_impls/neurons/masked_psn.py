@@ -51,26 +51,6 @@ CARD = {
         "learnable": ["weight", "bias"],
     },
     "defaults": {"order": 32, "mask_strength": 1.0, "surrogate": "atan"},
-    "reported": [
-        {
-            "task": "sequential CIFAR-10",
-            "network": "CNN, 128 channels, 256 epochs",
-            "T": 32,
-            "metric": "accuracy_percent",
-            "value": 85.8,
-            "where": "official log",
-            "note": "order 32; best epoch on the test set; the paper gives 85.81",
-        },
-        {
-            "task": "sequential CIFAR-100",
-            "network": "CNN, 128 channels, 256 epochs",
-            "T": 32,
-            "metric": "accuracy_percent",
-            "value": 60.7,
-            "where": "official log",
-            "note": "order 32; best epoch on the test set",
-        },
-    ],
     "divergences": [
         "The authors raise lambda while they train, as min(8 epoch / (epochs - 1), 1); this row trains with the mask "
         "at full strength from the start, so that it is causal throughout.",

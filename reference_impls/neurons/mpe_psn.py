@@ -33,8 +33,8 @@ CARD = {
                 "Time-independent spiking neuron via membrane potential estimation "
                 "for efficient spiking neural networks"
             ),
-            "venue": "arXiv",
-            "year": 2024,
+            "venue": "ICASSP, pp. 1-5",
+            "year": 2025,
             "arxiv": "2409.04978",
             "code": "https://github.com/Chrazqee/MPE-PSN (commit 94734ce)",
         }
@@ -63,60 +63,6 @@ CARD = {
             "params": {"estimate": "unshifted"},
         }
     },
-    "reported": [
-        {
-            "task": "one layer of neurons",
-            "network": "1,024 neurons",
-            "T": 64,
-            "metric": "forward_speedup_over_lif_ratio",
-            "value": 43.6,
-            "where": "figure in the paper, read off",
-            "note": "22 with 65,536 neurons; at T = 4: 2.7 and 0.95",
-        },
-        {
-            "task": "CIFAR10-DVS",
-            "network": "VGG, TET loss",
-            "T": 4,
-            "metric": "accuracy_percent",
-            "value": 84.48,
-            "where": "authors' log",
-            "note": "best epoch on the test set",
-        },
-        {
-            "task": "CIFAR10-DVS",
-            "network": "VGG, TET loss",
-            "T": 10,
-            "metric": "accuracy_percent",
-            "value": 85.99,
-            "where": "authors' log",
-            "note": "best epoch on the test set",
-        },
-        {
-            "task": "DVS128 Gesture",
-            "network": "5 conv, 256 channels",
-            "T": 16,
-            "metric": "accuracy_percent",
-            "value": 97.92,
-            "where": "authors' log",
-            "note": "the code beside this log is the unshifted variant",
-        },
-        {
-            "task": "N-Caltech101",
-            "network": "VGG-like",
-            "T": 10,
-            "metric": "accuracy_percent",
-            "value": 88.24,
-            "where": "authors' log",
-        },
-        {
-            "task": "CIFAR-10",
-            "network": "ResNet-19",
-            "T": 4,
-            "metric": "accuracy_percent",
-            "value": 94.36,
-            "where": "authors' log",
-        },
-    ],
     "divergences": [
         "The paper's figure 2 multiplies the input by the Bernoulli draw; the code multiplies by one minus it. The "
         "code's version keeps the membrane of a neuron that did not fire and is followed here.",

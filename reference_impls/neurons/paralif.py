@@ -97,31 +97,6 @@ CARD = {
             "capabilities": {"stochastic": True},
         },
     },
-    "reported": [
-        {
-            "task": "neuromorphic data sets",
-            "metric": "training_speedup_over_lif_ratio",
-            "value": 200,
-            "where": "official README",
-            "note": "given as up to 200",
-        },
-        {
-            "task": "one layer of neurons",
-            "T": 5000,
-            "metric": "gpu_layer_seconds",
-            "value": 0.01,
-            "where": "figure in the official README, read off",
-            "note": "LIF 2.4 s, the same neuron run step by step 2.0 s",
-        },
-        {
-            "task": "one layer of neurons",
-            "T": 5000,
-            "metric": "cpu_layer_seconds",
-            "value": 0.003,
-            "where": "figure in the official README, read off",
-            "note": "LIF 0.20 s, the same neuron run step by step 0.21 s",
-        },
-    ],
     "divergences": [
         "The released FFT of length 2T multiplies three spectra, which need 3T - 2 points, so that later inputs reach "
         "earlier steps. Here the two kernels are convolved and cut first; the result is that of the repository's "

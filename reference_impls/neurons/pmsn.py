@@ -79,20 +79,6 @@ CARD = {
             "capabilities": {"granularity": "layer"},
         },
     },
-    "reported": [
-        {
-            "task": "training",
-            "metric": "training_speedup_over_lif_ratio",
-            "value": 10,
-            "where": "abstract (more than)",
-        },
-        {
-            "task": "sequential CIFAR-10",
-            "metric": "accuracy_gain_points",
-            "value": 30,
-            "where": "abstract (about)",
-        },
-    ],
     "divergences": [
         "The year is that of the preprint. No golden vectors: the equations were taken from a description of the code, "
         "and the tests restate them step by step.",

@@ -74,15 +74,6 @@ CARD = {
             "capabilities": {"granularity": "layer"},
         },
     },
-    "reported": [
-        {
-            "task": "training, T = 1k to 32k",
-            "metric": "training_speedup_over_lif_ratio",
-            "value": 16.5,
-            "where": "abstract",
-            "note": "the largest of 6.57 to 16.5; for the decoupled LIF reset, which is not here",
-        }
-    ],
     "divergences": [
         "No golden vectors: equations, what is learned, how it is drawn and the surrogate are those of a released "
         "class (ParallelResonateFire, whose tau is 2 and fixed), and the tests restate the equations step by step.",

@@ -44,58 +44,6 @@ CARD = {
         "learnable": ["weight", "bias"],
     },
     "defaults": {"surrogate": "atan"},
-    "reported": [
-        {
-            "task": "CIFAR-10",
-            "network": "modified PLIF net, 256 channels, 1024 epochs",
-            "T": 4,
-            "metric": "accuracy_percent",
-            "value": 95.3,
-            "where": "official log",
-            "note": "best epoch on the test set",
-        },
-        {
-            "task": "ImageNet",
-            "network": "SEW ResNet-18",
-            "T": 4,
-            "metric": "accuracy_percent",
-            "value": 67.63,
-            "where": "official log",
-        },
-        {
-            "task": "ImageNet",
-            "network": "SEW ResNet-34",
-            "T": 4,
-            "metric": "accuracy_percent",
-            "value": 70.54,
-            "where": "official log",
-        },
-        {
-            "task": "CIFAR10-DVS",
-            "network": "VGG",
-            "T": 10,
-            "metric": "accuracy_percent",
-            "value": 85.9,
-            "where": "official log",
-            "note": "images 0-99 of each class are the test set (TEBN split)",
-        },
-        {
-            "task": "sequential CIFAR-10",
-            "network": "CNN, 128 channels, 256 epochs",
-            "T": 32,
-            "metric": "accuracy_percent",
-            "value": 88.5,
-            "where": "official log",
-        },
-        {
-            "task": "sequential CIFAR-100",
-            "network": "CNN, 128 channels, 256 epochs",
-            "T": 32,
-            "metric": "accuracy_percent",
-            "value": 62.2,
-            "where": "official log",
-        },
-    ],
     "divergences": [
         "The accuracies of the official logs are maxima over epochs on the test set; here the epoch is chosen on a "
         "validation split."

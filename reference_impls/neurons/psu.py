@@ -67,17 +67,6 @@ CARD = {
             "capabilities": {"needs_T": True, "learnable": ["surrogate_alpha", "weight", "bias"]},
         },
     },
-    "reported": [
-        {
-            "task": "SHD",
-            "network": "128-128-100-vote-20",
-            "T": 15,
-            "metric": "training_speedup_over_lif_ratio",
-            "value": 3.5,
-            "where": "secondary description of the paper",
-            "note": "given as 3 to 4 times",
-        }
-    ],
     "divergences": [
         "The released IPSU subtracts B X without a sigmoid (the line with the sigmoid stands commented out beside "
         "it); this row follows the code.",

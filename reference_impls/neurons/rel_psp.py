@@ -54,15 +54,6 @@ CARD = {
         "reset": "none",
     },
     "defaults": {"v_threshold": 1.0},
-    "reported": [
-        {
-            "task": "inference on the authors' hardware",
-            "metric": "power_milliwatts",
-            "value": 0.751,
-            "where": "summary of the abstract",
-            "note": "the accuracies (MNIST, Fashion-MNIST, Caltech) could not be found",
-        }
-    ],
     "divergences": [
         "No code of the authors was found; the golden vectors are derived from the closed form.",
         "The paper computes with spike times, decodes the earliest output and sets its loss on times. A row here "

@@ -30,8 +30,8 @@ CARD = {
     "citations": [
         {
             "authors": "M. Baronig, R. Ferrand, S. Sabathiel, R. Legenstein",
-            "title": "Advancing spatio-temporal processing in spiking neural networks through adaptation",
-            "venue": "Nature Communications 16",
+            "title": "Advancing spatio-temporal processing through adaptation in spiking neural networks",
+            "venue": "Nature Communications 16:5776",
             "year": 2025,
             "arxiv": "2408.07517",
             "doi": "10.1038/s41467-025-60878-z",
@@ -72,56 +72,6 @@ CARD = {
             "capabilities": {"granularity": "layer"},
         },
     },
-    "reported": [
-        {
-            "task": "SHD",
-            "network": "2 recurrent layers of 360, SE-adLIF",
-            "metric": "accuracy_percent",
-            "value": 95.81,
-            "where": "secondary citation of the paper",
-            "note": "+- 0.56; one configuration file validates on the test set; 94.59 +- 0.27 with 1 layer",
-        },
-        {
-            "task": "SHD",
-            "network": "2 recurrent layers, EF-adLIF",
-            "metric": "accuracy_percent",
-            "value": 94.68,
-            "where": "secondary citation of the paper",
-            "note": "+- 0.57; the recurrent LIF beside it reaches 90.27 +- 0.73",
-        },
-        {
-            "task": "SSC",
-            "network": "2 recurrent layers of 720, SE-adLIF, 1.6M parameters",
-            "metric": "accuracy_percent",
-            "value": 80.44,
-            "where": "secondary citation of the paper",
-            "note": "+- 0.26; the recurrent LIF beside it reaches 75.23",
-        },
-        {
-            "task": "SSC",
-            "network": "EF-adLIF",
-            "metric": "accuracy_percent",
-            "value": 79.80,
-            "where": "secondary citation of the paper",
-            "note": "+- 0.18",
-        },
-        {
-            "task": "ECG",
-            "network": "SE-adLIF",
-            "metric": "accuracy_percent",
-            "value": 88.18,
-            "where": "secondary citation of the paper",
-            "note": "+- 0.36",
-        },
-        {
-            "task": "ECG",
-            "network": "EF-adLIF",
-            "metric": "accuracy_percent",
-            "value": 87.83,
-            "where": "secondary citation of the paper",
-            "note": "+- 0.51",
-        },
-    ],
     "divergences": [
         "The authors clamp the mixes, a and b after every optimiser step; here they are clamped at use, with a "
         "gradient that only leads back into the domain.",

@@ -48,22 +48,6 @@ CARD = {
             "params": {"spike_mode": "GS"},
         }
     },
-    "reported": [
-        {
-            "task": "SHD",
-            "metric": "training_speedup_over_lif_ratio",
-            "value": 10,
-            "where": "abstract",
-            "note": "accuracy is said to be better than LIF's, without a number there",
-        },
-        {
-            "task": "simulation speed",
-            "T": 10000,
-            "metric": "training_speedup_over_lif_ratio",
-            "value": 4000,
-            "where": "abstract",
-        },
-    ],
     "divergences": [
         "The released FFT of length 2T multiplies three spectra, which need 3T - 2 points, so that later inputs reach "
         "earlier steps (by up to 0.14 at tau 10, T 9). Here the two kernels are convolved and cut first; the result "

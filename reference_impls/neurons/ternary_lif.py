@@ -33,8 +33,17 @@ CARD = {
             "venue": "AAAI",
             "year": 2024,
             "arxiv": "2312.06372",
+            "code": "https://github.com/yfguo91/Ternary-Spike (commit 2aca587, ImageNet only)",
+        },
+        {
+            "authors": "W. Fang, Y. Chen, J. Ding, Z. Yu, T. Masquelier, D. Chen, L. Huang, H. Zhou, G. Li, Y. Tian",
+            "title": (
+                "SpikingJelly: An open-source machine learning infrastructure platform for spike-based intelligence"
+            ),
+            "venue": "Science Advances 9:eadi1480",
+            "year": 2023,
             "code": "https://github.com/fangwei123456/spikingjelly (TernaryLIFNode, release 2.0.0)",
-        }
+        },
     ],
     "capabilities": {
         "parallel": "sequential",
@@ -68,24 +77,6 @@ CARD = {
             "capabilities": {"reset": "soft-signed"},
         },
     },
-    "reported": [
-        {
-            "task": "CIFAR-10",
-            "network": "ResNet-19",
-            "metric": "accuracy_percent",
-            "value": 95.6,
-            "where": "Ternary Spike paper, as cited elsewhere",
-            "note": "with a learned amplitude, which this row has not",
-        },
-        {
-            "task": "CIFAR-10",
-            "network": "ResNet-20",
-            "metric": "accuracy_percent",
-            "value": 94.46,
-            "where": "Ternary Spike paper, as cited elsewhere",
-            "note": "with a learned amplitude, which this row has not",
-        },
-    ],
     "divergences": [
         "The paper learns the height of a spike, one a layer, folds it into the weights afterwards, and trains with a "
         "straight-through estimator of its own; SpikingJelly's nodes, which these rows equal, have neither.",

@@ -73,38 +73,6 @@ CARD = {
         },
     },
     "aliases": {"dcls-delay-lif": {}, "grsnn-delay": {"delay": "rounded"}},
-    "reported": [
-        {
-            "task": "SHD",
-            "network": "2 hidden layers of 256, K = 25",
-            "metric": "accuracy_percent",
-            "value": 95.07,
-            "where": "secondary source; spread 0.24 from memory",
-            "note": "the test set is also the validation set, best epoch on it",
-        },
-        {
-            "task": "SSC",
-            "network": "3 hidden layers of 512, K = 31",
-            "metric": "accuracy_percent",
-            "value": 80.69,
-            "where": "secondary source; spread 0.21 from memory",
-        },
-        {
-            "task": "GSC-35",
-            "network": "3 hidden layers of 512, K = 31",
-            "metric": "accuracy_percent",
-            "value": 95.35,
-            "where": "secondary source; spread 0.04 from memory",
-        },
-        {
-            "task": "graph reasoning",
-            "network": "GRSNN",
-            "T": 10,
-            "metric": "energy_reduction_ratio",
-            "value": 20,
-            "where": "abstract (about, an estimate, against the non-spiking counterpart)",
-        },
-    ],
     "divergences": [
         "The released networks pad (K-1)/2 silent steps after every layer's input, so each layer makes the sequence "
         "longer; here every layer keeps T steps, and what is still under way at the end is lost.",

@@ -66,39 +66,6 @@ CARD = {
             "params": {"gate": "none"},
         },
     },
-    "reported": [
-        {
-            "task": "TIMIT",
-            "network": "2 layers of 550, 6 bits, version 2",
-            "metric": "error_gap_to_lstm_points",
-            "value": 1.1,
-            "where": "secondary source (the abstract agrees in form)",
-            "note": "half of the LSTM's parameters",
-        },
-        {
-            "task": "LibriSpeech, 100 h",
-            "network": "2 layers of 550, 6 bits, version 2",
-            "metric": "error_gap_to_lstm_points",
-            "value": 0.36,
-            "where": "secondary source (the abstract agrees in form)",
-        },
-        {
-            "task": "TIMIT",
-            "network": "version 2",
-            "metric": "multiplication_reduction_over_gru_ratio",
-            "value": 10.13,
-            "where": "secondary source",
-            "note": "11.14 on LibriSpeech; the released counter counts some traffic twice and leaves some out",
-        },
-        {
-            "task": "TIMIT",
-            "network": "version 1 over the traditional network",
-            "metric": "error_reduction_points",
-            "value": 8.98,
-            "where": "secondary source",
-            "note": "9.84 on LibriSpeech; version 2 gains 1.64 and 5.57 more",
-        },
-    ],
     "divergences": [
         "The paper's equations have four matrices and no normalisation; the code, followed here, stacks them and adds "
         "batch norm on the input's part. Statistics run over time and batch together.",

@@ -40,8 +40,9 @@ CARD = {
             "authors": "J. Hu, M. Yao, X. Qiu, Y. Chou, Y. Cai, N. Qiao, Y. Tian, B. Xu, G. Li",
             "title": "High-Performance Temporal Reversible Spiking Neural Networks with O(L) Training Memory and O(1) "
             "Inference Cost",
-            "venue": "ICML",
+            "venue": "ICML, PMLR 235:19516-19530",
             "year": 2024,
+            "arxiv": "2405.16466",
             "code": "https://github.com/BICLab/T-RevSNN",
         }
     ],

@@ -125,24 +125,6 @@ CARD = {
             },
         },
     },
-    "reported": [
-        {
-            "task": "PS-MNIST",
-            "network": "LIF, feed-forward, 90-160 K parameters",
-            "T": 784,
-            "metric": "accuracy_percent",
-            "value": 57.45,
-            "where": "neuroseqbench, arXiv 2502.09449 (third party, STBP)",
-        },
-        {
-            "task": "PS-MNIST",
-            "network": "LIF, recurrent, 90-160 K parameters",
-            "T": 784,
-            "metric": "accuracy_percent",
-            "value": 72.97,
-            "where": "neuroseqbench, arXiv 2502.09449 (third party, STBP)",
-        },
-    ],
     "divergences": [
         "Checkpointed gradients equal those of the same segments kept in memory bit for bit, and with stepwise=True "
         "those of plain BPTT for any segment. One matrix product over all T, the default of both, sums a weight's "

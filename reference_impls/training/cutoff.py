@@ -40,7 +40,7 @@ CARD = {
     "citations": [
         {
             "authors": "D. Wu, G. Jin, H. Yu, X. Yi, X. Huang",
-            "title": "Optimising Event-Driven Spiking Neural Network with Regularisation and Cutoff",
+            "title": "Optimizing event-driven spiking neural network with regularization and cutoff",
             "venue": "Frontiers in Neuroscience 19",
             "year": 2025,
             "arxiv": "2301.09522",
@@ -67,20 +67,6 @@ CARD = {
             "params": {"loss": "tet"},
         },
     },
-    "reported": [
-        {
-            "task": "CIFAR-10",
-            "metric": "steps_saved_ratio",
-            "value": 1.76,
-            "where": "abstract: 1.76 to 2.76 times fewer steps at nearly the same accuracy",
-        },
-        {
-            "task": "event data sets",
-            "metric": "steps_saved_ratio",
-            "value": 1.64,
-            "where": "abstract: 1.64 to 1.95 times fewer steps at nearly the same accuracy",
-        },
-    ],
     "divergences": [
         "The released example scripts set the penalty to 0; the 0.002 of the configuration is the default here.",
         "The penalty looks at the worst rightly classified sample of a batch, so it depends on how a batch is drawn; "

@@ -61,16 +61,6 @@ CARD = {
             "capabilities": {"updates": "per_batch"},
         },
     },
-    "reported": [
-        {
-            "task": "DVS128 Gesture",
-            "network": "conv 64-128-128, kernel 7",
-            "T": 500,
-            "metric": "accuracy_percent",
-            "value": 95.5,
-            "where": "table of Spikformer (third party)",
-        },
-    ],
     "divergences": [
         "The authors train their own neuron (decolle-lif); with another one the trace is that of its own step.",
         "The released init ignores the length of the burn-in: it runs step 0 and goes on at step burn_in. start "

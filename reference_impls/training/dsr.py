@@ -70,40 +70,6 @@ CARD = {
             "params": {"alpha": 0.5},
         },
     },
-    "reported": [
-        {
-            "task": "CIFAR-10",
-            "network": "PreAct-ResNet-18, LIF",
-            "T": 20,
-            "metric": "accuracy_percent",
-            "value": 95.4,
-            "where": "table 1 of CLIF (ICML 2024)",
-        },
-        {
-            "task": "CIFAR-10",
-            "network": "PreAct-ResNet-18",
-            "T": 5,
-            "metric": "accuracy_percent",
-            "value": 94.45,
-            "where": "README of the official repository (near this value)",
-        },
-        {
-            "task": "CIFAR-100",
-            "network": "PreAct-ResNet-18",
-            "T": 20,
-            "metric": "accuracy_percent",
-            "value": 78.5,
-            "where": "table 1 of CLIF (ICML 2024), mean",
-        },
-        {
-            "task": "CIFAR10-DVS",
-            "network": "VGG-11, LIF",
-            "T": 10,
-            "metric": "accuracy_percent",
-            "value": 77.3,
-            "where": "table of Spikformer (the released script's default is T = 20)",
-        },
-    ],
     "divergences": [
         "The neuron decides which of the two forms is used: no leak is IF, a leak is LIF with dt = -tau ln(decay). "
         "A LIF whose input is not decayed is the same map with the input divided by 1 - decay.",

@@ -78,17 +78,6 @@ CARD = {
             "capabilities": {"updates": "per_step"},
         },
     },
-    "reported": [
-        {
-            "task": "PS-MNIST",
-            "network": "LIF, recurrent",
-            "T": 784,
-            "metric": "accuracy_percent",
-            "value": 52.88,
-            "where": "neuroseqbench, arXiv 2502.09449 (third party)",
-            "note": "BPTT there: 72.97",
-        },
-    ],
     "divergences": [
         "Whether the reset belongs to the trace is the neuron's own detach_reset: the paper's traces leave it out, "
         "which is the default of the neurons here.",

@@ -53,7 +53,6 @@ CARD = {
         "spiking_backward": False,
     },
     "defaults": {"directions": 8, "loss": "rate_ce"},
-    "reported": [],
     "divergences": [
         "The paper takes one direction a step; eight are averaged here, which divides the variance by eight and costs "
         "eight simulations.",

@@ -77,23 +77,6 @@ CARD = {
         },
     },
     "aliases": {"full_force": {}, "full_force_ttfs": {"tie_rule": "official"}},
-    "reported": [
-        {
-            "task": "accordion",
-            "network": "300 neurons, 100 training and 50 test trials of 40,000 steps",
-            "metric": "normalised_error_percent",
-            "value": 1.25,
-            "where": "image of the console output in the official repository (rate; 165.1 Hz)",
-        },
-        {
-            "task": "accordion",
-            "network": "300 neurons, 100 training and 50 test trials of 40,000 steps",
-            "metric": "normalised_error_percent",
-            "value": 6.14,
-            "where": "image of the console output in the official repository (TTFS; 148.5 Hz)",
-            "note": "full-force-ttfs",
-        },
-    ],
     "divergences": [
         "The released spiking code multiplies errors by P q of the old P, without the normaliser 1 + q^T P q: where "
         "q^T P q > 1 the error after the step has the other sign. That is full-force-raw; full-force has the textbook "

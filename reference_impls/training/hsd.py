@@ -85,15 +85,6 @@ CARD = {
             "params": {"scale_output": True},
         },
     },
-    "reported": [
-        {
-            "task": "DVS128-Gesture",
-            "metric": "accuracy_gain_percentage_points",
-            "value": 7.5,
-            "where": "third-party note: both modules over the baseline at low T",
-            "note": "accuracies for each T were not found",
-        },
-    ],
     "divergences": [
         "In the released code teacher and student are one object, for the converter changes the model in place; here "
         "the teacher is a frozen copy of the ANN.",

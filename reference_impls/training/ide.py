@@ -58,48 +58,6 @@ CARD = {
         },
     },
     "recipe": {"neuron": {"v_threshold": 2.0}},
-    "reported": [
-        {
-            "task": "MNIST",
-            "network": "64C5s (F64C5), IF",
-            "T": 30,
-            "metric": "accuracy_percent",
-            "value": 99.49,
-            "where": "README of the official repository (mean; LIF 0.95: 99.53)",
-        },
-        {
-            "task": "Fashion-MNIST",
-            "network": "400 (F400), IF",
-            "T": 5,
-            "metric": "accuracy_percent",
-            "value": 90.04,
-            "where": "README of the official repository (mean; LIF 0.95: 90.07)",
-        },
-        {
-            "task": "N-MNIST",
-            "network": "64C5s (F64C5), LIF 0.95",
-            "T": 30,
-            "metric": "accuracy_percent",
-            "value": 99.42,
-            "where": "README of the official repository (mean; IF 99.30)",
-        },
-        {
-            "task": "CIFAR-10",
-            "network": "CIFARNet-F, LIF 0.99",
-            "T": 100,
-            "metric": "accuracy_percent",
-            "value": 92.52,
-            "where": "README of the official repository (mean)",
-        },
-        {
-            "task": "CIFAR-100",
-            "network": "CIFARNet-F, IF",
-            "T": 100,
-            "metric": "accuracy_percent",
-            "value": 73.07,
-            "where": "README of the official repository (mean)",
-        },
-    ],
     "divergences": [
         "The released iterative solver halves beta as well as the residual, so its limit solves (2I - J^T) beta = q "
         "and not (I - J^T) beta = q; it is kept as iter_official, iter_damped is the right one, Broyden the default.",

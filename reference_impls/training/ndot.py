@@ -49,34 +49,6 @@ CARD = {
         },
     },
     "aliases": {"ndot": {}},
-    "reported": [
-        {
-            "task": "CIFAR-10",
-            "network": "VGG-11, weight standardised",
-            "T": 6,
-            "metric": "accuracy_percent",
-            "value": 94.9,
-            "where": "third-party summary of the paper (NDOT-A; NDOT-O 94.89)",
-            "note": "the published command line adds AutoAugment and cutout, which OTTT's figures lack in part",
-        },
-        {
-            "task": "CIFAR-100",
-            "network": "VGG-11, weight standardised",
-            "T": 6,
-            "metric": "accuracy_percent",
-            "value": 76.47,
-            "where": "third-party summary of the paper (NDOT-A; NDOT-O 76.61)",
-            "note": "the published command line adds AutoAugment and cutout, which OTTT's figures lack in part",
-        },
-        {
-            "task": "CIFAR10-DVS",
-            "network": "VGG-11, weight standardised",
-            "T": 10,
-            "metric": "accuracy_percent",
-            "value": 77.4,
-            "where": "third-party summary of the paper (NDOT-A; NDOT-O 77.5)",
-        },
-    ],
     "divergences": [
         "The authors' code was not read: rule and settings follow a third-party summary of the paper, so no vectors of "
         "theirs check this row.",

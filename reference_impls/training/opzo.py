@@ -34,8 +34,8 @@ CARD = {
         {
             "authors": "M. Xiao, Q. Meng, Z. Zhang, D. He, Z. Lin",
             "title": "Online Pseudo-Zeroth-Order Training of Neuromorphic Spiking Neural Networks",
-            "venue": "arXiv",
-            "year": 2024,
+            "venue": "ICLR",
+            "year": 2026,
             "arxiv": "2407.12516",
         }
     ],
@@ -54,38 +54,6 @@ CARD = {
             "params": {"antithetic": False},
         },
     },
-    "reported": [
-        {
-            "task": "N-MNIST",
-            "metric": "accuracy_percent",
-            "value": 98.27,
-            "where": "third-party summary of the paper (spatial backpropagation 98.15, direct feedback 97.98)",
-        },
-        {
-            "task": "DVS128 Gesture",
-            "metric": "accuracy_percent",
-            "value": 94.33,
-            "where": "third-party summary of the paper (with local losses 96.06, spatial backpropagation 95.72)",
-        },
-        {
-            "task": "CIFAR10-DVS",
-            "metric": "accuracy_percent",
-            "value": 72.77,
-            "where": "third-party summary of the paper (with local losses 77.47, spatial backpropagation 75.43)",
-        },
-        {
-            "task": "CIFAR-10",
-            "metric": "accuracy_percent",
-            "value": 85.74,
-            "where": "third-party summary of the paper (with local losses 89.42, spatial backpropagation 90.00)",
-        },
-        {
-            "task": "CIFAR-100",
-            "metric": "accuracy_percent",
-            "value": 60.93,
-            "where": "third-party summary of the paper (with local losses 64.77, spatial backpropagation 64.82)",
-        },
-    ],
     "divergences": [
         "The equations follow a third-party summary; the authors' code was not read. Their alpha and momentum were not "
         "found, nor how they draw noise over time: 0.2, 0.999 and fresh Gaussian noise a step are choices made here.",

@@ -58,48 +58,6 @@ CARD = {
         },
     },
     "aliases": {"ottt": {}},
-    "reported": [
-        {
-            "task": "CIFAR-10",
-            "network": "VGG-11, weight standardised",
-            "T": 6,
-            "metric": "accuracy_percent",
-            "value": 93.73,
-            "where": "tables of NDOT and BSO (ICML 2025), variant not stated",
-        },
-        {
-            "task": "CIFAR-100",
-            "network": "VGG-11, weight standardised",
-            "T": 6,
-            "metric": "accuracy_percent",
-            "value": 71.11,
-            "where": "tables of NDOT, BSO and the online-stabilisation paper, best of A and O",
-        },
-        {
-            "task": "CIFAR10-DVS",
-            "network": "VGG-11, weight standardised",
-            "T": 10,
-            "metric": "accuracy_percent",
-            "value": 76.3,
-            "where": "NDOT table (OTTT-A; OTTT-O 77.10)",
-        },
-        {
-            "task": "DVS128 Gesture",
-            "network": "VGG-11, weight standardised",
-            "T": 20,
-            "metric": "accuracy_percent",
-            "value": 96.88,
-            "where": "online-stabilisation paper (OTTT-A)",
-        },
-        {
-            "task": "ImageNet",
-            "network": "NF-ResNet-34",
-            "T": 6,
-            "metric": "accuracy_percent",
-            "value": 65.15,
-            "where": "online-stabilisation table",
-        },
-    ],
     "divergences": [
         "The released code leaves the first map untraced, so for an input that varies in time its gradient keeps "
         "only the spatial part; it traces the read-out, whose exact gradient does not need it, and gives biases 1 "

@@ -69,36 +69,6 @@ CARD = {
         },
     },
     "aliases": {"rate_based_bp": {}},
-    "reported": [
-        {
-            "task": "CIFAR-10",
-            "metric": "accuracy_percent",
-            "value": 96.26,
-            "where": "public results index (wizwand), best of the paper",
-            "note": "network and T are not stated there",
-        },
-        {
-            "task": "CIFAR-100",
-            "metric": "accuracy_percent",
-            "value": 80.71,
-            "where": "public results index (wizwand), best of the paper",
-            "note": "network and T are not stated there",
-        },
-        {
-            "task": "ImageNet",
-            "metric": "accuracy_percent",
-            "value": 70.01,
-            "where": "public results index (wizwand), best of the paper",
-            "note": "single crop; network and T are not stated there",
-        },
-        {
-            "task": "CIFAR10-DVS",
-            "metric": "accuracy_percent",
-            "value": 76.96,
-            "where": "public results index (wizwand), best of the paper",
-            "note": "network and T are not stated there",
-        },
-    ],
     "divergences": [
         "The gradient, not the loss, is divided by T, as the released evaluator does: for the same learning rate SGD "
         "moves T times less than under BPTT.",

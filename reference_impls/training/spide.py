@@ -64,7 +64,6 @@ CARD = {
         "spiking_backward": True,
     },
     "defaults": {"T_B": 100, "v_threshold_backward": 0.5, "loss_scale_factor": 100.0},
-    "reported": [],
     "divergences": [
         "The paper's accuracy, firing-rate and energy tables were not found, so no figure stands beside ours.",
         "The loss scale factor is divided out of the gradient instead of out of the learning rate: the same step, "

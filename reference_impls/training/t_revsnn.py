@@ -32,8 +32,9 @@ CARD = {
             "authors": "J. Hu, M. Yao, X. Qiu, Y. Chou, Y. Cai, N. Qiao, Y. Tian, B. Xu, G. Li",
             "title": "High-Performance Temporal Reversible Spiking Neural Networks with O(L) Training Memory and O(1) "
             "Inference Cost",
-            "venue": "ICML",
+            "venue": "ICML, PMLR 235:19516-19530",
             "year": 2024,
+            "arxiv": "2405.16466",
             "code": "https://github.com/BICLab/T-RevSNN",
         }
     ],
@@ -51,17 +52,6 @@ CARD = {
             "surrogate": {"name": "rectangle", "params": {"width": 1.0}},
         }
     },
-    "reported": [
-        {
-            "task": "ImageNet",
-            "network": "T-RevSNN, size of ResNet-18 (29.8 M)",
-            "T": 4,
-            "metric": "accuracy_percent",
-            "value": 73.2,
-            "where": "third-party quotation",
-            "note": "the whole published network and recipe (LAMB, RandAug, EMA), not this recursion alone",
-        }
-    ],
     "divergences": [
         "The published work is a network with its recipe; this row is its reversible recursion, which asks for nothing "
         "but a linear membrane without reset and with paths upwards at once, downwards late: it trains chains too.",
