@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reference_impls.granularity import Granularity
+from reference_impls.structures import StructureName
 
 __all__ = [
     "REPORTED",
@@ -123,8 +124,8 @@ class TrainingCapabilities:
     """What a training method does and what it can be combined with."""
 
     updates: Literal["per_batch", "per_step", "per_window"]
-    structures: tuple[str, ...]
-    """Structures of network that it can train; see `TopologyCapabilities.structure`."""
+    structures: tuple[StructureName, ...]
+    """Structures of network that it can train; see :mod:`reference_impls.structures`."""
     memory_in_T: str
     spiking_backward: bool
     neuron: Mapping[str, tuple[str | bool, ...]] = field(default_factory=dict)
@@ -147,10 +148,8 @@ class TrainingCapabilities:
 class TopologyCapabilities:
     """What a topology can be fed with."""
 
-    structure: Literal[
-        "chain", "delayed", "residual", "skip", "feedback", "recurrent", "lateral", "gated", "pool", "reversible"
-    ]
-    """See `Network.structure`."""
+    structure: StructureName
+    """See :mod:`reference_impls.structures`."""
     sample_dims: tuple[int, ...]
     """Numbers of dimensions that one sample at one step may have."""
     sized_as: str | None = None

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from reference_impls.neuron import Neuron, State
+from reference_impls.structures import StructureName
 
 __all__ = ["Apply", "FeedForward", "Fire", "Join", "Network", "NetworkOutput", "Signal", "Synapse", "over_time"]
 
@@ -64,16 +65,8 @@ class NetworkOutput(NamedTuple):
 class Network(nn.Module, ABC):
     """A topology filled with neurons. Subclasses live in ``topologies/``."""
 
-    structure: ClassVar[str]
-    """What a training method may assume about the connections.
-
-    ``chain``: layers follow one another, and a step of one needs nothing but that step of the one below. ``delayed``:
-    it needs earlier steps of it, too. ``residual``: there are paths around a layer; ``skip``: over any number of them.
-    ``feedback``: the last layer's spikes reach the first one step later. ``recurrent``: a layer's reach itself.
-    ``lateral``: those of a last layer of populations reach their own population. ``gated``: currents have a memory of
-    their own, with gates. ``pool``: one layer that reaches itself, and whose output goes on as a signal.
-    ``reversible``: a layer's spikes reach the one below as well.
-    """
+    structure: ClassVar[StructureName]
+    """What a training method may assume about the connections; see :mod:`reference_impls.structures`."""
 
     @abstractmethod
     def run(self, x: Tensor, states: tuple[State | None, ...] | None = None) -> NetworkOutput:

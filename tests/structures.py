@@ -5,21 +5,11 @@ from __future__ import annotations
 import pytest
 
 from harness.catalogue.cards import Row
+from reference_impls.structures import STRUCTURES
 
 __all__ = ["TOPOLOGY_OF", "marks_of"]
 
-TOPOLOGY_OF = {
-    "chain": "mlp",
-    "delayed": "delayed",
-    "residual": "nf-resnet",
-    "skip": "skip-mlp",
-    "feedback": "feedback",
-    "recurrent": "recurrent",
-    "lateral": "lateral",
-    "gated": "gated",
-    "pool": "reservoir",
-    "reversible": "reversible",
-}
+TOPOLOGY_OF = {name: structure.topology for name, structure in STRUCTURES.items()}
 """What a test of a method builds to have that structure."""
 
 

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from reference_impls.card import read_literal
+from reference_impls.structures import STRUCTURES
 
 __all__ = [
     "PARAMETER",
@@ -129,10 +130,6 @@ def clock_version(root: Path = ROOT) -> int:
     return _integer(root / "harness" / "measure" / "clock.py", "CLOCK_VERSION")
 
 
-TRACKED_ON = {"chain": "mlp", "feedback": "feedback"}
-"""The topology that a training method is tracked on: the first whose structure it trains."""
-
-
 def tracked_cells(suite: str, root: Path = ROOT) -> dict[str, Cell]:
     """Map the label of every series that asv measures for `suite` to its cell, as the cards in `root` have them.
 
@@ -154,7 +151,7 @@ def _combinations(suite: str, folder: Path) -> Iterator[Cell]:
     for path in sorted(folder.glob("training/[!_]*.py")):
         card = read_literal(path)
         trained = card["capabilities"]["structures"]
-        topology = next((name for structure, name in TRACKED_ON.items() if structure in trained), None)
+        topology = next((one.topology for name, one in STRUCTURES.items() if one.tracked and name in trained), None)
         if topology is not None:
             yield Cell(suite, TASK, "if", card["name"], topology, budget=BUDGET)
 

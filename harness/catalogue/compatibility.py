@@ -12,13 +12,12 @@ from harness.catalogue.cards import Row, Rows
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from reference_impls.card import NeuronCapabilities, PeerCapabilities, TopologyCapabilities, TrainingCapabilities
 from reference_impls.requirements import why_missing
+from reference_impls.structures import STEP_BY_STEP
 
 __all__ = ["why_unsupported"]
 
 FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("cuda",)}
 """Devices of each backend that prints one kernel over time."""
-STEP_BY_STEP = ("feedback", "recurrent", "lateral", "gated", "pool", "reversible")
-"""Structures in which a layer needs the spikes that it or another one emitted at the step before."""
 
 
 def why_unsupported(cell: Cell, rows: Rows) -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.errors import UserError
 from reference_impls.names import unknown_message
+from reference_impls.structures import STRUCTURES
 
 __all__ = ["ALL_CELLS", "BASES", "FASTEST", "PARALLEL", "PRESETS", "Preset", "Selection", "find_preset", "widened"]
 
@@ -20,13 +21,13 @@ ANY = ("*",)
 NONE = (NOT_APPLICABLE,)
 BASES = ("@bases",)
 """One row of every file: its variants are left out."""
-NETWORKS = (
-    *("mlp", "delayed", "nf-resnet", "skip-mlp"),
-    *("feedback", "recurrent", "lateral", "gated", "reversible"),
+NETWORKS, RESERVOIR = (
+    tuple(structure.topology for structure in STRUCTURES.values() if structure.target == target)
+    for target in ("classes", "signal")
 )
 """One topology of every structure: what a training method's contract is checked on, as far as it trains it."""
-POOL, RESERVOIR = ("lif-double-exponential",), ("reservoir",)
-"""Neuron and topology of the methods that learn signals."""
+POOL = ("lif-double-exponential",)
+"""Neuron of the methods that learn signals, on a reservoir."""
 PARALLEL = ("@parallel",)
 """Neurons that compute all steps at once; of a file's rows that can do the same, the first."""
 FASTER = ("compiled", "fused-*")

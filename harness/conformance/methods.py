@@ -21,6 +21,7 @@ from harness.measure.memory import saved_bytes, slope_over_steps
 from reference_impls.api import Network, TrainingMethod, build_method, build_network, build_neuron
 from reference_impls.card import Card
 from reference_impls.neuron import plain_attributes
+from reference_impls.structures import STRUCTURES, StructureName
 
 __all__ = ["METHOD_CHECKS", "MethodSubject"]
 
@@ -29,8 +30,6 @@ IMAGE = (1, 3, 4)
 """The same features as an image, for topologies that take nothing else."""
 WIDTH_OF = {"hidden": 16, "channels": 8}
 """Units of a layer, by the keyword with which a topology takes its layers."""
-LAYERS_OF = {"skip": 3}
-"""Structures that need more than one layer to show every kind of connection."""
 SEED = 11
 LEARNING_UPDATES = 60
 FLAT = 0.01
@@ -73,8 +72,8 @@ class MethodSubject:
             params["T"] = T
         make = functools.partial(build_neuron, self.neuron, **params)
         keyword = "hidden" if self.sample_shape == (FEATURES,) else "channels"
-        structure = self.rows.topologies[self.topology].capabilities.structure
-        size = {keyword: [WIDTH_OF[keyword]] * (layers or LAYERS_OF.get(structure, 1))}
+        structure: StructureName = self.rows.topologies[self.topology].capabilities.structure
+        size = {keyword: [WIDTH_OF[keyword]] * (layers or STRUCTURES[structure].least_layers)}
         return build_network(self.topology, self.sample_shape, CLASSES, make, **size)
 
     def method(self, network: Network, learning_rate: float | None = None) -> TrainingMethod:

@@ -6,7 +6,7 @@ these are not. Must not know how a method works beyond its stages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import UserError
@@ -47,7 +47,7 @@ def connections(
 
     Parameters
     ----------
-    structure : of the network: ``chain``, ``delayed``, ``residual``, ``feedback``, ``recurrent`` or ``reversible``.
+    structure : of the network: one of `SORTED`, if there are no `joins`.
     synapses : in the network's order: input map, maps from each layer to the next, for ``feedback`` the map from the
         last layer to the first, read-out. In a ``residual`` one a synapse ``*.shortcut`` leaves the same layer as the
         one before it and arrives with the one after it; for ``recurrent``, a layer's map to itself follows the map
@@ -56,17 +56,24 @@ def connections(
     """
     if joins is not None:
         return _joined(synapses, joins)
-    if structure in SORTED:
-        return SORTED[structure](synapses)
-    if structure not in ("chain", "delayed", "feedback"):
+    if structure not in SORTED:
         raise UserError(
             f"cannot tell which layers the synapses of a {structure!r} network join",
-            f"use a chain, delayed, feedback, {' or '.join(SORTED)} network, or write its joins()",
+            f"use a {' or '.join(SORTED)} network, or write its joins()",
         )
+    return SORTED[structure](synapses)
+
+
+def _chain(synapses: Sequence[SynapseActivity]) -> Connections:
+    """Join layers that each drive the next."""
     first, *inner, last = [synapse.connections for synapse in synapses]
-    if structure == "feedback":
-        return Connections(first, tuple(inner), (inner[-1], *inner[:-1]), last)
     return Connections(first, (*inner, 0), (0, *inner), last)
+
+
+def _feedback(synapses: Sequence[SynapseActivity]) -> Connections:
+    """Join layers that each drive the next, the last one the first."""
+    first, *inner, last = [synapse.connections for synapse in synapses]
+    return Connections(first, tuple(inner), (inner[-1], *inner[:-1]), last)
 
 
 def _residual(synapses: Sequence[SynapseActivity]) -> Connections:
@@ -120,8 +127,15 @@ def _joined(synapses: Sequence[SynapseActivity], joins: Sequence[Join]) -> Conne
     return Connections(input_map, tuple(out_of), tuple(into), readout)
 
 
-SORTED = {"residual": _residual, "recurrent": _recurrent, "reversible": _reversible}
-"""Structures that need more than the order of their synapses."""
+SORTED: Mapping[str, Callable[[Sequence[SynapseActivity]], Connections]] = {
+    "chain": _chain,
+    "delayed": _chain,
+    "residual": _residual,
+    "feedback": _feedback,
+    "recurrent": _recurrent,
+    "reversible": _reversible,
+}
+"""Structures whose synapses can be told by their order and names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def ratio(of: Timing, to: Timing) -> float:
 def test_fused_neurons_beside_the_fused_lif(T: int, capsys: pytest.CaptureFixture[str]) -> None:
     setting = f"{allocator.pin()}; {torch.get_num_threads()} threads"
     x = torch.randn(T, *SHAPE) + 0.3
-    functions = {name: training_layer(build_neuron(name, backend="fused-numba"), x) for name in NEURONS}
+    functions = {name: training_layer(build_neuron(name, "fused-numba", x.shape[2:]), x) for name in NEURONS}
     functions["eager lif"] = training_layer(build_neuron(BASELINE), x)
     functions["24 bytes, copied"] = copying(x.numel(), x.dtype, CPU)
     for function in functions.values():
