@@ -23,7 +23,8 @@ def cache_home() -> Path:
 def cache_folders() -> tuple[Path, ...]:
     """Return the folders to look into, and to keep things in: the first that can be written, which may be the last."""
     home, temporary = cache_home(), _temporary()
-    return (home,) if home == temporary or not _is_own(temporary) else (home, temporary)
+    trusted = (temporary,) if _is_own(temporary) else ()
+    return trusted if home == temporary else (home, *trusted)
 
 
 def _temporary() -> Path:

@@ -6,7 +6,8 @@ from harness.results.predictions import pack
 from harness.results.record import Predictions, Series
 from harness.results.stats import wilson_interval
 from harness.suites.common.base import Answer, Figure, Suite
-from harness.suites.common.train import Epoch, TrainingRun, keep_weights, to_target, train
+from harness.suites.common.train import Epoch, TrainingRun, to_target, train
+from harness.suites.common.weights import keep_weights
 from harness.workload import Workload
 
 CARD = {

@@ -17,7 +17,8 @@ from harness.measure.energy import FP32_45NM, EnergyEstimate, NeuronCost, estima
 from harness.measure.stages import StageRates, stage_rates
 from harness.measure.training_energy import TrainingEnergy, bptt_energy, connections, ide_energy, spide_energy
 from harness.suites.common.base import Answer, Figure, Suite
-from harness.suites.common.train import EVALUATION_BATCH, batches, limited, trained_method
+from harness.suites.common.train import EVALUATION_BATCH, batches, limited
+from harness.suites.common.weights import trained_method
 from harness.workload import Workload
 from reference_impls.api import TrainingMethod
 

@@ -17,7 +17,8 @@ from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
 from harness.measure.memory import saved_bytes
 from harness.suites.accuracy import CARD, Accuracy
-from harness.suites.common.train import train, trained_method
+from harness.suites.common.train import train
+from harness.suites.common.weights import trained_method
 from harness.workload import Workload
 from reference_impls.api import Network, build_method, build_network, build_neuron
 from reference_impls.surrogate import smooth_spikes

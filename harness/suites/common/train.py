@@ -10,14 +10,12 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from harness.results.fingerprint import code_hash
 from harness.suites.common.base import Answer, DivergedError, Figure
 from harness.tasks.common.base import Samples
 from harness.workload import Workload
@@ -33,7 +31,6 @@ __all__ = [
     "evaluated",
     "to_target",
     "train",
-    "trained_method",
 ]
 
 EVALUATION_BATCH = 500
@@ -227,37 +224,6 @@ def to_target(run: TrainingRun, target: float) -> dict[str, Figure]:
         "updates_to_target": Figure(float(epoch.updates)),
         "samples_to_target": Figure(float(epoch.samples)),
     }
-
-
-def trained_method(workload: Workload) -> TrainingMethod:
-    """Return the cell's method with trained weights: those that its accuracy cell left, or trained now."""
-    path = weights_path(workload)
-    if path is None or not path.exists():
-        method, run = train(workload)
-        keep_weights(workload, run)
-        return method
-    method = workload.method()
-    method.prepare(workload.network())
-    method.load_state_dict(torch.load(path, weights_only=True, map_location=workload.device))
-    return method
-
-
-def keep_weights(workload: Workload, run: TrainingRun) -> None:
-    """Leave the best weights in the scratch folder, where a later cell of the same combination finds them."""
-    path = weights_path(workload)
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        torch.save(run.best_weights, temporary)
-        temporary.replace(path)
-
-
-def weights_path(workload: Workload) -> Path | None:
-    """Return where the weights of the cell's combination lie; they are those of its accuracy cell."""
-    if workload.scratch is None:
-        return None
-    cell = replace(workload.cell, suite="accuracy", threads=1)
-    return workload.scratch / "weights" / f"{cell.id}-{code_hash(cell, workload.rows)[:10]}.pt"
 
 
 def _update(method: TrainingMethod, data: Iterator[tuple[Tensor, Tensor]]) -> tuple[UpdateReport, int]:

@@ -20,7 +20,8 @@ from harness.suites import memory, scaling
 from harness.suites.common import steps
 from harness.suites.common.base import Answer, DivergedError, Figure, Suite, to_metrics
 from harness.suites.common.steps import stretched
-from harness.suites.common.train import Epoch, TrainingRun, to_target, train, trained_method, weights_path
+from harness.suites.common.train import Epoch, TrainingRun, to_target, train
+from harness.suites.common.weights import trained_method, weights_path
 from harness.workload import Workload
 from reference_impls.api import Network, UnknownNameError
 from reference_impls.discovery import load_class
