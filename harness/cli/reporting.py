@@ -149,7 +149,7 @@ def print_tables(tables: Sequence[Table]) -> None:
         console.print(f"{item.board.title}: {item.group.label}", style="bold")
         shown = RichTable(box=None, pad_edge=False)
         for column in frame.columns:
-            left = column in ("#", item.board.axis, "verified")
+            left = column in ("#", item.board.axis, "contract", "vectors")
             shown.add_column(column.replace("[", r"\["), justify="left" if left else "right", no_wrap=left)
         for line in frame.itertuples(index=False):
             shown.add_row(*line)

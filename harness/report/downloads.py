@@ -75,6 +75,7 @@ def _row_as_data(row: TableRow) -> dict[str, Any]:
         "title": row.title,
         "network": row.topology,
         "verified": row.verified,
+        "vectors": row.vectors,
         "figures": {
             key: {
                 "value": _finite(value.estimate.value),

@@ -101,7 +101,8 @@ def readable(table: Table, style: Style = PLAIN) -> pd.DataFrame:
     data: dict[str, list[str]] = {
         "#": [_rank(row, table, ranks) for row in table.rows],
         table.board.axis: [style.escape(name) for name in names],
-        "verified": ["yes" if row.verified else "no" for row in table.rows],
+        "contract": ["yes" if row.verified else "no" for row in table.rows],
+        "vectors": ["yes" if row.vectors else "" for row in table.rows],
     }
     for column in table.columns:
         scale = column_scale(table, column)
@@ -120,6 +121,7 @@ def raw(table: Table) -> pd.DataFrame:
     lines = []
     for row in table.rows:
         line: dict[str, object] = {table.board.axis: row.name, "topology": row.topology, "verified": row.verified}
+        line["vectors"] = row.vectors
         for column in table.columns:
             value = row.values.get(column.key)
             estimate = value.estimate if value else None
@@ -150,7 +152,7 @@ def latex(table: Table) -> str:
         escape=False,
         caption=f"{escape(_title(table))}. Ranks tie (=) where 95\\,\\% intervals overlap; bold: none is better.",
         label=f"tab:{table.board.name}",
-        column_format="rll" + "r" * len(table.columns),
+        column_format="rlll" + "r" * len(table.columns),
         position="t",
     )
 

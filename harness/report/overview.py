@@ -143,7 +143,7 @@ def view_overview(plans: Iterable[Plan], records: Sequence[Record], sitemap: Sit
         count(len(records), "record"),
         count(sum(failed(record) for record in records), "failed run"),
         count(sum(record.status == "unsupported" for record in records), "unsupported combination"),
-        count(len(unverified), "row not verified", "rows not verified"),
+        count(len(unverified), "row without a passed contract", "rows without a passed contract"),
         count(len({record.provenance.machine.name for record in records}), "machine"),
     )
     return Overview(

@@ -57,6 +57,9 @@ class RowView:
     href: str | None
     network: str
     verified: bool
+    """Whether the contract was passed."""
+    vectors: bool
+    """Whether it agrees with numbers of the authors' own code."""
     checks: str | None
     """Where its conformance checks are."""
     rank: str
@@ -196,6 +199,7 @@ def _rows(table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str],
             href=sitemap.of_axis(table.board.axis, row.name),
             network=row.topology,
             verified=row.verified,
+            vectors=row.vectors,
             checks=_checks(table, row, sitemap),
             rank=rank_text(ranked.rank, tally[main]) if ranked else "",
             cells=tuple(cells),
@@ -228,6 +232,6 @@ def _column(table: Table, column: Column, scale: Scale) -> ColumnView:
 def _summary(rows: tuple[RowView, ...], failures: tuple[FailureView, ...]) -> str:
     unverified = sum(not row.verified and any(cell.is_figure for cell in row.cells) for row in rows)
     parts = [count(len(rows), "row")]
-    parts += [f"{unverified} not verified"] * bool(unverified)
+    parts += [f"{unverified} without a passed contract"] * bool(unverified)
     parts += [count(len(failures), "failed run")] * bool(failures)
     return ", ".join(parts)

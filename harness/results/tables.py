@@ -19,6 +19,7 @@ from harness.results.record import MEASURED, Metric, Record
 from harness.results.selection import preferred, unmixed
 from harness.results.standing import Standing
 from harness.results.stats import Estimate, estimate, rank
+from harness.results.vectors import AuthorsVectors
 
 __all__ = [
     "Group",
@@ -60,13 +61,15 @@ class TableRow:
     name: str
     title: str
     verified: bool
-    """Whether conformance was passed."""
+    """Whether conformance was passed: the contract of the row, and of what it is measured with."""
     topology: str
     """Network of the row (boards of methods may compare methods on the networks they need)."""
     values: Mapping[str, Value]
     """By column key; a column without a figure is absent."""
     failures: Mapping[str, Record]
     """By column key: a record that says why there is no figure, or why it rests on fewer seeds."""
+    vectors: bool = False
+    """Whether it agrees with numbers of the authors' own code; False also where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +107,20 @@ def build_tables(records: Iterable[Record], rows: Rows, board: Board | None = No
     today = Today(rows)
     latest = preferred(records, today)
     verified = _Verification(latest, rows, today)
+    vectors = AuthorsVectors(latest, rows, today)
     tables = []
     for wanted in BOARDS if board is None else (board,):
         groups = grouped(latest, wanted, {column.suite for column in wanted.columns})
         found = [_table(wanted, group, members, rows, verified) for group, members in groups.items()]
+        found = [_with_vectors(table, vectors) for table in found]
         tables.extend(sorted(found, key=lambda table: (-len(table.rows), table.group.label, table.group.machine)))
     return tables
+
+
+def _with_vectors(table: Table, vectors: AuthorsVectors) -> Table:
+    axis, machine, shared = table.board.axis, table.group.machine, dict(table.group.axes)
+    marked = (replace(row, vectors=vectors.of(machine, axis, row.name, shared)) for row in table.rows)
+    return replace(table, rows=tuple(marked))
 
 
 def worth_comparing(tables: Sequence[Table]) -> list[Table]:

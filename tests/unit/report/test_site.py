@@ -124,11 +124,13 @@ def test_ties_ranks_and_best_are_marked(built: Site) -> None:
 def test_a_row_that_is_not_verified_is_marked_and_its_speed_not_ranked(built: Site) -> None:
     row = _row(built.pages["board-neurons.html"], "digits.bptt.mlp.quick.intel-xeon-2c~klif.mlp")
     assert 'data-verified="false"' in row
-    assert "not verified</a>" in row
+    assert "no contract</a>" in row
     assert 'class="figure unranked"' in row
     assert "not ranked: conformance was not passed" in row
     verified = _row(built.pages["board-neurons.html"], "digits.bptt.mlp.quick.intel-xeon-2c~lif.mlp")
     assert "unranked" not in verified
+    assert ">contract</span>" in verified
+    assert ">vectors</span>" not in verified, "the records of the tests have no such check"
 
 
 def test_a_methods_gradient_stands_beside_bptts_layer_by_layer(built: Site) -> None:
