@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from harness.cli import asv, checking, comparing, data, filling, listing, reporting, running, searching
+from harness.cli import asv, checking, comparing, data, filling, freshness, listing, reporting, running, searching
 from harness.errors import UserError
 from harness.streams import prepared_streams
 from reference_impls.card import CardError
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (listing, running, checking, searching, data, reporting, filling, comparing, asv):
+for module in (listing, running, checking, searching, data, reporting, filling, comparing, freshness, asv):
     module.register(app)
 
 

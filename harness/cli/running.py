@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +41,7 @@ def run(
     dtype: Annotated[Patterns, typer.Option(help="Only these number formats.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="These seeds instead of the preset's.")] = None,
     budget: Annotated[str | None, typer.Option(help="Training budget instead of the preset's.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str | None, typer.Option(help="cpu or cuda. [default: cpu; with --stale: both]")] = None,
     store: Annotated[Path | None, typer.Option(help="Where records go. [default: reports/runs]")] = None,
     data_root: DataRoot = None,
     slots: Annotated[int | None, typer.Option(help="Cells side by side. [default: physical cores]")] = None,
@@ -48,6 +49,13 @@ def run(
         float | None, typer.Option(help="Memory a cell may take. [default: 80 % of the machine]")
     ] = None,
     timeout_factor: Annotated[float, typer.Option(help="Multiplies every suite's time limit.")] = 1.0,
+    stale: Annotated[
+        bool, typer.Option("--stale", help="Measure again what was measured with older code, and nothing else.")
+    ] = False,
+    look_at: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="With --stale: where the records are. [default: reports/data, reports/runs]"),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure what is done already once more.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be run, and how long it would take.")
@@ -59,54 +67,55 @@ def run(
     reason, and the rest goes on. Ctrl-C leaves a store from which the same command resumes.
     """
     from harness.catalogue.cards import load_rows
-    from harness.catalogue.presets import find_preset, widened
     from harness.data import data_root as resolve
     from harness.data import data_set
     from harness.errors import UserError
     from harness.paths import RUNS, SCRATCH, by_default, readable_stores
-    from harness.planning.plan import Filters, NothingLeftError, make_plan
+    from harness.planning.plan import Filters, make_plan
+    from harness.planning.stale import plan_stale
     from harness.results.machine import this_machine
     from harness.results.store import Store, read_stores
     from harness.search.evaluation import with_named
     from reference_impls.names import check_name
 
     rows, machine, target = with_named(load_rows(), topology or ()), this_machine(), Store(store or by_default(RUNS))
-    check_name("device", device, ("cpu", "cuda"))
+    check_name("device", device or "cpu", ("cpu", "cuda"))
     if device == "cuda" and machine.gpu is None:
         raise UserError("no CUDA device on this machine", "leave out --device cuda")
+    if stale and preset:
+        raise UserError("--stale measures what has records, whatever preset they are of", "use --suite, --task, ...")
     root = resolve(data_root)
-    name = preset or (None if budget else "quick")
-    plan_with = functools.partial(
-        make_plan,
-        rows,
-        target,
-        machine.name,
-        budget=budget,
-        filters=Filters(
-            suite=tuple(suite or ()),
-            task=tuple(task or ()),
-            neuron=tuple(neuron or ()),
-            method=tuple(method or ()),
-            topology=tuple(topology or ()),
-            backend=tuple(backend or ()),
-            dtype=tuple(dtype or ()),
-            seed=tuple(seed or ()),
-        ),
-        device=device,
-        cores=machine.physical_cores,
-        data_present=lambda data: data_set(data).find(root).present,
-        history=read_stores([*readable_stores(None), target.root]).records,
-        again=again,
+    filters = Filters(
+        suite=tuple(suite or ()),
+        task=tuple(task or ()),
+        neuron=tuple(neuron or ()),
+        method=tuple(method or ()),
+        topology=tuple(topology or ()),
+        backend=tuple(backend or ()),
+        dtype=tuple(dtype or ()),
+        seed=tuple(seed or ()),
     )
-    chosen = None if name is None else find_preset(name)
-    try:
-        plan = plan_with(preset=chosen)
-    except NothingLeftError:
-        if chosen is None or preset is not None or not (neuron and method):
-            raise
-        # Nobody asked for the preset, and it combines neurons with BPTT, and methods with IF, only.
-        plan = plan_with(preset=widened(chosen))
-        typer.echo(f"not a combination of the preset {chosen.name!r}: measured like those that are")
+    known = read_stores([*(look_at or readable_stores(None)), target.root]).records
+    present = functools.cache(lambda data: data_set(data).find(root).present)
+    if stale:
+        plan = plan_stale(
+            rows, target, machine.name, known, filters=filters, budget=budget, device=device, data_present=present
+        )
+    else:
+        plan_with = functools.partial(
+            make_plan,
+            rows,
+            target,
+            machine.name,
+            budget=budget,
+            filters=filters,
+            device=device or "cpu",
+            cores=machine.physical_cores,
+            data_present=present,
+            history=known,
+            again=again,
+        )
+        plan = _preset_plan(plan_with, preset, budget, combined=bool(neuron and method))
     _describe(plan, machine.name, slots or machine.physical_cores)
     if dry_run:
         _list_cells(plan)
@@ -115,6 +124,24 @@ def run(
     jobs = _jobs(plan, rows, limit, timeout_factor)
     summary = _measure(plan, jobs, rows, target, root, by_default(SCRATCH), slots)
     _conclude(summary, plan, target, rows)
+
+
+def _preset_plan(plan_with: Callable[..., Plan], preset: str | None, budget: str | None, combined: bool) -> Plan:
+    """Plan a preset's cells; where nobody asked for one, a neuron and a method that are named are combined."""
+    from harness.catalogue.presets import find_preset, widened
+    from harness.planning.plan import NothingLeftError
+
+    name = preset or (None if budget else "quick")
+    chosen = None if name is None else find_preset(name)
+    try:
+        return plan_with(preset=chosen)
+    except NothingLeftError:
+        if chosen is None or preset is not None or not combined:
+            raise
+        # The preset combines neurons with BPTT, and methods with IF, only.
+        plan = plan_with(preset=widened(chosen))
+        typer.echo(f"not a combination of the preset {chosen.name!r}: measured like those that are")
+        return plan
 
 
 def _jobs(plan: Plan, rows: Rows, memory_bytes: int, timeout_factor: float) -> list[Job]:

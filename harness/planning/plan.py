@@ -24,7 +24,7 @@ from harness.results.store import Store
 from reference_impls import backends
 from reference_impls.names import unknown_message
 
-__all__ = ["Filters", "NothingLeftError", "Plan", "Planned", "make_plan"]
+__all__ = ["DTYPES", "Filters", "NothingLeftError", "Plan", "Planned", "make_plan"]
 
 GATE = "conformance"
 DEFAULT_BUDGET = "quick"
@@ -132,7 +132,7 @@ def make_plan(
     def is_done(cell: Cell, code: str) -> bool:
         return not again and store.has(cell, machine, code)
 
-    return _sort_out(chosen, rows, is_done, data_present, Durations(history, rows))
+    return sort_out(chosen, rows, is_done, data_present, Durations(history, rows))
 
 
 @dataclass(slots=True)
@@ -287,13 +287,14 @@ def _nothing_left(axis: str, patterns: Sequence[str], offered: Sequence[str], pr
     )
 
 
-def _sort_out(
+def sort_out(
     cells: Sequence[Cell],
     rows: Rows,
     is_done: Callable[[Cell, str], bool],
     data_present: Callable[[str], bool],
     seconds: Durations,
 ) -> Plan:
+    """Tell apart what is to be run, is done, is impossible, and waits for its data."""
     todo, done, unsupported = [], [], []
     missing: dict[str, int] = defaultdict(int)
     present = functools.cache(data_present)

@@ -40,6 +40,8 @@ def pareto_plot(table: Table, cost: str) -> ParetoPlot:
         for row in table.rows
     }
     plots = {plot.id.rpartition("--")[2]: plot for plot in pareto_plots(table, marks)}
+    if not plots and all(not value.standing.ranked for row in table.rows for value in row.values.values()):
+        raise UserError("no figure of this table is current, and others are not drawn", "spikeboard status says why")
     if cost not in plots:
         raise UserError(
             unknown_message("cost to draw against", cost, list(plots)), "a figure needs a table with error and cost"

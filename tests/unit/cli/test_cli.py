@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.results.fingerprint import combined
+
 ONE = ["--preset", "smoke", "--suite", "accuracy", "--neuron", "lif", "--method", "bptt"]
 
 
@@ -36,6 +38,25 @@ def test_the_same_command_does_only_what_is_new(measured: Path) -> None:
     said = spikeboard(measured, "run", *ONE, "--seed", "0", "--seed", "1", "--dry-run")
     assert "1 cells to measure, 1 done already" in said
     assert "lif+bptt+mlp+eager+s1" in said
+
+
+def test_what_is_stale_is_measured_again_and_nothing_else(measured: Path, tmp_path: Path) -> None:
+    (path,) = (measured / "reports/runs").rglob("*.json")
+    record = json.loads(path.read_text())
+    inputs = record["provenance"]["inputs"] | {"neuron": "0" * 12}
+    record["provenance"] |= {"inputs": inputs, "code_hash": combined(inputs)}
+    published = tmp_path / "reports/data"
+    published.mkdir(parents=True)
+    (published / "older.json").write_text(json.dumps(record))
+    said = spikeboard(tmp_path, "status", code=1)
+    assert "1 of 1 cells" in said
+    assert "neuron" in said
+    assert "spikeboard run --stale" in said
+    assert "0 cells to measure" in spikeboard(tmp_path, "run", "--stale", "--neuron", "psn", "--dry-run")
+    assert "this run: 1 ok" in spikeboard(tmp_path, "run", "--stale")
+    spikeboard(tmp_path, "status", code=1)  # what is published is still the older one
+    spikeboard(tmp_path, "status", "--store", "reports/data", "--store", "reports/runs")
+    assert "0 cells to measure" in spikeboard(tmp_path, "run", "--stale")
 
 
 def test_a_record_names_the_command_that_reproduces_it(measured: Path) -> None:

@@ -12,6 +12,8 @@ from synthetic import error_metric, metric, older, record
 
 from harness.catalogue.boards import find_board
 from harness.catalogue.cell import Cell
+from harness.errors import UserError
+from harness.report.figures import pareto_plot
 from harness.report.formats import FORMATS
 from harness.results.fingerprint import Fingerprints, fingerprint
 from harness.results.freshness import CURRENT, Age, Freshness, Today
@@ -124,6 +126,11 @@ def test_every_format_marks_it(name: str) -> None:
     marked = [line for line in text.splitlines() if "older" in line]
     assert marked
     assert not any("lif" in line for line in marked)
+
+
+def test_a_picture_of_nothing_current_says_so() -> None:
+    with pytest.raises(UserError, match="current"):
+        pareto_plot(table(older(trained("psn", 1)), older(trained("lif", 2))), "throughput.train_step_seconds")
 
 
 def test_conformance_of_older_code_verifies_nothing() -> None:

@@ -1,0 +1,174 @@
+"""Which figures are no longer today's: what changed since, and what measuring them again would take.
+
+A cell is stale on a machine where it has records and none of them is current. What is impossible is no figure and never
+stale. Must not import torch, and must not know how this is printed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.catalogue.cards import Rows, match
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.compatibility import why_unsupported
+from harness.planning.durations import Durations
+from harness.planning.plan import DTYPES, Filters, Plan, sort_out
+from harness.results.freshness import Freshness, Today
+from harness.results.record import Record
+from harness.results.selection import preferred
+from harness.results.store import Store
+from reference_impls import backends
+
+__all__ = ["Stale", "StaleGroup", "grouped", "plan_stale", "stale_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A cell whose newest record is of an older code, suite or task."""
+
+    record: Record
+    freshness: Freshness
+    seconds: float
+    """What measuring it again takes."""
+    blocked: str
+    """Why it cannot be measured again, here and now; empty where it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaleGroup:
+    """The stale cells of one suite on one task and machine."""
+
+    machine: str
+    suite: str
+    task: str
+    cells: int
+    first: str
+    last: str
+    """When they were measured, ISO 8601."""
+    commits: tuple[str, ...]
+    """Where, oldest first."""
+    changed: tuple[tuple[str, int], ...]
+    """Inputs that are not what they were, and of how many cells, most first."""
+    seconds: float
+    blocked: int
+    """How many of them cannot be measured again, here and now."""
+
+
+def stale_of(records: Iterable[Record], rows: Rows) -> list[Stale]:
+    """Return every stale cell among `records`, which also tell how long cells take."""
+    records = [record for record in records if record.status != "unsupported"]
+    today, seconds = Today(rows), Durations(records, rows)
+    found = []
+    for record in preferred(records, today):
+        freshness = today.of_record(record)
+        if not freshness.is_current:
+            blocked = _why_blocked(record.cell, rows)
+            cost = 0.0 if blocked else seconds.of(record.cell)
+            found.append(Stale(record, freshness, cost, blocked))
+    return found
+
+
+def grouped(stale: Iterable[Stale]) -> list[StaleGroup]:
+    """Sort stale cells by machine, suite and task."""
+    groups: dict[tuple[str, str, str], list[Stale]] = defaultdict(list)
+    for one in stale:
+        cell = one.record.cell
+        groups[(one.record.provenance.machine.name, cell.suite, cell.task)].append(one)
+    return [_group(key, members) for key, members in sorted(groups.items())]
+
+
+def plan_stale(
+    rows: Rows,
+    store: Store,
+    machine: str,
+    records: Iterable[Record],
+    *,
+    filters: Filters,
+    budget: str | None,
+    device: str | None,
+    data_present: Callable[[str], bool],
+) -> Plan:
+    """Plan what is stale on `machine`: the same cells, with today's code.
+
+    Parameters
+    ----------
+    rows, store, data_present : as for `make_plan`.
+    records : of any store; what they say of other machines tells how long cells take.
+    filters, budget, device : which of the stale cells; what is not given leaves them all.
+
+    Raises
+    ------
+    UserError
+        If a pattern matches no name.
+    """
+    records = list(records)
+    wanted = _wanted(filters, rows)
+    cells = sorted(
+        one.record.cell
+        for one in stale_of(records, rows)
+        if not one.blocked
+        and one.record.provenance.machine.name == machine
+        and wanted(one.record.cell)
+        and budget in (None, one.record.cell.budget)
+        and device in (None, one.record.cell.device)
+    )
+
+    def is_done(cell: Cell, code: str) -> bool:
+        return store.has(cell, machine, code)
+
+    return sort_out(cells, rows, is_done, data_present, Durations(records, rows))
+
+
+def _wanted(filters: Filters, rows: Rows) -> Callable[[Cell], bool]:
+    known = {
+        "suite": rows.suites,
+        "task": rows.tasks,
+        "neuron": rows.cell_neurons,
+        "method": rows.methods,
+        "topology": rows.topologies,
+        "backend": dict.fromkeys(backends.names()),
+        "dtype": dict.fromkeys(DTYPES),
+    }
+    patterns = {axis: getattr(filters, axis) for axis in known}
+    allowed = {axis: {NOT_APPLICABLE, *match(axis, patterns[axis], known[axis])} for axis in known if patterns[axis]}
+
+    def wanted(cell: Cell) -> bool:
+        fits = all(getattr(cell, axis) in names for axis, names in allowed.items())
+        return fits and (not filters.seed or cell.seed in filters.seed)
+
+    return wanted
+
+
+def _why_blocked(cell: Cell, rows: Rows) -> str:
+    known = {
+        "suite": rows.suites,
+        "task": rows.tasks,
+        "neuron": rows.cell_neurons,
+        "method": rows.methods,
+        "topology": rows.topologies,
+    }
+    for axis, names in known.items():
+        name = getattr(cell, axis)
+        if name != NOT_APPLICABLE and name not in names:
+            return f"there is no {axis} {name!r} any more"
+    if cell.budget != NOT_APPLICABLE and cell.budget not in rows.task(cell.task).budgets:
+        return f"{cell.task} has no budget {cell.budget!r} any more"
+    return why_unsupported(cell, rows) or ""
+
+
+def _group(key: tuple[str, str, str], members: Sequence[Stale]) -> StaleGroup:
+    ordered = sorted(members, key=lambda one: one.record.provenance.started_at)
+    changed = Counter(name for one in members for name in one.freshness.changed)
+    commits = dict.fromkeys((one.record.provenance.commit or "no commit")[:8] for one in ordered)
+    return StaleGroup(
+        *key,
+        cells=len(members),
+        first=ordered[0].record.provenance.started_at,
+        last=ordered[-1].record.provenance.started_at,
+        commits=tuple(commits),
+        changed=tuple(changed.most_common()),
+        seconds=sum(one.seconds for one in members),
+        blocked=sum(bool(one.blocked) for one in members),
+    )
