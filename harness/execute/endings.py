@@ -45,14 +45,17 @@ def not_started(error: Exception) -> Outcome:
     return Outcome(status="crashed", reason=f"No process could be started for the cell: {error!r}.")
 
 
-def died(exit_code: int, tail: Sequence[str]) -> Outcome:
+def died(exit_code: int, tail: Sequence[str], short_of_memory: bool = False) -> Outcome:
     """Return the outcome of a process that ended without giving one.
 
     Parameters
     ----------
     exit_code : as of :mod:`multiprocessing`: negative for a signal.
     tail : last lines that it printed.
+    short_of_memory : whether the system has killed some process meanwhile because memory ran out.
     """
+    if exit_code == -signal.SIGKILL and short_of_memory:
+        return Outcome(status="oom", reason="The system killed the process because memory ran out.")
     if exit_code == -signal.SIGABRT and any(mark in line for line in tail[-5:] for mark in NO_MEMORY):
         return Outcome(status="oom", reason="The process aborted because it could not allocate memory.")
     if exit_code >= 0:

@@ -15,15 +15,19 @@ import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import forkserver
+from collections.abc import Callable, Collection, Iterable, Iterator
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from types import ModuleType
 from typing import Any
 
-from harness.errors import UserError
+import psutil
 
-__all__ = ["compilers_for", "context", "launch", "start", "stop", "wait_until_ready"]
+from harness.errors import UserError
+from harness.execute.descendants import kill_all
+from harness.execute.isolation import HELD_BACK
+
+__all__ = ["compilers_for", "context", "end_strays", "launch", "start", "stop", "wait_until_ready"]
 
 PRELOAD = "harness.execute.preload"
 COMPILERS = {
@@ -99,10 +103,23 @@ def _launch(target: Callable[..., object], arguments: tuple[Any, ...]) -> ForkSe
     return process
 
 
+def end_strays(supervisors: Collection[int]) -> None:
+    """Kill what the server has adopted: its children that are none of the `supervisors`, with all they have started."""
+    pid: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    if pid is None:
+        return
+    with contextlib.suppress(psutil.Error):
+        for stray in psutil.Process(pid).children():
+            if stray.pid not in supervisors:
+                kill_all(stray.pid)
+                stray.kill()
+
+
 def stop() -> None:
     """End the fork server; the next pool starts one that sees the files and rows of its own time."""
     server: Any = forkserver._forkserver
     if server._forkserver_pid is not None:
+        kill_all(server._forkserver_pid)
         # Killed, because it would wait for any process that inherited its pipe; then multiprocessing tidies up.
         os.kill(server._forkserver_pid, signal.SIGKILL)
         server._stop()
@@ -112,14 +129,17 @@ def stop() -> None:
 def _surroundings() -> Iterator[None]:
     """Set up what the fork server takes over from this process when it is started."""
     context().set_forkserver_preload([PRELOAD, *_also])
-    with _interrupt_masked(), _environment(), _short_temporary_folder():
-        yield
+    with _environment(), _short_temporary_folder():
+        # Before signals are held back: where it has to be started, it lets them through again afterwards.
+        resource_tracker.ensure_running()
+        with _signals_held_back():
+            yield
 
 
 @contextlib.contextmanager
-def _interrupt_masked() -> Iterator[None]:
-    """Block Ctrl-C in what is started here; a child unblocks it once it is out of the terminal's session."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _signals_held_back() -> Iterator[None]:
+    """Block in what is started here what ends a run: the pool decides; a cell unblocks it in a session of its own."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     try:
         yield
     finally:
@@ -132,11 +152,13 @@ def _environment() -> Iterator[None]:
 
     The import path, which Python before 3.14 forgets to hand over: a module that is not found would be skipped
     silently, and each cell would import torch for itself. And a filter for multiprocessing's resource tracker, which
-    clears up semaphores that a killed cell has left and would complain of it.
+    clears up semaphores that a killed cell has left and would complain of it; the server of orphans it has adopted.
     """
     wanted = {
-        "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path),
-        "PYTHONWARNINGS": ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"])),
+        "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
+        "PYTHONWARNINGS": ",".join(
+            filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker", "ignore:forkserver"])
+        ),
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)

@@ -15,7 +15,10 @@ import torch._dynamo  # noqa: F401 - the first optimizer step imports it: anothe
 
 from harness.catalogue.cards import load_rows
 from harness.execute import worker  # noqa: F401 - imported for those who are forked
+from harness.execute.descendants import adopt_orphans
 
+# Should a cell kill its supervisor, what it has started comes here, where the pool finds it.
+adopt_orphans()
 _rows = load_rows()
 for _row in (*_rows.suites.values(), *_rows.tasks.values()):
     # A module that fails here fails again in its own cells, which say why.

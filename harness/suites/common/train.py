@@ -6,9 +6,11 @@ it drives.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -232,24 +234,37 @@ def to_target(run: TrainingRun, target: float) -> dict[str, Figure]:
 def trained_method(workload: Workload) -> TrainingMethod:
     """Return the cell's method with trained weights: those that its accuracy cell left, or trained now."""
     path = weights_path(workload)
-    if path is None or not path.exists():
-        method, run = train(workload)
-        keep_weights(workload, run)
-        return method
-    method = workload.method()
-    method.prepare(workload.network())
-    method.load_state_dict(torch.load(path, weights_only=True, map_location=workload.device))
+    if path is not None and path.exists():
+        method = workload.method()
+        method.prepare(workload.network())
+        try:
+            method.load_state_dict(torch.load(path, weights_only=True, map_location=workload.device))
+        except Exception as error:  # a file that is cut or foreign can break torch's reader in any way
+            print(f"the weights in {path.name} cannot be used, so they are trained again: {error}")
+        else:
+            return method
+    method, run = train(workload)
+    keep_weights(workload, run)
     return method
 
 
 def keep_weights(workload: Workload, run: TrainingRun) -> None:
-    """Leave the best weights in the scratch folder, where a later cell of the same combination finds them."""
+    """Leave the best weights in the scratch folder, where a later cell of the same combination finds them.
+
+    They only save time: a folder that cannot be written, or a disk that is full, costs nothing that was measured.
+    """
     path = weights_path(workload)
-    if path is not None:
+    if path is None:
+        return
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
         torch.save(run.best_weights, temporary)
         temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
+        print(f"the trained weights are not kept: {error}")
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def weights_path(workload: Workload) -> Path | None:

@@ -50,6 +50,77 @@ FORWARDS = {
         children = [subprocess.Popen([sys.executable, "-c", eat]) for _ in range(4)]
         children[0].wait()
     """,
+    "leaves-its-session": """
+        self.notes["pids"] = [started(os.setsid)]
+        return x
+    """,
+    "leaves-its-group": """
+        self.notes["pids"] = [started(lambda: os.setpgid(0, 0))]
+        return x
+    """,
+    "leaves-its-parent": """
+        self.notes["pids"] = [started(os.setsid, orphaned=True), started(lambda: None, orphaned=True)]
+        return x
+    """,
+    "hides-what-it-eats": """
+        code = "import time; food = b'x' * (200 << 20); time.sleep(3600)"
+        def eat():
+            os.setsid()
+            os.execv(sys.executable, [sys.executable, "-c", code])
+        for _ in range(4):
+            started(eat, orphaned=True)
+        time.sleep(3600)
+    """,
+    "kills-its-parent": """
+        started(os.setsid, orphaned=True, note="orphan")
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(3600)
+    """,
+    "annoys-its-parent": """
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1):
+            os.kill(os.getppid(), number)
+        return x
+    """,
+    "removes-its-folder": """
+        self.notes["folder"] = os.getcwd()
+        pathlib.Path("left behind").write_text("x")
+        shutil.rmtree(os.getcwd())
+        return x
+    """,
+    "calls-exit": "sys.exit(0)",
+    "exits-when-flushed": """
+        class Stream(io.StringIO):
+            def flush(self):
+                sys.exit(0)
+        sys.stdout = sys.stderr = Stream()
+        return x
+    """,
+    "closes-stdout": """
+        sys.stdout.close()
+        os.close(1)
+        return x
+    """,
+    "closes-everything": """
+        os.closerange(0, 256)
+        return x
+    """,
+    "closes-and-opens": """
+        os.closerange(0, 256)
+        self.files = [open(os.devnull, "w") for _ in range(64)]
+        return x
+    """,
+    "forks-and-comes-back": """
+        if os.fork() == 0:
+            return x * float("nan")
+        time.sleep(0.5)
+        return x
+    """,
+    "forks-and-exits": """
+        if os.fork() == 0:
+            sys.exit(0)
+        time.sleep(0.5)
+        return x
+    """,
     "becomes-nan": "return x * float('nan')",
     "prints-lines": """
         for number in range(20_000):
@@ -82,7 +153,7 @@ FORWARDS = {
 MODULE = '''
 """Generated for a test."""
 
-import ctypes, multiprocessing, os, signal, subprocess, sys, threading, time
+import ctypes, io, multiprocessing, os, pathlib, shutil, signal, subprocess, sys, threading, time
 
 import torch
 
@@ -104,6 +175,21 @@ CARD = {{
         "reset": "none",
     }},
 }}
+
+
+def started(first, orphaned=False, note=""):
+    """Start a process that does `first` and then hangs, holding every descriptor it has; return its id."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        if orphaned and os.fork() != 0:
+            os._exit(0)
+        os.write(writer, str(os.getpid()).encode())
+        first()
+        time.sleep(3600)
+    pid = int(os.read(reader, 20))
+    if note:
+        print(note, pid)
+    return pid
 
 
 class Misbehaving(ParallelNeuron):
