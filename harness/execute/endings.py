@@ -11,7 +11,16 @@ from collections.abc import Sequence
 
 from harness.execute.messages import Outcome
 
-__all__ = ["died", "gibibytes", "interrupted", "not_started", "orphaned", "over_memory", "timed_out"]
+__all__ = [
+    "died",
+    "gibibytes",
+    "interrupted",
+    "not_importable",
+    "not_started",
+    "orphaned",
+    "over_memory",
+    "timed_out",
+]
 
 NO_MEMORY = ("std::bad_alloc", "Cannot allocate memory", "MemoryError")
 """What C++ and Python runtimes print last when they abort for want of memory."""
@@ -33,6 +42,11 @@ def over_memory(used_bytes: int, limit_bytes: int) -> Outcome:
 def interrupted() -> Outcome:
     """Return the outcome of a cell that was running when the user stopped the run."""
     return Outcome(status="interrupted", reason="The run was interrupted while the cell was running.")
+
+
+def not_importable(module: str, why: str) -> Outcome:
+    """Return the outcome of a cell whose suite or task cannot be imported without harm to the importing process."""
+    return Outcome(status="error", reason=f"The module {module} cannot be imported: {why}.")
 
 
 def orphaned() -> Outcome:

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -94,9 +94,8 @@ class LocalPool:
         with _Interrupt() as interrupt:
             waiting = deque(jobs)
             self.store.require_writable((job.cell for job in waiting), self.recorder.origin.machine.name)
-            if waiting:
-                forkserver.wait_until_ready()
-            return _Session(self, waiting, listener or Listener(), interrupt).run()
+            left_out = forkserver.wait_until_ready() if waiting else {}
+            return _Session(self, waiting, listener or Listener(), interrupt, left_out).run()
 
     def start(self, job: Job) -> CellProcess:
         """Start the process of `job`."""
@@ -106,6 +105,12 @@ class LocalPool:
         )
         request = Request(job.cell, self.recorder.rows, data_root, scratch, vectors, job.memory_bytes)
         return CellProcess(job, request)
+
+    def modules_of(self, job: Job) -> list[str]:
+        """Return the modules of the suite and the task of `job`."""
+        rows = self.recorder.rows
+        used = (rows.suites.get(job.cell.suite), rows.tasks.get(job.cell.task))
+        return [row.module for row in used if row is not None]
 
     def has_room(self, job: Job, running: Sequence[Job]) -> bool:
         """Whether `job` may start beside those that are running."""
@@ -127,11 +132,19 @@ def may_start(job: Job, running: Sequence[Job], slots: int) -> bool:
 class _Session:
     """One call of `LocalPool.run`: what waits, what runs, what has been counted."""
 
-    def __init__(self, pool: LocalPool, waiting: deque[Job], listener: Listener, interrupt: _Interrupt) -> None:
+    def __init__(
+        self,
+        pool: LocalPool,
+        waiting: deque[Job],
+        listener: Listener,
+        interrupt: _Interrupt,
+        left_out: Mapping[str, str],
+    ) -> None:
         self._pool = pool
         self._waiting = waiting
         self._listener = listener
         self._listener_is_gone = False
+        self._left_out = left_out
         self._interrupt = interrupt
         self._running: list[CellProcess] = []
         self._outbox = Outbox(pool.store)
@@ -164,6 +177,11 @@ class _Session:
             return
         while self._waiting and self._pool.has_room(self._waiting[0], [cell.job for cell in self._running]):
             job = self._waiting.popleft()
+            harmful = next((module for module in self._pool.modules_of(job) if module in self._left_out), None)
+            if harmful:
+                outcome = endings.not_importable(harmful, self._left_out[harmful])
+                self._record(job, outcome, Run(datetime.now(UTC), 0.0))
+                continue
             self._look_around(job)
             try:
                 cell = self._pool.start(job)
