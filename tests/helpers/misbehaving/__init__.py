@@ -204,6 +204,8 @@ class Misbehaving(ParallelNeuron):
 SUITES = {
     "probe": "Runs the neuron once and reports what its process looks like.",
     "awkward": "Answers in the way that the cell's budget names.",
+    "unsteady": "Is too noisy as often as the cell's budget says.",
+    "timed": "Measures a time, which others disturb.",
 }
 
 
@@ -267,12 +269,12 @@ def _suite_row(name: str) -> Row:
         title=name,
         summary=SUITES[name],
         version=7,
-        exclusive=False,
+        exclusive=name == "timed",
         timeout_seconds=60.0,
         typical_seconds=0.1,
         metrics={
             "spike_fraction": MetricCard("Spikes", "1", "none", exact=True),
-            "step_seconds": MetricCard("Step", "s", "lower"),
+            "step_seconds": MetricCard("Step", "seconds" if name == "timed" else "s", "lower"),
         },
     )
     path = Path(__file__).parent / f"{name}.py"
