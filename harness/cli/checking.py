@@ -158,7 +158,7 @@ def _conclude(found: Sequence[CheckRow], summary: Summary) -> None:
     failed = [row.name for row in found if row.failed]
     if summary.interrupted:
         typer.secho(f"interrupted; {summary.not_started} checks were not started.", fg="yellow")
-        raise typer.Exit(130)
+        raise typer.Exit(summary.exit_code)
     if failed:
         typer.secho(f"{len(failed)} of {len(found)} entries fail: spikeboard check {' '.join(failed)}", fg="red")
         raise typer.Exit(1)

@@ -214,7 +214,7 @@ def _list_cells(plan: Plan) -> None:
 
 
 def _conclude(summary: Summary, plan: Plan, store: Store, rows: Rows) -> None:
-    """Say how it went and print the tables; exit 130 after Ctrl-C, 1 if a cell failed for a reason of its own."""
+    """Say how it went and print the tables; exit 1 if a cell failed for a reason of its own, 128 + n after signal n."""
     from harness.cli.reporting import print_tables
     from harness.results.record import DONE, MEASURED
     from harness.results.tables import build_tables, worth_comparing
@@ -232,7 +232,7 @@ def _conclude(summary: Summary, plan: Plan, store: Store, rows: Rows) -> None:
             f"interrupted; {summary.not_started} cells were not started. The same command goes on from here.",
             fg="yellow",
         )
-        raise typer.Exit(130)
+        raise typer.Exit(summary.exit_code)
     noisy = summary.counts.get("noisy", 0)
     if noisy:
         typer.secho(

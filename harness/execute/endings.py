@@ -11,7 +11,16 @@ from collections.abc import Sequence
 
 from harness.execute.messages import Outcome
 
-__all__ = ["died", "gibibytes", "interrupted", "not_started", "orphaned", "over_memory", "timed_out"]
+__all__ = [
+    "died",
+    "gibibytes",
+    "interrupted",
+    "not_importable",
+    "not_started",
+    "orphaned",
+    "over_memory",
+    "timed_out",
+]
 
 NO_MEMORY = ("std::bad_alloc", "Cannot allocate memory", "MemoryError")
 """What C++ and Python runtimes print last when they abort for want of memory."""
@@ -35,6 +44,11 @@ def interrupted() -> Outcome:
     return Outcome(status="interrupted", reason="The run was interrupted while the cell was running.")
 
 
+def not_importable(module: str, why: str) -> Outcome:
+    """Return the outcome of a cell whose suite or task cannot be imported without harm to the importing process."""
+    return Outcome(status="error", reason=f"The module {module} cannot be imported: {why}.")
+
+
 def orphaned() -> Outcome:
     """Return the outcome of a cell whose fork server died."""
     return Outcome(status="crashed", reason="The fork server that the cell came from died.")
@@ -45,14 +59,17 @@ def not_started(error: Exception) -> Outcome:
     return Outcome(status="crashed", reason=f"No process could be started for the cell: {error!r}.")
 
 
-def died(exit_code: int, tail: Sequence[str]) -> Outcome:
+def died(exit_code: int, tail: Sequence[str], short_of_memory: bool = False) -> Outcome:
     """Return the outcome of a process that ended without giving one.
 
     Parameters
     ----------
     exit_code : as of :mod:`multiprocessing`: negative for a signal.
     tail : last lines that it printed.
+    short_of_memory : whether the system has killed some process meanwhile because memory ran out.
     """
+    if exit_code == -signal.SIGKILL and short_of_memory:
+        return Outcome(status="oom", reason="The system killed the process because memory ran out.")
     if exit_code == -signal.SIGABRT and any(mark in line for line in tail[-5:] for mark in NO_MEMORY):
         return Outcome(status="oom", reason="The process aborted because it could not allocate memory.")
     if exit_code >= 0:

@@ -8,24 +8,32 @@ process could not use it any more.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import multiprocessing
 import os
 import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import forkserver
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import psutil
+
 from harness.errors import UserError
+from harness.execute import imports
+from harness.execute.descendants import kill_all
+from harness.execute.isolation import HELD_BACK
 
-__all__ = ["compilers_for", "context", "launch", "start", "stop", "wait_until_ready"]
+__all__ = ["compilers_for", "context", "end_strays", "launch", "start", "stop", "wait_until_ready"]
 
-PRELOAD = "harness.execute.preload"
+PRELOAD, LAST = "harness.execute.preload", "harness.execute.preload_end"
 COMPILERS = {
     "compiled": "harness.execute.preload_compiler",
     "fused": "harness.execute.preload_kernels",
@@ -39,6 +47,8 @@ LONGEST_FOLDER = 64
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 _also: list[str] = []
 """What else the server imports."""
+_left_out: dict[str, str] = {}
+"""Modules of suites and tasks that cannot be imported, and why."""
 
 
 def context() -> ForkServerContext:
@@ -55,20 +65,35 @@ def compilers_for(backends: Iterable[str]) -> tuple[str, ...]:
 def start(*also: str) -> None:
     """Start the fork server unless it is running; returns at once, while it imports (the modules `also` too)."""
     _also[:] = also
+    _left_out.clear()
+    _ensure_running()
+
+
+def _ensure_running() -> None:
     with _surroundings():
         forkserver.ensure_running()
 
 
-def wait_until_ready() -> None:
+def wait_until_ready() -> Mapping[str, str]:
     """Wait until the fork server has imported everything and forks.
+
+    Returns
+    -------
+    The modules of suites and tasks that it had to leave out, because they end or hold up what imports them, and why.
 
     Raises
     ------
     UserError
-        If it died meanwhile.
+        If it died of anything else.
     """
+    _ensure_running()
+    while found := imports.stuck_at(_importing_file(), _lives):
+        _left_out.update(found)
+        stop()
+        _ensure_running()
     try:
         launch(os.getpid, ()).join()
+        return dict(_left_out)
     except (OSError, EOFError) as error:
         raise UserError(
             "the process that imports torch for all cells died", f'python -c "import {PRELOAD}" shows why'
@@ -91,6 +116,23 @@ def launch(target: Callable[..., object], arguments: tuple[Any, ...]) -> ForkSer
         return _launch(target, arguments)
 
 
+@functools.cache
+def _importing_file() -> Path:
+    """Make the file in which the servers of this process say what they import."""
+    handle, name = tempfile.mkstemp(prefix="spikeboard-importing-")
+    os.close(handle)
+    atexit.register(Path(name).unlink, missing_ok=True)
+    return Path(name)
+
+
+def _lives() -> bool:
+    server: Any = forkserver._forkserver
+    try:
+        return bool(psutil.Process(server._forkserver_pid).status() != psutil.STATUS_ZOMBIE)
+    except (psutil.Error, TypeError, ValueError):
+        return False
+
+
 def _launch(target: Callable[..., object], arguments: tuple[Any, ...]) -> ForkServerProcess:
     process = context().Process(target=target, args=arguments)
     # Starting a process starts the server too, if it has died.
@@ -99,27 +141,44 @@ def _launch(target: Callable[..., object], arguments: tuple[Any, ...]) -> ForkSe
     return process
 
 
+def end_strays(supervisors: Collection[int]) -> None:
+    """Kill what the server has adopted: its children that are none of the `supervisors`, with all they have started."""
+    pid: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    if pid is None:
+        return
+    with contextlib.suppress(psutil.Error):
+        for stray in psutil.Process(pid).children():
+            if stray.pid not in supervisors:
+                kill_all(stray.pid)
+                stray.kill()
+
+
 def stop() -> None:
     """End the fork server; the next pool starts one that sees the files and rows of its own time."""
     server: Any = forkserver._forkserver
     if server._forkserver_pid is not None:
+        kill_all(server._forkserver_pid)
         # Killed, because it would wait for any process that inherited its pipe; then multiprocessing tidies up.
         os.kill(server._forkserver_pid, signal.SIGKILL)
         server._stop()
+    _importing_file().write_text("", encoding="utf-8")
 
 
 @contextlib.contextmanager
 def _surroundings() -> Iterator[None]:
     """Set up what the fork server takes over from this process when it is started."""
-    context().set_forkserver_preload([PRELOAD, *_also])
-    with _interrupt_masked(), _environment(), _short_temporary_folder():
-        yield
+    context().set_forkserver_preload([PRELOAD, *_also, LAST])
+    with _environment(), _short_temporary_folder():
+        # Before signals are held back: where it has to be started, it lets them through again afterwards.
+        resource_tracker.ensure_running()
+        with _signals_held_back():
+            yield
 
 
 @contextlib.contextmanager
-def _interrupt_masked() -> Iterator[None]:
-    """Block Ctrl-C in what is started here; a child unblocks it once it is out of the terminal's session."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _signals_held_back() -> Iterator[None]:
+    """Block in what is started here what ends a run: the pool decides; a cell unblocks it in a session of its own."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     try:
         yield
     finally:
@@ -132,11 +191,15 @@ def _environment() -> Iterator[None]:
 
     The import path, which Python before 3.14 forgets to hand over: a module that is not found would be skipped
     silently, and each cell would import torch for itself. And a filter for multiprocessing's resource tracker, which
-    clears up semaphores that a killed cell has left and would complain of it.
+    clears up semaphores that a killed cell has left and would complain of it; the server of orphans it has adopted.
     """
     wanted = {
-        "PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path),
-        "PYTHONWARNINGS": ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"])),
+        "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
+        "PYTHONWARNINGS": ",".join(
+            filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker", "ignore:forkserver"])
+        ),
+        imports.FILE_VARIABLE: str(_importing_file()),
+        imports.LEFT_OUT_VARIABLE: ",".join(_left_out),
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)

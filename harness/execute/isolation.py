@@ -1,4 +1,4 @@
-"""What a cell's process does to itself before it runs foreign code: own group, own output, limits, no outliving.
+"""What a cell's process does to itself before it runs foreign code: own group, output and folder, limits, no outliving.
 
 Runs in the child, right after the fork. Must not import torch: a process that dies here must have touched nothing.
 """
@@ -17,10 +17,13 @@ import threading
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["isolate", "lift_memory_limit"]
+__all__ = ["HELD_BACK", "isolate", "lift_memory_limit"]
+
+HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+"""Signals that a terminal or a batch system sends to all processes of a run; the pool answers them for all."""
 
 
-def isolate(output: int, lifeline: int, memory_bytes: int | None) -> None:
+def isolate(output: int, lifeline: int, memory_bytes: int | None, folder: Path) -> None:
     """Cut this process off from its parent, except for the pipes it was given.
 
     Parameters
@@ -28,10 +31,12 @@ def isolate(output: int, lifeline: int, memory_bytes: int | None) -> None:
     output : descriptor that takes the place of standard output and error, for C code too.
     lifeline : descriptor of a pipe that nobody writes to; when its other end closes, this process group dies.
     memory_bytes : soft limit of private writable memory, so that an allocation fails where it is made.
+    folder : to work in; what is left there goes with the cell.
     """
     # A session of its own: the terminal's Ctrl-C goes to the parent alone, and one signal ends all descendants.
     os.setsid()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+    os.chdir(folder)
     sys.stdout, sys.stderr = _redirected(1, output), _redirected(2, output)
     _die_with(lifeline)
     faulthandler.enable(all_threads=False)

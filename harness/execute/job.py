@@ -58,5 +58,15 @@ class Summary:
     """Jobs that ended, by the status of their last record."""
     not_started: int = 0
     """Jobs that were still waiting when the run was interrupted."""
-    interrupted: bool = False
-    """Whether Ctrl-C ended the run; the same command resumes it."""
+    interrupted_by: int | None = None
+    """Signal that ended the run (Ctrl-C, SIGTERM, SIGHUP); the same command resumes it."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended the run."""
+        return self.interrupted_by is not None
+
+    @property
+    def exit_code(self) -> int:
+        """Return what a shell expects of a program that a signal has ended; 0 if none has."""
+        return 0 if self.interrupted_by is None else 128 + self.interrupted_by

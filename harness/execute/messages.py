@@ -38,6 +38,8 @@ class Request:
     vectors: Path | None = None
     """Golden vectors in place of those of the project."""
     memory_bytes: int | None = None
+    folder: Path = Path()
+    """Of the cell alone: it works there, and it is removed afterwards."""
 
 
 class Setting(BaseModel):

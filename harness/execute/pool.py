@@ -10,15 +10,16 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from harness.catalogue.cards import Rows, load_rows
 from harness.execute import endings, forkserver
+from harness.execute.isolation import HELD_BACK
 from harness.execute.job import Job, Listener, Summary
 from harness.execute.messages import Outcome, Request
 from harness.execute.outbox import Outbox
@@ -81,7 +82,8 @@ class LocalPool:
     def run(self, jobs: Iterable[Job], listener: Listener | None = None) -> Summary:
         """Run `jobs` in their order and return how many ended in which way.
 
-        A first Ctrl-C kills what is running, records it as interrupted and returns; a second one raises at once.
+        A first Ctrl-C, SIGTERM or SIGHUP kills what is running, records it as interrupted and returns; a second one
+        raises at once.
 
         Raises
         ------
@@ -92,14 +94,23 @@ class LocalPool:
         with _Interrupt() as interrupt:
             waiting = deque(jobs)
             self.store.require_writable((job.cell for job in waiting), self.recorder.origin.machine.name)
-            if waiting:
-                forkserver.wait_until_ready()
-            return _Session(self, waiting, listener or Listener(), interrupt).run()
+            left_out = forkserver.wait_until_ready() if waiting else {}
+            return _Session(self, waiting, listener or Listener(), interrupt, left_out).run()
 
     def start(self, job: Job) -> CellProcess:
         """Start the process of `job`."""
-        request = Request(job.cell, self.recorder.rows, self._data_root, self._scratch, self._vectors, job.memory_bytes)
+        # A cell works in a folder of its own.
+        data_root, scratch, vectors = (
+            path and path.absolute() for path in (self._data_root, self._scratch, self._vectors)
+        )
+        request = Request(job.cell, self.recorder.rows, data_root, scratch, vectors, job.memory_bytes)
         return CellProcess(job, request)
+
+    def modules_of(self, job: Job) -> list[str]:
+        """Return the modules of the suite and the task of `job`."""
+        rows = self.recorder.rows
+        used = (rows.suites.get(job.cell.suite), rows.tasks.get(job.cell.task))
+        return [row.module for row in used if row is not None]
 
     def has_room(self, job: Job, running: Sequence[Job]) -> bool:
         """Whether `job` may start beside those that are running."""
@@ -121,10 +132,19 @@ def may_start(job: Job, running: Sequence[Job], slots: int) -> bool:
 class _Session:
     """One call of `LocalPool.run`: what waits, what runs, what has been counted."""
 
-    def __init__(self, pool: LocalPool, waiting: deque[Job], listener: Listener, interrupt: _Interrupt) -> None:
+    def __init__(
+        self,
+        pool: LocalPool,
+        waiting: deque[Job],
+        listener: Listener,
+        interrupt: _Interrupt,
+        left_out: Mapping[str, str],
+    ) -> None:
         self._pool = pool
         self._waiting = waiting
         self._listener = listener
+        self._listener_is_gone = False
+        self._left_out = left_out
         self._interrupt = interrupt
         self._running: list[CellProcess] = []
         self._outbox = Outbox(pool.store)
@@ -150,13 +170,18 @@ class _Session:
                 cell.kill(endings.interrupted())
                 cell.close()
             self._outbox.close()
-        return Summary(dict(self._counts), len(self._waiting), self._interrupt.asked)
+        return Summary(dict(self._counts), len(self._waiting), self._interrupt.signal)
 
     def _start_what_may(self) -> None:
         if not self._may_go_on():
             return
         while self._waiting and self._pool.has_room(self._waiting[0], [cell.job for cell in self._running]):
             job = self._waiting.popleft()
+            harmful = next((module for module in self._pool.modules_of(job) if module in self._left_out), None)
+            if harmful:
+                outcome = endings.not_importable(harmful, self._left_out[harmful])
+                self._record(job, outcome, Run(datetime.now(UTC), 0.0))
+                continue
             self._look_around(job)
             try:
                 cell = self._pool.start(job)
@@ -164,7 +189,7 @@ class _Session:
                 self._record(job, endings.not_started(error), Run(datetime.now(UTC), 0.0))
                 continue
             self._running.append(cell)
-            self._listener.started(job)
+            self._tell(self._listener.started, job)
 
     def _take_in(self) -> None:
         """Wait until something happens, and read what the cells say and print."""
@@ -173,7 +198,7 @@ class _Session:
         wait([source for cell in self._running for source in cell.sources()], max(0.0, next_event - now))
         for cell in self._running:
             for progress in cell.read():
-                self._listener.progressed(cell.job, progress.fraction, progress.note)
+                self._tell(self._listener.progressed, cell.job, progress.fraction, progress.note)
 
     def _watch(self) -> None:
         now = time.monotonic()
@@ -186,7 +211,10 @@ class _Session:
         """Turn cells whose process is gone into records."""
         for cell in [cell for cell in self._running if cell.has_ended]:
             self._running.remove(cell)
-            self._record(cell.job, *cell.close())
+            ended = cell.close()
+            if cell.was_killed:
+                forkserver.end_strays([other.pid for other in self._running])
+            self._record(cell.job, *ended)
 
     def _may_go_on(self) -> bool:
         """Whether more may be measured: not after a Ctrl-C, nor while records cannot be written."""
@@ -199,7 +227,7 @@ class _Session:
                 self._noisy[job] = True
                 self._counts["noisy"] -= 1
                 self._waiting.append(job)
-                self._listener.again(job)
+                self._tell(self._listener.again, job)
             self._counts += Counter()  # forgets what came down to 0
         return bool(self._waiting)
 
@@ -212,7 +240,16 @@ class _Session:
         time.sleep(LOOK_SECONDS)
         load = watch.load()
         if not load.quiet:
-            self._listener.disturbed(load)
+            self._tell(self._listener.disturbed, load)
+
+    def _tell(self, event: Callable[..., None], *what: object) -> None:
+        """Tell the listener of an event, until it cannot write any more: a terminal that has gone costs no record."""
+        if self._listener_is_gone:
+            return
+        try:
+            event(*what)
+        except OSError:
+            self._listener_is_gone = True
 
     def _record(self, job: Job, outcome: Outcome, run: Run, output_tail: tuple[str, ...] = ()) -> None:
         record = self._pool.recorder.record(job.cell, job.code_hash, outcome, run, output_tail)
@@ -220,30 +257,38 @@ class _Session:
         self._counts[record.status] += 1
         if record.status == "noisy":
             self._noisy.setdefault(job, False)
-        self._listener.finished(job, record)
+        self._tell(self._listener.finished, job, record)
 
 
 class _Interrupt:
-    """Turns the first Ctrl-C inside a ``with`` block into a flag, so that it cannot break the writing of a record."""
+    """Turns the first signal to end inside a ``with`` block into a flag, so that it cannot break a record's writing."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.signal: int | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    @property
+    def asked(self) -> bool:
+        """Whether the run shall end."""
+        return self.signal is not None
 
     def __enter__(self) -> Self:
-        self._before = signal.getsignal(signal.SIGINT)
-        # Only the main thread may; and a shell's background job shall go on ignoring it.
-        self._active = threading.current_thread() is threading.main_thread() and self._before is not signal.SIG_IGN
-        if self._active:
-            signal.signal(signal.SIGINT, self._ask)
+        # Only the main thread may; and what is ignored (a shell's background job, nohup) shall stay so.
+        if threading.current_thread() is threading.main_thread():
+            for number in HELD_BACK:
+                before = signal.getsignal(number)
+                if before is not signal.SIG_IGN:
+                    self._before[number] = before
+                    signal.signal(number, self._ask)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._active:
-            signal.signal(signal.SIGINT, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
-    def _ask(self, *_: object) -> None:
+    def _ask(self, number: int, _frame: object) -> None:
         if self.asked:
             raise KeyboardInterrupt
-        self.asked = True
+        self.signal = number

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
+import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import psutil
 
-from harness.execute import child, endings, forkserver, groups
+from harness.execute import child, descendants, endings, forkserver
 from harness.execute.job import Job
 from harness.execute.messages import MessageReader, Outcome, Progress, Request, Setting
 from harness.execute.records import Run
 from harness.execute.tail import Tail
+from harness.results.resources import out_of_memory_kills
 
 __all__ = ["CellProcess"]
 
@@ -42,6 +47,8 @@ class CellProcess:
         """What the worker said."""
         self._verdict: Outcome | None = None
         """Why the process was killed, if it was."""
+        self._folder = Path(tempfile.mkdtemp(prefix="spikeboard-cell-"))
+        self._kills_before = out_of_memory_kills()
         self._started_at, self._began = datetime.now(UTC), time.monotonic()
         self.deadline = self._began + job.timeout_seconds
         context = forkserver.context()
@@ -49,7 +56,12 @@ class CellProcess:
         self._output, output = context.Pipe(duplex=False)
         lifeline, self._lifeline = context.Pipe(duplex=False)
         # Ends that a failed start leaves open are closed when they are collected.
-        self._process = forkserver.launch(child.main, (request, child.Ends(messages, output, lifeline)))
+        ends = child.Ends(messages, output, lifeline)
+        try:
+            self._process = forkserver.launch(child.main, (replace(request, folder=self._folder), ends))
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
         for end in (messages, output, lifeline):
             end.close()
         for end in (self._messages, self._output):
@@ -57,7 +69,7 @@ class CellProcess:
 
     @property
     def pid(self) -> int:
-        """Process id of the cell, which is also that of its group."""
+        """Process id of the cell's supervisor: all that the cell starts is among its descendants."""
         assert self._process.pid is not None
         return self._process.pid
 
@@ -65,6 +77,11 @@ class CellProcess:
     def has_ended(self) -> bool:
         """Whether the process is gone, or its fork server, or it could not be killed and is left behind."""
         return not self._process.is_alive() or (self._verdict is not None and time.monotonic() >= self.deadline)
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal ended it, so that its supervisor may not have come to the end of its work."""
+        return (self._process.exitcode or 0) < 0
 
     def sources(self) -> list[Connection | int]:
         """Return what to wait for: it becomes readable when there is something to `read`, or the process ends."""
@@ -92,7 +109,7 @@ class CellProcess:
         if time.monotonic() >= self.deadline:
             self.kill(endings.timed_out(self.job.timeout_seconds))
             return
-        held = groups.held_bytes(self.pid, self.job.memory_bytes)
+        held = descendants.held_bytes(self.pid, self.job.memory_bytes)
         if held > self.job.memory_bytes:
             self.kill(endings.over_memory(held, self.job.memory_bytes))
 
@@ -101,26 +118,42 @@ class CellProcess:
         if self._verdict is None:
             self._verdict = verdict
             self.deadline = time.monotonic() + LAST_WORDS_SECONDS
-        if not groups.kill(self.pid) and self._process.is_alive():
-            # So young that it has no group yet; it may end at any moment, and be gone by now.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+        self._end_all()
 
     def close(self) -> tuple[Outcome, Run, tuple[str, ...]]:
         """Clear away what is left of the cell; return its outcome, when and how it ran, and its last lines."""
         duration_seconds = time.monotonic() - self._began
         orphaned = not self._process.is_alive() and psutil.pid_exists(self.pid)
-        # What the cell has started goes with it.
-        groups.kill(self.pid)
+        self._end_all()
         self._process.join(LAST_WORDS_SECONDS)
         self.read()
+        self._read_what_was_left()
         for end in (self._messages, self._output, self._lifeline):
             end.close()
         lines = self._tail.lines()
         outcome = self._outcome or self._verdict
         if outcome is None:
-            outcome = endings.orphaned() if orphaned else endings.died(self._process.exitcode or 0, lines)
+            short_of_memory = out_of_memory_kills() > self._kills_before
+            outcome = (
+                endings.orphaned() if orphaned else endings.died(self._process.exitcode or 0, lines, short_of_memory)
+            )
         return outcome, Run(self._started_at, duration_seconds, self._setting), lines
+
+    def _end_all(self) -> None:
+        """Kill what the cell has started, then its supervisor; both may end at any moment by themselves."""
+        if psutil.pid_exists(self.pid):
+            descendants.kill_all(self.pid)
+        if self._process.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def _read_what_was_left(self) -> None:
+        """Take in an outcome that found no pipe, and remove the cell's folder."""
+        with contextlib.suppress(OSError):
+            for message in MessageReader().feed((self._folder / child.LEFT_OUTCOME).read_bytes()):
+                if isinstance(message, Outcome) and self._outcome is None:
+                    self._outcome = message
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _arrived(end: Connection) -> bytes:

@@ -6,6 +6,7 @@ seeds, determinism. Any executor can call `work`; it must not know which one did
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import os
@@ -60,11 +61,11 @@ def work(request: Request, send: Send) -> Outcome:
     try:
         outcome = _run(request, send)
         encoded(outcome)  # what cannot be written is the suite's error, and named here
-    except Exception as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         lift_memory_limit()
         outcome = _outcome_of(error)
         if outcome.status != "unsupported":
-            traceback.print_exception(error)
+            _print(error)
     return outcome
 
 
@@ -79,7 +80,7 @@ def _run(request: Request, send: Send) -> Outcome:
     try:
         answer, diverged = suite.run(workload), None
     except DivergedError as error:
-        traceback.print_exception(error)
+        _print(error)
         answer, diverged = error.answer or Answer({}), str(error)
     load = watch.load() if watch else None
     clocks = provenance.clocks(_gpu_uuid(workload.device))
@@ -100,6 +101,12 @@ def _run(request: Request, send: Send) -> Outcome:
         clocks=clocks,
         busy_fraction=load and load.fraction,
     )
+
+
+def _print(error: BaseException) -> None:
+    """Print an error for those who read the last lines; the cell may have closed its streams."""
+    with contextlib.suppress(OSError, ValueError):
+        traceback.print_exception(error)
 
 
 def _prepare(cell: Cell) -> None:
@@ -162,13 +169,15 @@ def _noise(answer: Answer, load: Load | None) -> str | None:
     return answer.noise
 
 
-def _outcome_of(error: Exception) -> Outcome:
+def _outcome_of(error: BaseException) -> Outcome:
     """Classify what a cell raised."""
     message = str(error)
     if isinstance(error, UnsupportedError):
         return Outcome(status="unsupported", reason=_sentence(message))
     if any(map(_is_out_of_memory, _causes(error))):
         return Outcome(status="oom", reason=_sentence(f"Out of memory: {message or 'an allocation failed'}"))
+    if isinstance(error, SystemExit):
+        return Outcome(status="error", reason=_sentence(f"It called sys.exit({error.code!r}) before it gave a result."))
     if isinstance(error, DivergedError):
         return Outcome(status="diverged", reason=_sentence(message))
     if isinstance(error, UserError):

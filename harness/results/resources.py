@@ -15,9 +15,17 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Resources", "allowed_cpus", "control_groups", "counted", "this_process_may_use"]
+__all__ = [
+    "Resources",
+    "allowed_cpus",
+    "control_groups",
+    "counted",
+    "out_of_memory_kills",
+    "this_process_may_use",
+]
 
 CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+SYSTEM_EVENTS = Path("/proc/vmstat")
 TOPOLOGY = Path("/sys/devices/system/cpu")
 UNLIMITED_BYTES = 1 << 60
 """Version 1 writes a number near 2^63 where there is no limit."""
@@ -84,6 +92,12 @@ def control_groups(controller: str) -> Iterator[Path]:
                 group = group.parent
             if mount.is_dir():
                 yield mount
+
+
+def out_of_memory_kills() -> int:
+    """Return how many processes the system has killed so far because memory ran out: here, or in a group above."""
+    files = [group / name for group in control_groups("memory") for name in ("memory.events", "memory.oom_control")]
+    return sum(counted(file, "oom_kill") or 0 for file in (*files, SYSTEM_EVENTS))
 
 
 def counted(file: Path, key: str) -> int | None:

@@ -50,6 +50,77 @@ FORWARDS = {
         children = [subprocess.Popen([sys.executable, "-c", eat]) for _ in range(4)]
         children[0].wait()
     """,
+    "leaves-its-session": """
+        self.notes["pids"] = [started(os.setsid)]
+        return x
+    """,
+    "leaves-its-group": """
+        self.notes["pids"] = [started(lambda: os.setpgid(0, 0))]
+        return x
+    """,
+    "leaves-its-parent": """
+        self.notes["pids"] = [started(os.setsid, orphaned=True), started(lambda: None, orphaned=True)]
+        return x
+    """,
+    "hides-what-it-eats": """
+        code = "import time; food = b'x' * (200 << 20); time.sleep(3600)"
+        def eat():
+            os.setsid()
+            os.execv(sys.executable, [sys.executable, "-c", code])
+        for _ in range(4):
+            started(eat, orphaned=True)
+        time.sleep(3600)
+    """,
+    "kills-its-parent": """
+        started(os.setsid, orphaned=True, note="orphan")
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(3600)
+    """,
+    "annoys-its-parent": """
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1):
+            os.kill(os.getppid(), number)
+        return x
+    """,
+    "removes-its-folder": """
+        self.notes["folder"] = os.getcwd()
+        pathlib.Path("left behind").write_text("x")
+        shutil.rmtree(os.getcwd())
+        return x
+    """,
+    "calls-exit": "sys.exit(0)",
+    "exits-when-flushed": """
+        class Stream(io.StringIO):
+            def flush(self):
+                sys.exit(0)
+        sys.stdout = sys.stderr = Stream()
+        return x
+    """,
+    "closes-stdout": """
+        sys.stdout.close()
+        os.close(1)
+        return x
+    """,
+    "closes-everything": """
+        os.closerange(0, 256)
+        return x
+    """,
+    "closes-and-opens": """
+        os.closerange(0, 256)
+        self.files = [open(os.devnull, "w") for _ in range(64)]
+        return x
+    """,
+    "forks-and-comes-back": """
+        if os.fork() == 0:
+            return x * float("nan")
+        time.sleep(0.5)
+        return x
+    """,
+    "forks-and-exits": """
+        if os.fork() == 0:
+            sys.exit(0)
+        time.sleep(0.5)
+        return x
+    """,
     "becomes-nan": "return x * float('nan')",
     "prints-lines": """
         for number in range(20_000):
@@ -82,7 +153,7 @@ FORWARDS = {
 MODULE = '''
 """Generated for a test."""
 
-import ctypes, multiprocessing, os, signal, subprocess, sys, threading, time
+import ctypes, io, multiprocessing, os, pathlib, shutil, signal, subprocess, sys, threading, time
 
 import torch
 
@@ -106,6 +177,21 @@ CARD = {{
 }}
 
 
+def started(first, orphaned=False, note=""):
+    """Start a process that does `first` and then hangs, holding every descriptor it has; return its id."""
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        if orphaned and os.fork() != 0:
+            os._exit(0)
+        os.write(writer, str(os.getpid()).encode())
+        first()
+        time.sleep(3600)
+    pid = int(os.read(reader, 20))
+    if note:
+        print(note, pid)
+    return pid
+
+
 class Misbehaving(ParallelNeuron):
     def __init__(self):
         super().__init__()
@@ -118,6 +204,8 @@ class Misbehaving(ParallelNeuron):
 SUITES = {
     "probe": "Runs the neuron once and reports what its process looks like.",
     "awkward": "Answers in the way that the cell's budget names.",
+    "unsteady": "Is too noisy as often as the cell's budget says.",
+    "timed": "Measures a time, which others disturb.",
 }
 
 
@@ -181,12 +269,12 @@ def _suite_row(name: str) -> Row:
         title=name,
         summary=SUITES[name],
         version=7,
-        exclusive=False,
+        exclusive=name == "timed",
         timeout_seconds=60.0,
         typical_seconds=0.1,
         metrics={
             "spike_fraction": MetricCard("Spikes", "1", "none", exact=True),
-            "step_seconds": MetricCard("Step", "s", "lower"),
+            "step_seconds": MetricCard("Step", "seconds" if name == "timed" else "s", "lower"),
         },
     )
     path = Path(__file__).parent / f"{name}.py"

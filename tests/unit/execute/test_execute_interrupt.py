@@ -15,6 +15,7 @@ import psutil
 import pytest
 from misbehaving import is_gone
 
+from harness.execute.job import Summary
 from harness.execute.pool import _Interrupt
 from harness.results.record import Record
 from harness.results.store import Store
@@ -97,7 +98,7 @@ def test_interrupt_kills_and_records_and_the_same_command_resumes(program: Progr
     assert first.returncode == 0, output
     assert "Traceback" not in output
     assert output.splitlines()[-1] == "summary True 2 [('interrupted', 2), ('ok', 1)]"
-    assert len(cells) == 2
+    assert len(cells) == 4, "two cells, each with its supervisor"
     assert all(is_gone(cell.pid) for cell in cells)
     before = program.records()
     assert {key: record.status for key, record in before.items()} == {
@@ -127,6 +128,35 @@ def test_what_a_cell_leaves_behind_makes_no_noise(program: Program) -> None:
     ]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("to_all", [False, True])
+def test_other_signals_that_end_a_run_leave_the_same_records(
+    program: Program, number: signal.Signals, to_all: bool
+) -> None:
+    """A batch system sends SIGTERM, to the program or to its group; a terminal that closes sends SIGHUP."""
+    process = program.start("waits", "waits", "well-behaved")
+    lines_until(process, WAITING)
+    lines_until(process, WAITING)
+    cells = cells_of(process)
+    (os.killpg if to_all else os.kill)(process.pid, number)
+    output = process.communicate(timeout=60)[0]
+    assert output.splitlines()[-1] == "summary True 1 [('interrupted', 2)]"
+    assert {record.status for record in program.records().values()} == {"interrupted"}
+    assert all(is_gone(cell.pid) for cell in cells)
+
+
+def test_a_terminal_that_has_gone_costs_no_record(program: Program) -> None:
+    process = program.start("well-behaved", "waits", "waits")
+    assert process.stdout is not None
+    lines_until(process, WAITING)
+    process.stdout.close()
+    os.kill(process.pid, signal.SIGHUP)
+    process.wait(timeout=60)
+    statuses = {key: record.status for key, record in program.records().items()}
+    assert statuses.pop(("well-behaved", 0)) == "ok"
+    assert set(statuses.values()) == {"interrupted"}
+
+
 def test_second_interrupt_raises() -> None:
     with _Interrupt() as interrupt:
         signal.raise_signal(signal.SIGINT)
@@ -135,6 +165,22 @@ def test_second_interrupt_raises() -> None:
             signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _Interrupt() as interrupt:
+            signal.raise_signal(signal.SIGHUP)
+            assert not interrupt.asked
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(("number", "code"), [(None, 0), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_exit_codes_are_those_that_a_shell_knows(number: int | None, code: int) -> None:
+    assert Summary({}, interrupted_by=number).exit_code == code
 
 
 def test_nothing_outlives_a_killed_parent(program: Program) -> None:

@@ -152,6 +152,15 @@ def test_death(exit_code: int, tail: tuple[str, ...], status: str, reason: str) 
     assert outcome.reason.startswith(reason)
 
 
+@pytest.mark.parametrize(
+    ("exit_code", "status"), [(-signal.SIGKILL, "oom"), (-signal.SIGSEGV, "crashed"), (0, "crashed")]
+)
+def test_a_kill_while_the_system_runs_out_of_memory_is_that(exit_code: int, status: str) -> None:
+    outcome = endings.died(exit_code, (), short_of_memory=True)
+    assert outcome.status == status
+    assert (outcome.reason == "The system killed the process because memory ran out.") == (status == "oom")
+
+
 # --- worker
 
 

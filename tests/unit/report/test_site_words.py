@@ -9,13 +9,17 @@ import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.catalogue.boards import find_board
 from harness.catalogue.cards import load_rows
 from harness.catalogue.cell import Cell
-from harness.report.cells import Spread
-from harness.report.formats import column_scale, markdown, rank_text, ranks_in
+from harness.report.cells import Spread, figure
+from harness.report.downloads import table_as_data
+from harness.report.formats import column_scale, markdown, rank_text, ranks_in, to_text
 from harness.report.links import group_id, implementation_page, record_file, slug, table_file
-from harness.report.units import with_interval
+from harness.report.plots import RowMark, pareto_plots
+from harness.report.units import Scale, with_interval
 from harness.report.words import combination, count, day, facts_of, joined, references, shown
+from harness.results.standing import Standing
 from harness.results.stats import Estimate
 from harness.results.tables import Group, Value, build_tables
 from reference_impls.card import Citation
@@ -111,3 +115,30 @@ def test_text_formats_mark_ties_and_the_best() -> None:
     )
     assert f"**{best}**" in text
     assert "timeout" in text
+
+
+def test_every_format_marks_what_was_timed_too_noisily() -> None:
+    rows = synthetic.rows()
+    step = "throughput.train_step_seconds"
+    records = [
+        one.model_copy(update={"status": "noisy", "reason": "The machine was not quiet."})
+        if (one.cell.suite, one.cell.neuron, one.status) == ("throughput", "lif", "ok")
+        else one
+        for one in synthetic.everything(rows)
+    ]
+    table = build_tables(records, rows, find_board("neurons"))[0]
+    value = next(row.values[step] for row in table.rows if row.name == "lif")
+    assert (value.standing, value.rank) == (Standing.NOISY, None)
+    for name in ("md", "latex", "html"):
+        (line,) = [line for line in to_text([table], name).splitlines() if " (noisy)" in line][:1]
+        assert line
+    (line,) = [line for line in to_text([table], "csv").splitlines() if ",lif," in line]
+    assert ",noisy" in line
+    (data,) = [row for row in table_as_data(table)["rows"] if row["name"] == "lif"]
+    assert (data["figures"][step]["standing"], data["figures"][step]["rank"]) == ("noisy", None)
+    cell = figure(value, Scale(1e3, "ms"), {1: 3})
+    assert (cell.mark, cell.best, cell.ranked) == ("noisy", False, False)
+    assert any("busy machine" in line for line in cell.details)
+    marks = {(row.name, row.topology): RowMark(row.name, "") for row in table.rows}
+    (plot,) = [plot for plot in pareto_plots(table, marks) if plot.id.endswith(step)]
+    assert "lif" not in [point.label for point in plot.points]

@@ -11,7 +11,7 @@ import pytest
 
 from harness.results import machine, resources
 from harness.results.machine import MACHINE_VARIABLE, this_machine
-from harness.results.resources import Resources, allowed_cpus, counted, this_process_may_use
+from harness.results.resources import Resources, allowed_cpus, counted, out_of_memory_kills, this_process_may_use
 
 GIB = 1 << 30
 Groups = Callable[[str, dict[str, str]], None]
@@ -148,3 +148,24 @@ def test_counters_are_found_by_their_whole_name(tmp_path: Path) -> None:
     file.write_text("oom 1\noom_kill 3\noom_group_kill 0\n")
     assert [counted(file, key) for key in ("oom", "oom_kill", "kill")] == [1, 3, None]
     assert counted(tmp_path / "missing", "oom") is None
+
+
+@pytest.mark.parametrize(
+    ("own", "file"),
+    [
+        ("0::/a/b\n", "a/b/memory.events"),
+        ("0::/a/b\n", "a/memory.events"),
+        ("4:memory:/a\n", "memory/a/memory.oom_control"),
+        ("0::/gone\n", "memory.events"),
+    ],
+)
+def test_kills_for_want_of_memory_are_counted_in_the_group_and_above(
+    groups: Groups, own: str, file: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(resources, "SYSTEM_EVENTS", tmp_path / "vmstat")
+    groups(own, {file: "oom_kill_disable 0\noom_kill 4\n"})
+    before = out_of_memory_kills()
+    groups(own, {file: "oom_kill_disable 0\noom_kill 5\n"})
+    assert out_of_memory_kills() > before > 0
+    (tmp_path / "vmstat").write_text("pgfault 7\noom_kill 9\n")
+    assert out_of_memory_kills() >= 14

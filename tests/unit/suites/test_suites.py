@@ -282,3 +282,22 @@ def test_outputs_that_are_no_spikes_are_not_counted_as_none() -> None:
     assert "energy_joules" in figures
     assert "spikes_per_neuron" not in figures
     assert "spikes_per_neuron" in answer(replace(CELL, suite="spikes")).figures
+
+
+def test_weights_that_cannot_be_written_or_read_cost_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wall = tmp_path / "wall"
+    wall.touch()
+    found = answer(CELL, wall / "scratch")  # a folder that cannot be made
+    assert "error_fraction" in found.figures
+    assert "the trained weights are not kept" in capsys.readouterr().out
+    answer(CELL, tmp_path)
+    path = weights_path(Workload(CELL, ROWS, scratch=tmp_path))
+    assert path is not None
+    good = path.read_bytes()
+    for broken in (b"", b"no weights", good[: len(good) // 2]):
+        path.write_bytes(broken)
+        method = trained_method(Workload(replace(CELL, suite="spikes"), ROWS, scratch=tmp_path))
+        assert all(parameter.isfinite().all() for parameter in method.network.parameters())
+        assert len(path.read_bytes()) > len(broken), "they are trained and kept again"
