@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields, replace
+from inspect import Parameter, Signature, signature
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +19,7 @@ from reference_impls.api import SequentialNeuron
 from reference_impls.names import check_name
 from reference_impls.surrogate import FIRE_RULES, Surrogate, make_surrogate
 
-__all__ = ["MembraneNeuron", "MembraneState", "resolve_decay", "resolve_input_gain"]
+__all__ = ["Membrane", "MembraneNeuron", "MembraneState", "resolve_decay", "resolve_input_gain"]
 
 RESET_MODES = ("hard", "soft", "none")
 DECAY_RULES = ("euler", "exp")
@@ -63,8 +65,9 @@ def resolve_input_gain(input_gain: str, decay_input: bool | None) -> str:
     return "one_minus_decay" if decay_input else "one"
 
 
-class MembraneNeuron(SequentialNeuron):
-    """A neuron with a membrane, a fixed threshold and a reset in the same step.
+@dataclass(frozen=True, slots=True)
+class Membrane:
+    """How a membrane with a fixed threshold fires and is reset in the same step.
 
     Parameters
     ----------
@@ -76,32 +79,70 @@ class MembraneNeuron(SequentialNeuron):
     reset_amount : what a soft reset subtracts; None: `v_threshold` (SPIDE uses twice that).
     detach_reset : whether the spike inside the reset carries no gradient.
     surrogate : name, ``{"name", "params"}`` or Surrogate of the spike's derivative.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its domain or a word not known.
     """
 
-    def __init__(
-        self,
-        v_threshold: float = 1.0,
-        fire_rule: str = "ge",
-        reset_mode: str = "soft",
-        v_reset: float | None = None,
-        v_init: float | None = None,
-        reset_amount: float | None = None,
-        detach_reset: bool = True,
-        surrogate: str | Mapping[str, Any] | Surrogate = "atan",
-    ) -> None:
+    v_threshold: float = 1.0
+    fire_rule: str = "ge"
+    reset_mode: str = "soft"
+    v_reset: float | None = None
+    v_init: float | None = None
+    reset_amount: float | None = None
+    detach_reset: bool = True
+    surrogate: str | Mapping[str, Any] | Surrogate = "atan"
+
+    def __post_init__(self) -> None:
+        if not self.v_threshold > 0:
+            raise ValueError(f"v_threshold must be positive, got {self.v_threshold}")
+        if self.reset_mode == "hard" and self.v_reset is not None and self.v_reset >= self.v_threshold:
+            raise ValueError(
+                f"v_reset {self.v_reset} must lie below v_threshold {self.v_threshold}, or firing never ends"
+            )
+        check_name("fire_rule", self.fire_rule, FIRE_RULES)
+        check_name("reset_mode", self.reset_mode, RESET_MODES)
+
+
+class MembraneNeuron(SequentialNeuron):
+    """A neuron with a membrane, a fixed threshold and a reset in the same step.
+
+    Parameters
+    ----------
+    **membrane : fields of :class:`Membrane`, over the neuron's `defaults`. A subclass takes its own parameters and
+        hands these on; its signature names them all.
+    """
+
+    defaults: ClassVar[Membrane] = Membrane()
+    """What the neuron's authors, or the library that it follows, take."""
+    settled: ClassVar[tuple[str, ...]] = ()
+    """Fields that its equations leave no choice of."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = [one for one in signature(cls.__init__).parameters.values() if one.kind is not Parameter.VAR_KEYWORD][1:]
+        shared = [
+            Parameter(one.name, Parameter.KEYWORD_ONLY, default=getattr(cls.defaults, one.name), annotation=one.type)
+            for one in fields(Membrane)
+            if one.name not in cls.settled and one.name not in {parameter.name for parameter in own}
+        ]
+        cls.__signature__ = Signature([*own, *shared])  # type: ignore[attr-defined]  # what inspect.signature asks for
+
+    def __init__(self, **membrane: Any) -> None:
         super().__init__()
-        if not v_threshold > 0:
-            raise ValueError(f"v_threshold must be positive, got {v_threshold}")
-        if v_reset is not None and reset_mode == "hard" and v_reset >= v_threshold:
-            raise ValueError(f"v_reset {v_reset} must lie below v_threshold {v_threshold}, or firing never ends")
-        self.v_threshold = float(v_threshold)
-        self.fire_rule = check_name("fire_rule", fire_rule, FIRE_RULES)
-        self.reset_mode = check_name("reset_mode", reset_mode, RESET_MODES)
-        self.v_reset = float(v_reset or 0.0) if reset_mode == "hard" else 0.0
-        self.v_init = self.v_reset if v_init is None else float(v_init)
-        self.reset_amount = self.v_threshold if reset_amount is None else float(reset_amount)
-        self.detach_reset = detach_reset
-        self.surrogate = make_surrogate(surrogate)
+        for name in membrane:
+            if name in self.settled:
+                raise TypeError(f"{type(self).__name__} takes no {name}: its equations leave no choice of it")
+        given = replace(self.defaults, **membrane)
+        self.v_threshold = float(given.v_threshold)
+        self.fire_rule, self.reset_mode = given.fire_rule, given.reset_mode
+        self.v_reset = float(given.v_reset or 0.0) if given.reset_mode == "hard" else 0.0
+        self.v_init = self.v_reset if given.v_init is None else float(given.v_init)
+        self.reset_amount = self.v_threshold if given.reset_amount is None else float(given.reset_amount)
+        self.detach_reset = given.detach_reset
+        self.surrogate = make_surrogate(given.surrogate)
 
     @property
     @abstractmethod

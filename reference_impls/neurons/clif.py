@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from reference_impls.names import check_name
-from reference_impls.neurons._membrane import MembraneNeuron, resolve_decay, resolve_input_gain
+from reference_impls.neurons._membrane import Membrane, MembraneNeuron, resolve_decay, resolve_input_gain
 
 CARD = {
     "name": "clif",
@@ -83,10 +83,13 @@ class CLIF(MembraneNeuron):
     reset_mode : ``soft`` alone: the complementary potential is part of what a spike subtracts.
     detach_reset : whether the spike carries no gradient in the reset and in m. The paper's never does this: the
         gradient through m is its point.
-    v_threshold, fire_rule, v_init, surrogate : see :class:`MembraneNeuron`.
+    **membrane : see :class:`Membrane`.
 
     Golden vectors from the authors' ``MultiStepCLIFNeuron``.
     """
+
+    defaults = Membrane(detach_reset=False, surrogate="rectangle")
+    settled = ("v_reset", "reset_amount")
 
     def __init__(
         self,
@@ -95,15 +98,10 @@ class CLIF(MembraneNeuron):
         decay_rule: str = "euler",
         input_gain: str = "one",
         decay_input: bool | None = None,
-        v_threshold: float = 1.0,
-        fire_rule: str = "ge",
-        reset_mode: str = "soft",
-        v_init: float | None = None,
-        detach_reset: bool = False,
-        surrogate: str | Mapping[str, Any] = "rectangle",
+        **membrane: Any,
     ) -> None:
-        check_name("reset_mode of clif", reset_mode, ("soft",))
-        super().__init__(v_threshold, fire_rule, reset_mode, None, v_init, None, detach_reset, surrogate)
+        super().__init__(**membrane)
+        check_name("reset_mode of clif", self.reset_mode, ("soft",))
         self._decay = resolve_decay(tau, decay, decay_rule)
         self.tau = float(tau)
         self.gain = 1.0 if resolve_input_gain(input_gain, decay_input) == "one" else 1 - self._decay

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from reference_impls.neurons._membrane import MembraneNeuron, resolve_decay, resolve_input_gain
+from reference_impls.neurons._membrane import Membrane, MembraneNeuron, resolve_decay, resolve_input_gain
 
 CARD = {
     "name": "cuba-lif",
@@ -155,11 +155,13 @@ class CubaLIF(MembraneNeuron):
     input_gain : ``one`` or ``one_minus_decay``, the weight of the current in the membrane.
     current_gain : weight of the input in the current.
     current_init : current before the first step.
-    **membrane : see :class:`MembraneNeuron`.
+    **membrane : see :class:`Membrane`.
 
     Golden vectors from SpikingJelly 2.0.0 ``CUBALIFNode``, ILC-SAN's ``SpikeMLP`` and GRSNN's
     ``SNNAlphaRelationalConv``.
     """
+
+    defaults = Membrane(v_threshold=0.5, reset_mode="hard", surrogate="rect")
 
     def __init__(
         self,
@@ -170,16 +172,9 @@ class CubaLIF(MembraneNeuron):
         input_gain: str = "one",
         current_gain: float = 1.0,
         current_init: float = 0.0,
-        v_threshold: float = 0.5,
-        fire_rule: str = "ge",
-        reset_mode: str = "hard",
-        v_reset: float | None = None,
-        v_init: float | None = None,
-        reset_amount: float | None = None,
-        detach_reset: bool = True,
-        surrogate: str | Mapping[str, Any] = "rect",
+        **membrane: Any,
     ) -> None:
-        super().__init__(v_threshold, fire_rule, reset_mode, v_reset, v_init, reset_amount, detach_reset, surrogate)
+        super().__init__(**membrane)
         if not 0 <= current_decay <= 1:
             raise ValueError(f"current_decay must lie in [0, 1], got {current_decay}")
         self.current_decay = float(current_decay)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from reference_impls.neurons._membrane import MembraneNeuron
+from reference_impls.neurons._membrane import Membrane, MembraneNeuron
 from reference_impls.neurons._norse import resolve_leak
 
 CARD = {
@@ -86,10 +86,12 @@ class CubaLIFNorse(MembraneNeuron):
     v_rest : value the leak pulls towards (norse's v_leak).
     current_init : current before the first step.
     v_init : membrane before the first step; None: `v_rest`, as in norse.
-    **membrane : see :class:`MembraneNeuron`.
+    **membrane : see :class:`Membrane`.
 
     Golden vectors from norse 1.1.0 ``lif_feed_forward_step``.
     """
+
+    defaults = Membrane(fire_rule="gt", reset_mode="hard", detach_reset=False, surrogate="super_spike_norse")
 
     def __init__(
         self,
@@ -101,17 +103,11 @@ class CubaLIFNorse(MembraneNeuron):
         dt: float = 0.001,
         v_rest: float = 0.0,
         current_init: float = 0.0,
-        v_threshold: float = 1.0,
-        fire_rule: str = "gt",
-        reset_mode: str = "hard",
-        v_reset: float | None = None,
-        v_init: float | None = None,
-        reset_amount: float | None = None,
-        detach_reset: bool = False,
-        surrogate: str | Mapping[str, Any] = "super_spike_norse",
+        **membrane: Any,
     ) -> None:
-        start = v_rest if v_init is None else v_init
-        super().__init__(v_threshold, fire_rule, reset_mode, v_reset, start, reset_amount, detach_reset, surrogate)
+        if membrane.get("v_init") is None:
+            membrane["v_init"] = v_rest
+        super().__init__(**membrane)
         self.leak = resolve_leak("membrane", tau, decay, tau_mem_inv, dt)
         self.current_leak = resolve_leak("current", 0.0, current_decay, tau_syn_inv, dt)
         self.v_rest = float(v_rest)

@@ -46,7 +46,7 @@ class IF(MembraneNeuron):
     """Integrate and fire: ``h = v + x``.
 
     Golden vectors from SpikingJelly 2.0.0 ``IFNode``. Shapes: ``x[T, B, ...]`` to spikes of the same shape;
-    parameters as in :class:`MembraneNeuron`.
+    parameters as in :class:`Membrane`.
     """
 
     @property

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from reference_impls.neurons._membrane import (
+    Membrane,
     MembraneNeuron,
     MembraneState,
     resolve_decay,
@@ -82,10 +83,13 @@ class KLIF(MembraneNeuron):
     k : initial value of the learned factor, one a layer; unconstrained.
     scale_reset : whether the membrane is divided by k again when it is carried on.
     tau, decay, decay_rule, input_gain, decay_input, v_rest : as in ``lif``.
-    **membrane : see :class:`MembraneNeuron`.
+    **membrane : see :class:`Membrane`.
 
     Golden vectors from SpikingJelly 2.0.0 ``KLIFNode``, both settings of ``scale_reset``.
     """
+
+    defaults = Membrane(detach_reset=False, surrogate="sigmoid")
+    settled = ("reset_amount",)
 
     def __init__(
         self,
@@ -97,15 +101,9 @@ class KLIF(MembraneNeuron):
         input_gain: str = "one",
         decay_input: bool | None = None,
         v_rest: float | None = None,
-        v_threshold: float = 1.0,
-        fire_rule: str = "ge",
-        reset_mode: str = "soft",
-        v_reset: float | None = None,
-        v_init: float | None = None,
-        detach_reset: bool = False,
-        surrogate: str | Mapping[str, Any] = "sigmoid",
+        **membrane: Any,
     ) -> None:
-        super().__init__(v_threshold, fire_rule, reset_mode, v_reset, v_init, None, detach_reset, surrogate)
+        super().__init__(**membrane)
         if k == 0:
             raise ValueError("k must not start at 0: no spike and no gradient would ever come of it")
         self._decay = resolve_decay(tau, decay, decay_rule)

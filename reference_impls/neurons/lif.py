@@ -93,7 +93,7 @@ class LIF(MembraneNeuron):
     input_gain : ``one`` or ``one_minus_decay``, the weight of the input.
     decay_input : SpikingJelly's name for the same choice; overrides `input_gain`.
     v_rest : value the leak pulls towards; None: the reset value for a hard reset, 0 for the others.
-    **membrane : see :class:`MembraneNeuron`.
+    **membrane : see :class:`Membrane`.
 
     Golden vectors from SpikingJelly 2.0.0 ``LIFNode``, both settings of ``decay_input``.
     """
@@ -106,16 +106,9 @@ class LIF(MembraneNeuron):
         input_gain: str = "one",
         decay_input: bool | None = None,
         v_rest: float | None = None,
-        v_threshold: float = 1.0,
-        fire_rule: str = "ge",
-        reset_mode: str = "soft",
-        v_reset: float | None = None,
-        v_init: float | None = None,
-        reset_amount: float | None = None,
-        detach_reset: bool = True,
-        surrogate: str | Mapping[str, Any] = "atan",
+        **membrane: Any,
     ) -> None:
-        super().__init__(v_threshold, fire_rule, reset_mode, v_reset, v_init, reset_amount, detach_reset, surrogate)
+        super().__init__(**membrane)
         self._decay = resolve_decay(tau, decay, decay_rule)
         self.input_gain = resolve_input_gain(input_gain, decay_input)
         self.gain = 1.0 if self.input_gain == "one" else 1 - self._decay

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reference_impls.neurons._membrane import MembraneNeuron, MembraneState, resolve_input_gain
+from reference_impls.neurons._membrane import Membrane, MembraneNeuron, MembraneState, resolve_input_gain
 
 CARD = {
     "name": "plif",
@@ -91,10 +91,12 @@ class PLIF(MembraneNeuron):
     input_gain : ``one_minus_decay`` (the input is weighted by 1/tau) or ``one``.
     decay_input : SpikingJelly's name for the same choice; overrides `input_gain`.
     v_rest : value the leak pulls towards; None: the reset value for a hard reset, 0 for the others.
-    **membrane : see :class:`MembraneNeuron`.
+    **membrane : see :class:`Membrane`.
 
     Golden vectors from SpikingJelly 2.0.0 ``ParametricLIFNode``.
     """
+
+    defaults = Membrane(reset_mode="hard")
 
     def __init__(
         self,
@@ -103,16 +105,9 @@ class PLIF(MembraneNeuron):
         input_gain: str = "one_minus_decay",
         decay_input: bool | None = None,
         v_rest: float | None = None,
-        v_threshold: float = 1.0,
-        fire_rule: str = "ge",
-        reset_mode: str = "hard",
-        v_reset: float | None = None,
-        v_init: float | None = None,
-        reset_amount: float | None = None,
-        detach_reset: bool = True,
-        surrogate: str | Mapping[str, Any] = "atan",
+        **membrane: Any,
     ) -> None:
-        super().__init__(v_threshold, fire_rule, reset_mode, v_reset, v_init, reset_amount, detach_reset, surrogate)
+        super().__init__(**membrane)
         if raw_leak is None:
             if not tau > 1:
                 raise ValueError(f"tau must be above 1 time step, or its sigmoid cannot be inverted; got {tau}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from reference_impls.neurons._membrane import MembraneNeuron, MembraneState, resolve_decay, resolve_input_gain
+from reference_impls.neurons._membrane import Membrane, MembraneNeuron, MembraneState, resolve_decay, resolve_input_gain
 
 CARD = {
     "name": "ternary-lif",
@@ -96,10 +96,12 @@ class TernaryLIF(MembraneNeuron):
     decay_rule, input_gain, decay_input, v_rest : as in ``lif``.
     v_threshold : fires +1 at it and -1 at its negative, with the same surrogate at both.
     fire_rule : ``ge`` fires on a tie at either, ``gt`` at neither.
-    **membrane : see :class:`MembraneNeuron`.
+    **membrane : see :class:`Membrane`.
 
     Golden vectors from SpikingJelly 2.0.0 ``TernaryIFNode`` and ``TernaryLIFNode``.
     """
+
+    defaults = Membrane(reset_mode="hard", detach_reset=False, surrogate="sigmoid")
 
     def __init__(
         self,
@@ -109,18 +111,13 @@ class TernaryLIF(MembraneNeuron):
         input_gain: str = "one",
         decay_input: bool | None = None,
         v_rest: float | None = None,
-        v_threshold: float = 1.0,
-        fire_rule: str = "ge",
-        reset_mode: str = "hard",
-        v_reset: float | None = None,
-        v_init: float | None = None,
-        reset_amount: float | None = None,
-        detach_reset: bool = False,
-        surrogate: str | Mapping[str, Any] = "sigmoid",
+        **membrane: Any,
     ) -> None:
-        super().__init__(v_threshold, fire_rule, reset_mode, v_reset, v_init, reset_amount, detach_reset, surrogate)
+        super().__init__(**membrane)
         if self.v_reset <= -self.v_threshold:
-            raise ValueError(f"v_reset {v_reset} must lie above -v_threshold {-v_threshold}, or firing never ends")
+            raise ValueError(
+                f"v_reset {self.v_reset} must lie above -v_threshold {-self.v_threshold}, or firing never ends"
+            )
         self._decay = resolve_decay(tau, decay, decay_rule)
         self.gain = 1.0 if resolve_input_gain(input_gain, decay_input) == "one" else 1 - self._decay
         self.v_rest = self.v_reset if v_rest is None else float(v_rest)

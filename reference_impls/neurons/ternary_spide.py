@@ -82,6 +82,8 @@ class TernarySPIDE(MembraneNeuron):
     Golden vectors from the authors' backward stage with a network that feeds nothing back.
     """
 
+    settled = ("reset_mode", "v_reset")
+
     def __init__(
         self,
         v_threshold: float = 0.5,
@@ -99,7 +101,14 @@ class TernarySPIDE(MembraneNeuron):
         if not height > 0:
             raise ValueError(f"the amplitude must be positive, got {height}: u_rest must lie below v_threshold")
         removed = height if reset_amount is None else reset_amount
-        super().__init__(v_threshold, fire_rule, "soft", None, v_init, removed, detach_reset, surrogate or "atan")
+        super().__init__(
+            v_threshold=v_threshold,
+            fire_rule=fire_rule,
+            v_init=v_init,
+            reset_amount=removed,
+            detach_reset=detach_reset,
+            surrogate=surrogate or "atan",
+        )
         if not 0 <= decay <= 1:
             raise ValueError(f"decay must lie in [0, 1], got {decay}; it multiplies the membrane after the reset")
         self._decay = float(decay)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor
 
 from harness.golden import float64_default
-from reference_impls.api import SequentialNeuron, build_neuron
+from reference_impls.api import SequentialNeuron, UnknownNameError, build_neuron
+from reference_impls.neurons.klif import KLIF
 
 
 @pytest.fixture(autouse=True)
@@ -100,3 +102,19 @@ def test_spides_neuron_sends_no_gradient_unless_a_surrogate_is_given() -> None:
 def test_parameters_out_of_their_domain_are_refused(name: str, params: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         build_neuron(name, **params)
+
+
+def test_a_signature_names_every_field_of_the_membrane_that_a_neuron_takes() -> None:
+    accepted = inspect.signature(KLIF).parameters
+    assert {name: accepted[name].default for name in ("k", "reset_mode", "surrogate")} == {
+        "k": 1.0,
+        "reset_mode": "soft",
+        "surrogate": "sigmoid",
+    }
+    assert "reset_amount" not in accepted
+    with pytest.raises(TypeError, match="KLIF takes no reset_amount"):
+        KLIF(reset_amount=2.0)
+    with pytest.raises(TypeError, match="v_treshold"):
+        KLIF(v_treshold=2.0)
+    with pytest.raises(UnknownNameError, match="did you mean 'v_threshold'"):
+        build_neuron("klif", v_treshold=2.0)
