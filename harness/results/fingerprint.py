@@ -130,8 +130,12 @@ class Fingerprints:
     rows: Rows
     root: Path | None = None
     version_of: Callable[[str], str | None] = field(default=installed_version)
+    _tree: _Tree = field(init=False, repr=False)
     _known: dict[tuple[object, ...], tuple[Fingerprint, object]] = field(default_factory=dict)
     """With the rows that a key identifies, so that they live as long as it."""
+
+    def __post_init__(self) -> None:
+        self._tree = _tree((self.root or Path(__file__).parents[2]).resolve())
 
     def of(self, cell: Cell) -> Fingerprint:
         """Return what the figures of `cell` depend on; cells that differ in seed, threads or dtype share it."""
@@ -173,10 +177,6 @@ class Fingerprints:
         for name, value in values.items():
             if value:
                 yield name if name in PLAIN else f"{name} settings", _digest(_canonical(value))
-
-    @property
-    def _tree(self) -> _Tree:
-        return _tree((self.root or Path(__file__).parents[2]).resolve())
 
     def _module(self, row: Row) -> str:
         """Return the module of a row; one outside of the two packages is read from where it lies."""

@@ -7,7 +7,7 @@ that are not in use, and what is only looked up do not.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from harness.catalogue.cards import Budget, Row, Rows, SuiteCard, TaskCard
@@ -39,7 +39,7 @@ def row_settings(row: Row, asked: Collection[str]) -> Settings:
         "version": card.version,
         "params": dict(row.params),
         "recipe": {part: dict(values) for part, values in card.recipe.items()},
-        "capabilities": _asked(asdict(row.capabilities), asked),
+        "capabilities": _asked(row.capabilities, asked),
     }
 
 
@@ -54,8 +54,8 @@ def task_settings(row: Row, asked: Collection[str]) -> Settings:
     """Return what decides data and encoding."""
     card = row.card
     assert isinstance(card, TaskCard)
-    facts = {name: getattr(card, name) for name in _FACTS}
-    return {"version": card.version, "data": card.data, "params": dict(row.params), **_asked(facts, asked)}
+    facts = {name: getattr(card, name) for name in _FACTS if name in asked}
+    return {"version": card.version, "data": card.data, "params": dict(row.params), **facts}
 
 
 def budget_settings(cell: Cell, row: Row, asked: Collection[str]) -> Settings:
@@ -63,7 +63,7 @@ def budget_settings(cell: Cell, row: Row, asked: Collection[str]) -> Settings:
     card = row.card
     assert isinstance(card, TaskCard)
     budget = card.budgets.get(cell.budget)
-    return {} if budget is None or cell.budget == NOT_APPLICABLE else _asked(asdict(budget), asked)
+    return {} if budget is None or cell.budget == NOT_APPLICABLE else _asked(budget, asked)
 
 
 def suite_settings(row: Row) -> Settings:
@@ -77,5 +77,6 @@ def suite_settings(row: Row) -> Settings:
     }
 
 
-def _asked(values: Settings, asked: Collection[str]) -> Settings:
-    return {name: value for name, value in values.items() if name in asked}
+def _asked(values: Any, asked: Collection[str]) -> Settings:
+    """Return those fields of a dataclass that are asked for."""
+    return {item.name: getattr(values, item.name) for item in fields(values) if item.name in asked}
