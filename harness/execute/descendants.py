@@ -35,24 +35,27 @@ def die_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def living(pid: int) -> list[psutil.Process]:
-    """Return the descendants of a process; those that are dead and only not yet collected are left out."""
+def living(root: psutil.Process) -> list[psutil.Process]:
+    """Return the descendants of a process; those that are dead and only not yet collected are left out.
+
+    Of a process that has ended there are none, even if another has its number by now.
+    """
     found = []
     with contextlib.suppress(psutil.Error):
-        for process in psutil.Process(pid).children(recursive=True):
+        for process in root.children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 if process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
     return found
 
 
-def held_bytes(pid: int, limit_bytes: int) -> int:
+def held_bytes(root: psutil.Process, limit_bytes: int) -> int:
     """Return the resident memory of the descendants of a process, its own not included.
 
     The sum over processes counts shared pages, torch's libraries among them, once for each process; only where
     that sum is over the limit are they counted once for all, which is a hundred times dearer to find out.
     """
-    processes = living(pid)
+    processes = living(root)
     resident = 0
     for process in processes:
         with contextlib.suppress(psutil.Error):
@@ -62,10 +65,10 @@ def held_bytes(pid: int, limit_bytes: int) -> int:
     return sum(map(_proportional_bytes, processes))
 
 
-def kill_all(pid: int) -> bool:
+def kill_all(root: psutil.Process) -> bool:
     """Kill every descendant of a process, again and again until none is left; False if some would not die."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while left := living(pid):
+    while left := living(root):
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()

@@ -149,7 +149,7 @@ def end_strays(supervisors: Collection[int]) -> None:
     with contextlib.suppress(psutil.Error):
         for stray in psutil.Process(pid).children():
             if stray.pid not in supervisors:
-                kill_all(stray.pid)
+                kill_all(stray)
                 stray.kill()
 
 
@@ -157,7 +157,8 @@ def stop() -> None:
     """End the fork server; the next pool starts one that sees the files and rows of its own time."""
     server: Any = forkserver._forkserver
     if server._forkserver_pid is not None:
-        kill_all(server._forkserver_pid)
+        with contextlib.suppress(psutil.Error):
+            kill_all(psutil.Process(server._forkserver_pid))
         # Killed, because it would wait for any process that inherited its pipe; then multiprocessing tidies up.
         os.kill(server._forkserver_pid, signal.SIGKILL)
         server._stop()

@@ -47,6 +47,8 @@ class CellProcess:
         """What the worker said."""
         self._verdict: Outcome | None = None
         """Why the process was killed, if it was."""
+        self._supervisor: psutil.Process | None = None
+        """None if it was over before it was seen."""
         self._folder = Path(tempfile.mkdtemp(prefix="spikeboard-cell-"))
         self._kills_before = out_of_memory_kills()
         self._started_at, self._began = datetime.now(UTC), time.monotonic()
@@ -62,6 +64,8 @@ class CellProcess:
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
+        with contextlib.suppress(psutil.Error):
+            self._supervisor = psutil.Process(self.pid)
         for end in (messages, output, lifeline):
             end.close()
         for end in (self._messages, self._output):
@@ -109,7 +113,7 @@ class CellProcess:
         if time.monotonic() >= self.deadline:
             self.kill(endings.timed_out(self.job.timeout_seconds))
             return
-        held = descendants.held_bytes(self.pid, self.job.memory_bytes)
+        held = descendants.held_bytes(self._supervisor, self.job.memory_bytes) if self._supervisor else 0
         if held > self.job.memory_bytes:
             self.kill(endings.over_memory(held, self.job.memory_bytes))
 
@@ -141,8 +145,8 @@ class CellProcess:
 
     def _end_all(self) -> None:
         """Kill what the cell has started, then its supervisor; both may end at any moment by themselves."""
-        if psutil.pid_exists(self.pid):
-            descendants.kill_all(self.pid)
+        if self._supervisor is not None:
+            descendants.kill_all(self._supervisor)
         if self._process.is_alive():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)

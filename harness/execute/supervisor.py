@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn
 
+import psutil
+
 from harness.execute.descendants import adopt_orphans, die_with_parent, kill_all
 
 __all__ = ["supervise"]
@@ -47,7 +49,7 @@ def supervise(
     for end in cells_own:
         end.close()
     status = _end_of(child, lifeline.fileno())
-    kill_all(supervisor)
+    kill_all(psutil.Process(supervisor))
     if status is None:
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)

@@ -67,7 +67,7 @@ class TimeToTarget(Suite):
         updates = Stopwatch(workload.device, protocol.block_seconds)
         runs: list[TrainingRun] = []
         with pretraining, updates:
-            while not runs or _worth_repeating(runs, pretraining, updates, protocol):
+            while not runs or (runs[0].reached(target) and _worth_repeating(runs, pretraining, updates, protocol)):
                 runs.append(train(workload, Stages(pretraining, updates), until=target)[1])
         first = runs[0]
         details = {
@@ -81,7 +81,9 @@ class TimeToTarget(Suite):
         if first.reached(target) is None:
             return Answer({}, details=details)
         half_width = updates.half_width
-        seconds = (pretraining.seconds + updates.seconds) / len(runs)
+        # On a GPU sums may differ between trainings, and with them the number of updates: the first one's counts.
+        share = first.updates / sum(run.updates for run in runs)
+        seconds = pretraining.seconds / len(runs) + updates.seconds * share
         figures = {"seconds_to_target": _figure(seconds, half_width, len(updates.blocks())), **to_target(first, target)}
         if first.pretraining is not None:
             figures["pretraining_seconds"] = Figure(pretraining.seconds / len(runs))
@@ -98,8 +100,6 @@ def _warm_up(workload: Workload, protocol: Protocol) -> None:
 def _worth_repeating(runs: list[TrainingRun], pretraining: Stopwatch, updates: Stopwatch, protocol: Protocol) -> bool:
     """Whether one more training would narrow the interval, and fits into the time that the protocol has."""
     spent = pretraining.seconds + updates.seconds
-    if runs[-1].epochs[-1].updates != runs[0].epochs[-1].updates:  # a GPU's sums may differ: then each is another one
-        return False
     return updates.half_width > protocol.relative_half_width and spent * (1 + 1 / len(runs)) <= protocol.budget_seconds
 
 

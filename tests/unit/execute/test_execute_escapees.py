@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import misbehaving
+import psutil
 import pytest
 from misbehaving import GIB, is_gone, job, rows_with_suites
 
@@ -127,14 +128,15 @@ def test_everything_below_a_process_is_found_and_killed() -> None:
     top = subprocess.Popen(
         [sys.executable, "-c", f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {code!r}])"]
     )
+    root = psutil.Process(top.pid)
     try:
         deadline = time.monotonic() + 20
-        while len(below := descendants.living(top.pid)) < 2 and time.monotonic() < deadline:
+        while len(below := descendants.living(root)) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
         assert len(below) == 2
-        assert descendants.kill_all(top.pid)
+        assert descendants.kill_all(root)
         assert all(is_gone(process.pid) for process in below)
     finally:
         top.kill()
         top.wait()
-    assert descendants.kill_all(top.pid), "a process that has ended has no descendants"
+    assert descendants.kill_all(root), "a process that has ended has no descendants"

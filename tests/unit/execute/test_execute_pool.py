@@ -182,7 +182,7 @@ def test_no_process_is_left(ran: Ran) -> None:
     [started] = [line.split()[1] for line in ran.record("hangs").output_tail if line.startswith("started ")]
     assert is_gone(int(started))
     assert is_gone(ran.record("leaves-a-process").details["pid"])
-    assert descendants.living(fork_server().pid) == []
+    assert descendants.living(fork_server()) == []
 
 
 def test_process_of_a_cell(ran: Ran) -> None:
@@ -293,8 +293,8 @@ def test_memory_of_a_family_counts_shared_pages_once_when_it_matters() -> None:
     children = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"]) for _ in range(2)]
     try:
         time.sleep(0.5)
-        resident = descendants.held_bytes(os.getpid(), limit_bytes=1 << 60)
-        proportional = descendants.held_bytes(os.getpid(), limit_bytes=0)
+        resident = descendants.held_bytes(psutil.Process(), limit_bytes=1 << 60)
+        proportional = descendants.held_bytes(psutil.Process(), limit_bytes=0)
     finally:
         for child in children:
             child.kill()
