@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["PUBLISHED", "RUNS", "SCRATCH", "SITE", "by_default", "readable_stores"]
+from harness.errors import UserError
+
+__all__ = ["PUBLISHED", "RUNS", "SCRATCH", "SITE", "by_default", "existing_store", "readable_stores"]
 
 PUBLISHED = Path("reports/data")
 """Records that are committed: what the project publishes."""
@@ -31,5 +33,23 @@ def by_default(path: Path) -> Path:
 
 
 def readable_stores(given: list[Path] | None) -> list[Path]:
-    """Return the stores to read: those given, else the published records and one's own, where they exist."""
-    return given or [path for path in map(by_default, (PUBLISHED, RUNS)) if path.is_dir()]
+    """Return the stores to read: those given, else the published records and one's own, where they exist.
+
+    Raises
+    ------
+    UserError
+        If one that was given is no folder.
+    """
+    if given:
+        return [existing_store(path) for path in given]
+    return [path for path in map(by_default, (PUBLISHED, RUNS)) if path.is_dir()]
+
+
+def existing_store(path: Path) -> Path:
+    """Return `path` if it is a folder: a store that is not there is a misspelt one, and not an empty one."""
+    if not path.is_dir():
+        raise UserError(
+            f"{path} is {'no folder' if path.exists() else 'not there'}, so it is no store of records",
+            f"records of this checkout lie in {RUNS}, published ones in {PUBLISHED}",
+        )
+    return path

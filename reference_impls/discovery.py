@@ -98,7 +98,7 @@ def _module_path(module: str) -> Path:
 def _read(kind: Kind | None, path: Path, module: str) -> Source:
     literal = read_literal(path)
     found: Any = literal.get("kind", kind)
-    if found not in FOLDERS or (kind is not None and found != kind):
+    if found not in tuple(FOLDERS) or (kind is not None and found != kind):
         expected = f"{kind!r}" if kind else " or ".join(repr(known) for known in FOLDERS)
         raise CardError(f"{path}: CARD['kind'] is {found!r}, expected {expected}")
     if not isinstance(literal.get("name"), str):

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import ast
 import itertools
+import os
+import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -16,14 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from asv.machine import Machine as AsvMachine
-from asv.results import Results, iter_results
+from asv.results import Results, get_filename, iter_results_paths
 from asv.runner import BenchmarkResult
+from asv.util import UserError as AsvError
 from asv.util import is_na, load_json, write_json
 
 from harness.asv.machines import FILE, describe
 from harness.asv.points import CommitDate, Line, Points, Value
 from harness.asv.series import PARAMETER, benchmark_name, current_version
 from harness.catalogue.cards import Rows
+from harness.text import inside
 
 __all__ = ["export"]
 
@@ -40,7 +45,8 @@ _ByBenchmark = dict[tuple[str, str], _ByLabel]
 def export(points: Points, results: Path, rows: Rows, commit_date: CommitDate) -> int:
     """Write `points` in place of what an earlier export wrote, and return how many were written.
 
-    Call it after ``asv run``, which forgets benchmarks that it did not find in ``benchmarks/``.
+    Call it after ``asv run``, which forgets benchmarks that it did not find in ``benchmarks/``. If it fails, what was
+    there stays: all files are written elsewhere first, and then moved.
 
     Parameters
     ----------
@@ -49,34 +55,56 @@ def export(points: Points, results: Path, rows: Rows, commit_date: CommitDate) -
     rows : give the units of figures.
     commit_date : of every commit that a point has.
     """
-    for path in results.glob(f"*/*-{KIND}-py*.json"):
-        path.unlink()
+    earlier = set(results.glob(f"*/*-{KIND}-py*.json"))
     measured = frozenset(_measured_by_asv(results, {point.benchmark: point.suite for point in points.values}))
     files: dict[tuple[Line, str], _ByBenchmark] = defaultdict(lambda: defaultdict(dict))
     for point, value in points.values.items():
         if (point.line.machine, point.commit, point.benchmark, point.label) not in measured:
             files[point.line, point.commit][point.suite, point.metric][point.label] = value
-    for (line, commit), figures in files.items():
-        description = describe(points.machines[line.machine], results)
-        write_json(str(results / line.machine / FILE), description, AsvMachine.api_version)
-        _write(line, commit, commit_date(commit) or 0, figures, description, results)
-    _add_benchmarks(files.values(), results, rows)
+    results.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{results.name}-", dir=results.parent))
+    try:
+        for (line, commit), figures in files.items():
+            description = describe(points.machines[line.machine], results)
+            write_json(str(inside(draft, line.machine, FILE)), description, AsvMachine.api_version)
+            _write(line, commit, commit_date(commit) or 0, figures, description, draft)
+        _add_benchmarks(files.values(), results / BENCHMARKS, draft / BENCHMARKS, rows)
+        _replace(earlier, draft, results)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return sum(len(by_label) for figures in files.values() for by_label in figures.values())
 
 
+def _replace(earlier: set[Path], draft: Path, results: Path) -> None:
+    """Move every file of `draft` to its place in `results`, and delete those of an earlier export that have none."""
+    written = {results / path.relative_to(draft): path for path in draft.rglob("*.json")}
+    for place, path in written.items():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, place)
+    for path in earlier - written.keys():
+        path.unlink()
+
+
 def _measured_by_asv(results: Path, suites: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield (machine, commit, benchmark, label) of every figure in the tree of the current version of a benchmark.
+    """Yield (machine, commit, benchmark, label) of every figure of asv's own of the current version of a benchmark.
 
     `suites` has the suite of each benchmark that is looked for.
     """
-    for found in iter_results(str(results)):
-        for name in suites.keys() & found.get_all_result_keys():
-            if found.benchmark_version.get(name) != current_version(suites[name]):
+    for folder, name, machine in iter_results_paths(str(results)):
+        if f"-{KIND}-py" in name:
+            continue
+        try:
+            found = Results.load(os.path.join(folder, name), machine_name=machine)
+        except AsvError:  # asv names the file when it publishes
+            continue
+        for benchmark in suites.keys() & found.get_all_result_keys():
+            if found.benchmark_version.get(benchmark) != current_version(suites[benchmark]):
                 continue
-            params = found.get_result_params(name)
-            for shown, value in zip(itertools.product(*params), found.get_result_value(name, params), strict=True):
+            params = found.get_result_params(benchmark)
+            values = found.get_result_value(benchmark, params)
+            for shown, value in zip(itertools.product(*params), values, strict=True):
                 if len(shown) == 1 and not is_na(value):
-                    yield found.params["machine"], found.commit_hash, name, ast.literal_eval(shown[0])
+                    yield machine, found.commit_hash, benchmark, ast.literal_eval(shown[0])
 
 
 def _write(
@@ -85,7 +113,7 @@ def _write(
     """Write one file of results: all that is known of a commit on a line."""
     environment = "-".join([KIND, f"py{line.python}", *(name + version for name, version in line.packages)])
     requirements = dict(line.packages)
-    params = {**description, "python": line.python, **requirements}
+    params = {**description, "machine": line.machine, "python": line.python, **requirements}
     file = Results(params, requirements, commit, date, line.python, environment, {})
     for (suite, metric), by_label in sorted(figures.items()):
         benchmark = {
@@ -96,6 +124,7 @@ def _write(
         values = [by_label[label] for label in sorted(by_label)]
         # The commit's date, not this moment's: the same records make the same file.
         file.add_result(benchmark, _result(values), started_at=datetime.fromtimestamp(date / 1000, UTC))
+    inside(results, get_filename(line.machine, commit, environment))
     file.save(str(results))
 
 
@@ -112,9 +141,8 @@ def _result(values: list[Value]) -> BenchmarkResult:
     )
 
 
-def _add_benchmarks(files: Iterable[_ByBenchmark], results: Path, rows: Rows) -> None:
-    """Make the figures of `files` known: a new benchmark, or further values of the parameter of a known one."""
-    path = results / BENCHMARKS
+def _add_benchmarks(files: Iterable[_ByBenchmark], path: Path, out: Path, rows: Rows) -> None:
+    """Write the benchmarks of `path` to `out`, with those of `files`: new ones, or further values of a known one's."""
     known: dict[str, Any] = load_json(str(path), BENCHMARKS_FORMAT) if path.exists() else {}
     labels: dict[tuple[str, str], set[str]] = defaultdict(set)
     for figures in files:
@@ -138,4 +166,4 @@ def _add_benchmarks(files: Iterable[_ByBenchmark], results: Path, rows: Rows) ->
         entry["version"] = current_version(suite)
         entry["params"] = [entry["params"][0] + sorted(added.difference(entry["params"][0]))]
     if known:
-        write_json(str(path), known, BENCHMARKS_FORMAT)
+        write_json(str(out), known, BENCHMARKS_FORMAT)

@@ -12,24 +12,26 @@ from pathlib import Path
 
 from harness.errors import UserError
 from harness.results.record import Machine
+from harness.text import inside, printable, slug
 
 __all__ = ["describe", "register"]
 
 FILE = "machine.json"
 NO_GPU = "none"
 GIBIBYTE = 2**30
+LONGEST = 100
+"""Characters of a description."""
 
 
 def describe(machine: Machine, results: Path) -> dict[str, str]:
     """Return the description of `machine` that stands in the tree `results`, or the one to put there."""
+    path = inside(results, slug(machine.name), FILE)
     try:
-        known: Mapping[str, object] = json.loads((results / machine.name / FILE).read_text(encoding="utf-8"))
+        known: Mapping[str, object] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return _described(machine)
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{results / machine.name / FILE} cannot be read: {error}", "restore it with git, or delete it"
-        ) from error
+        raise UserError(f"{path} cannot be read: {error}", "restore it with git, or delete it") from error
     return {key: str(known[key]) for key in sorted(known) if key != "version"}
 
 
@@ -45,7 +47,7 @@ def register(machine: Machine, results: Path) -> None:
     from asv.util import UserError as AsvError
 
     try:
-        MachineCollection.save(machine.name, describe(machine, results))
+        MachineCollection.save(slug(machine.name), describe(machine, results))
     except (AsvError, OSError) as error:
         path = MachineCollection.get_machine_file_path()
         raise UserError(f"asv's file of machines cannot be changed: {error}", f"mend or delete {path}") from error
@@ -54,12 +56,14 @@ def register(machine: Machine, results: Path) -> None:
 def _described(machine: Machine) -> dict[str, str]:
     system, _, architecture = machine.os.partition(" ")
     # In the order of names, as it will be read again: the same description makes the same file.
-    return {
+    described = {
         "arch": architecture,
         "cpu": machine.cpu,
         "gpu": machine.gpu or NO_GPU,
-        "machine": machine.name,
+        "machine": slug(machine.name),
         "num_cpu": str(machine.physical_cores),
         "os": system,
         "ram": f"{round(machine.memory_bytes / GIBIBYTE)} GiB",
     }
+    # Each becomes part of the name of a graph's folder.
+    return {key: printable(text, lines=False)[:LONGEST] for key, text in described.items()}

@@ -6,6 +6,7 @@ files, nor import torch.
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,12 +26,15 @@ from harness.asv.series import (
 from harness.catalogue.cards import Rows
 from harness.catalogue.cell import Cell
 from harness.results.record import Machine, Metric, Record
+from harness.text import slug
 
 __all__ = ["CommitDate", "Line", "Point", "Points", "Value", "points_of"]
 
 FIXED_BY = ("numpy", "torch")
 """Packages whose version starts a new line on every graph, as asv.conf.json has it."""
 NO_RESULT = ("unsupported", "interrupted")
+_VERSION = re.compile(r"[0-9A-Za-z.+_-]{1,40}")
+"""What the versions of packages look like; they become parts of names of files."""
 
 CommitDate = Callable[[str], int | None]
 """Date of a commit in milliseconds since 1970, or None if it is not in this history."""
@@ -42,6 +46,7 @@ class Line(NamedTuple):
     """What the points of one commit have in common with those of others: their lines on the graphs."""
 
     machine: str
+    """Its name as one component of a path."""
     python: str
     packages: tuple[tuple[str, str], ...]
     """(name, version)."""
@@ -68,7 +73,7 @@ class Points:
 
     values: Mapping[Point, Value]
     machines: Mapping[str, Machine]
-    """Machine of each name that a point has."""
+    """Machine of each line's `machine`."""
     left_out: Mapping[str, int]
     """Reason -> number of records that it kept out."""
 
@@ -95,13 +100,13 @@ def points_of(records: Iterable[Record], rows: Rows, commit_date: CommitDate) ->
     left_out: Counter[str] = Counter()
     machines: dict[str, Machine] = {}
     groups: dict[_Group, dict[int, Record]] = defaultdict(dict)
-    for record in sorted(records, key=lambda one: one.provenance.started_at):
+    for record in sorted(records, key=lambda one: one.provenance.moment):
         reason = _why_left_out(record, rows, commit_date)
         if reason is not None:
             left_out[reason] += 1
             continue
         machine = record.provenance.machine
-        machines[machine.name] = machine
+        machines[slug(machine.name)] = machine
         groups[_group(record)][record.cell.seed] = record
     values = {
         point: value for group, by_seed in groups.items() for point, value in _figures(group, [*by_seed.values()], rows)
@@ -120,6 +125,8 @@ def _why_left_out(record: Record, rows: Rows, commit_date: CommitDate) -> str | 
         return "measured on a changed tree, which is no commit"
     if suite not in rows.suites or not is_plain(series_label(record.cell)):
         return "of a suite or a name that is not known"
+    if not all(map(_VERSION.fullmatch, (origin.machine.python, *_packages(record).values()))):
+        return "of a version that is none"
     # A process that died before it could say which clock it had has measured nothing: any clock will do.
     clock = clock_version() if origin.clock_version is None else origin.clock_version
     if benchmark_version(origin.suite_version, clock) != current_version(suite):
@@ -133,10 +140,14 @@ def _group(record: Record) -> _Group:
     origin = record.provenance
     assert origin.commit is not None
     python = ".".join(origin.machine.python.split(".")[:2])
-    # As asv has it: a build of torch for another device is no other version.
-    packages = tuple((name, origin.packages[name].partition("+")[0]) for name in FIXED_BY if name in origin.packages)
-    line = Line(origin.machine.name, python, packages)
+    line = Line(slug(origin.machine.name), python, tuple(_packages(record).items()))
     return _Group(line, origin.commit, replace(record.cell, seed=0, threads=0), origin.task_version or 1)
+
+
+def _packages(record: Record) -> dict[str, str]:
+    """Return the versions that start a line, as asv has them: a build of torch for another device is no other one."""
+    installed = record.provenance.packages
+    return {name: installed[name].partition("+")[0] for name in FIXED_BY if name in installed}
 
 
 def _figures(group: _Group, records: Sequence[Record], rows: Rows) -> Iterator[tuple[Point, Value]]:

@@ -32,6 +32,7 @@ from harness.catalogue.cards import Rows
 from harness.errors import UserError
 from harness.results.machine import this_machine
 from harness.results.store import read_stores
+from harness.text import slug
 
 __all__ = ["CONFIGURATION", "Tree", "commits_with_results", "measure", "open_tree", "publish"]
 
@@ -103,12 +104,12 @@ def measure(tree: Tree, commits: str, *, cells: Sequence[str] = (), benchmarks: 
     asked = expressions(labels, benchmarks)
     machine = this_machine()
     register(machine, tree.results)
-    before = states(tree.results, machine.name)
+    before = states(tree.results, slug(machine.name))
     words = [
         "run",
         commits,
         "--machine",
-        machine.name,
+        slug(machine.name),
         "--skip-existing-successful",
         "--record-samples",
         "--show-stderr",
@@ -116,7 +117,7 @@ def measure(tree: Tree, commits: str, *, cells: Sequence[str] = (), benchmarks: 
     for expression in asked:
         words += ["--bench", expression]
     code = _asv(tree.root, CONFIGURATION, words, labels)
-    forget_unasked(before, states(tree.results, machine.name), asked)
+    forget_unasked(before, states(tree.results, slug(machine.name)), asked)
     if code not in (0, SOME_FAILED):
         raise UserError(
             f"asv could not measure {commits} (exit code {code}); its output above says why",

@@ -101,6 +101,8 @@ class MetricCard:
     """Whether the same code must give the same figure, so that any change is a change."""
     judged: bool = True
     """Whether a comparison judges it: not what tells of the machine alone, nor what restates another metric."""
+    bounds: tuple[float | None, float | None] | None = None
+    """Least and greatest value that can be, None for no bound; left out: what the unit says (a fraction is a share)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import typer
 from harness.cli import asv, checking, comparing, data, filling, freshness, listing, reporting, running, searching
 from harness.errors import UserError
 from harness.streams import prepared_streams
+from harness.terminal import say
 from reference_impls.card import CardError
 from reference_impls.names import UnknownNameError
 
@@ -36,12 +37,12 @@ def main() -> None:
         try:
             app()
         except (UserError, UnknownNameError, CardError) as error:
-            typer.secho(f"spikeboard: {error}", fg="red", err=True)
+            say(f"spikeboard: {error}", fg="red", err=True)
             sys.exit(2)
         except OSError as error:
             if error.strerror is None:
                 raise
             # What the system refuses (rights, room, a folder that is gone) is for its user to mend, too.
             names = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
-            typer.secho(f"spikeboard: {names + ': ' if names else ''}{error.strerror}", fg="red", err=True)
+            say(f"spikeboard: {names + ': ' if names else ''}{error.strerror}", fg="red", err=True)
             sys.exit(2)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
 from rich.table import Table
+
+from harness.terminal import Console
 
 __all__ = ["print_whole"]
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["DataRoot", "MachineName", "Stores"]
+from harness.terminal import say
+
+if TYPE_CHECKING:
+    from harness.results.store import Problem
+
+__all__ = ["DataRoot", "MachineName", "Stores", "tell_problems"]
+
+MOST_PROBLEMS = 20
 
 Stores = Annotated[
     list[Path] | None,
@@ -25,3 +33,11 @@ MachineName = Annotated[
     str | None,
     typer.Option("--machine", metavar="NAME", help="Show this machine's records only. [default: all]"),
 ]
+
+
+def tell_problems(problems: Sequence[Problem]) -> None:
+    """Name the files of a store that are not what they should be, on the standard error output."""
+    for problem in problems[:MOST_PROBLEMS]:
+        say(f"{'skipped' if problem.skipped else 'misplaced'} {problem}", fg="yellow", err=True)
+    if len(problems) > MOST_PROBLEMS:
+        say(f"and {len(problems) - MOST_PROBLEMS:,} more; spikeboard report lists them all", fg="yellow", err=True)

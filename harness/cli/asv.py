@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli._options import Stores
+from harness.terminal import say
 
 if TYPE_CHECKING:
     from harness.asv.regressions import Regression
@@ -64,15 +65,15 @@ def asv(
     judged = frozenset(commits_since(tree.root, baseline))
     complete = only_publish or measure(tree, commits, cells=cell or (), benchmarks=bench or ())
     points = publish(tree, readable_stores(store), rows)
-    typer.echo(f"{len(points.values)} figures of records stand on the graphs")
+    say(f"{len(points.values)} figures of records stand on the graphs")
     for reason, count in points.left_out.items():
-        typer.echo(f"  {count} records do not: {reason}")
+        say(f"  {count} records do not: {reason}")
     labels = _labels(tree, cell or ())
     found = published_regressions(tree.pages)
     worse = new_regressions(found, judged, rows, tree.thresholds, labels)
     _report(worse, len(found) - len(worse), baseline, judged, tree)
     if not complete:
-        typer.secho("some benchmarks failed; asv's output above says why", fg="yellow", err=True)
+        say("some benchmarks failed; asv's output above says why", fg="yellow", err=True)
     if gate and worse:
         raise typer.Exit(1)
 
@@ -107,14 +108,14 @@ def _report(worse: Sequence[Regression], others: int, baseline: str | None, judg
     from harness.report.words import count
 
     for item in worse:
-        typer.secho(
+        say(
             f"regression: {item.suite} {item.metric} of {item.label}: {item.best:.4g} -> {item.latest:.4g}"
             f" at {item.commit[:10]} ({item.where or 'one machine'})",
             fg="red",
         )
     span = f"the {count(len(judged), 'commit')} since {baseline[:10]}" if baseline else "the whole history"
     measured = len(judged & commits_with_results(tree))
-    typer.echo(f"judged: {span}, {measured} of them with figures; {count(len(worse), 'regression')}")
+    say(f"judged: {span}, {measured} of them with figures; {count(len(worse), 'regression')}")
     if others:
-        typer.echo(f"{count(others, 'regression')} of before, or of other series, on the pages")
-    typer.echo(f"over commits: {tree.pages / 'index.html'}")
+        say(f"{count(others, 'regression')} of before, or of other series, on the pages")
+    say(f"over commits: {tree.pages / 'index.html'}")

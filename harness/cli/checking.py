@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.terminal import say
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.text import Text
 
     from harness.catalogue.cards import Rows
     from harness.execute.job import Summary
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from harness.planning.plan import Plan
     from harness.results.record import Record
     from harness.results.store import Store
+    from harness.terminal import Console
 
 __all__ = ["register"]
 
@@ -72,16 +75,16 @@ def check(
     _print(console, found, plan)
     _explain(found)
     for slug, files in strangers.items():
-        typer.secho(f"not run: nothing here implements {slug!r} ({', '.join(map(str, files))})", fg="yellow")
+        say(f"not run: nothing here implements {slug!r} ({', '.join(map(str, files))})", fg="yellow")
     _conclude(found, summary)
 
 
 def _console() -> Console:
     """Return the standard output; where it is no terminal, wide enough for the table."""
-    from rich.console import Console
+    from harness.terminal import Console
 
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=max(console.width, FILE_WIDTH))
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, FILE_WIDTH))
 
 
 def _run(plan: Plan, rows: Rows, store: Store, vectors: Path | None, slots: int | None, console: Console) -> Summary:
@@ -111,6 +114,7 @@ def _run(plan: Plan, rows: Rows, store: Store, vectors: Path | None, slots: int 
 
 def _print(console: Console, found: Sequence[CheckRow], plan: Plan) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from harness.planning.checking import COLUMNS
 
@@ -121,18 +125,20 @@ def _print(console: Console, found: Sequence[CheckRow], plan: Plan) -> None:
         table.add_column(heading, no_wrap=True)
     for row in found:
         fields = [_field(row.verdicts.get(column), column) for column in (*COLUMNS, *backends)]
-        table.add_row(row.name, f"[dim]{row.kind}[/]", *fields)
+        table.add_row(row.name, Text(row.kind, "dim"), *fields)
     console.print(table)
 
 
-def _field(verdict: Verdict | None, column: str) -> str:
+def _field(verdict: Verdict | None, column: str) -> Text:
+    from rich.text import Text
+
     if verdict is None:
-        return "[dim]–[/]"
+        return Text("–", "dim")
     unit = {"golden": "case", "contract": "clause"}.get(column)
     words = {"passed": "ok", "failed": "FAILED", "missing": "not run", "unsupported": "unsupported"}[verdict.state]
     if verdict.state == "passed" and unit:
         words += f" ({verdict.count} {unit}{'s' if verdict.count != 1 else ''})"
-    return f"[{FIELDS[verdict.state]}]{words}[/]"
+    return Text(words, FIELDS[verdict.state])
 
 
 def _explain(found: Iterable[CheckRow]) -> None:
@@ -144,22 +150,22 @@ def _explain(found: Iterable[CheckRow]) -> None:
                 for problem in verdict.problems:
                     alike[(column, problem.replace(row.name, "this one"))].append(row.name)
     if alike:
-        typer.echo("\nunsupported")
+        say("\nunsupported")
     for (column, problem), names in alike.items():
         who = names[0] if len(names) == 1 else f"{len(names)} entries ({', '.join(names)})"
-        typer.secho(f"  {column}, {who}: {problem}", dim=True)
+        say(f"  {column}, {who}: {problem}", dim=True)
     for row in found:
         for column, verdict in row.verdicts.items():
             if verdict.state == "failed":
-                typer.secho(f"{row.name}, {column}: {'; '.join(verdict.problems)}", fg="red")
+                say(f"{row.name}, {column}: {'; '.join(verdict.problems)}", fg="red")
 
 
 def _conclude(found: Sequence[CheckRow], summary: Summary) -> None:
     failed = [row.name for row in found if row.failed]
     if summary.interrupted:
-        typer.secho(f"interrupted; {summary.not_started} checks were not started.", fg="yellow")
+        say(f"interrupted; {summary.not_started} checks were not started.", fg="yellow")
         raise typer.Exit(summary.exit_code)
     if failed:
-        typer.secho(f"{len(failed)} of {len(found)} entries fail: spikeboard check {' '.join(failed)}", fg="red")
+        say(f"{len(failed)} of {len(found)} entries fail: spikeboard check {' '.join(failed)}", fg="red")
         raise typer.Exit(1)
-    typer.secho(f"{len(found)} entries pass.", fg="green")
+    say(f"{len(found)} entries pass.", fg="green")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli._options import Stores
+from harness.cli._options import Stores, tell_problems
+from harness.terminal import say
 
 if TYPE_CHECKING:
     from harness.results.comparison import CellChange
@@ -59,8 +60,7 @@ def compare_sets(
     stores = readable_stores(store)
     sets = [records_of(name, stores, rows) for name in (before, after)]
     for contents in sets:
-        for problem in contents.problems:
-            typer.secho(f"skipped {problem}", fg="yellow", err=True)
+        tell_problems(contents.problems)
     found = compare(sets[0].records, sets[1].records, rows, threshold)
     _demand_common((before, after), sets, found)
     counts: Counter[str] = Counter(item.verdict for item in found)
@@ -70,7 +70,7 @@ def compare_sets(
     if output_format is None:
         _print(shown)
     else:
-        typer.echo(changes_to_text(shown, output_format), nl=False)
+        say(changes_to_text(shown, output_format), nl=False)
     _summarise(counts, partial, aside=output_format is not None)
     raise typer.Exit(1 if any(item.fails for item in found) else 0)
 
@@ -96,9 +96,9 @@ def _summarise(counts: Counter[str], partial: bool, aside: bool) -> None:
 
     words = {"gone": "not measured again" if partial else "gone", "noise": "within the noise"}
     said = ", ".join(f"{counts[one]} {words.get(one, one)}" for one in VERDICTS if counts[one])
-    typer.echo(f"{count(counts.total(), 'cell')}: {said}", err=aside)
+    say(f"{count(counts.total(), 'cell')}: {said}", err=aside)
     if counts["gone"] and not partial:
-        typer.echo("gone: fine in A and without a record in B; --partial if B was not to measure them", err=aside)
+        say("gone: fine in A and without a record in B; --partial if B was not to measure them", err=aside)
 
 
 def _print(items: Sequence[CellChange]) -> None:

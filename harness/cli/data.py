@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli._options import DataRoot
+from harness.terminal import say
 
 __all__ = ["register"]
 
@@ -24,11 +25,11 @@ def overview(context: typer.Context, data_root: DataRoot = None) -> None:
     """List the data sets and say which are present."""
     if context.invoked_subcommand is not None:
         return
-    from rich.console import Console
     from rich.table import Table
 
     from harness.data import data_root as resolve
     from harness.data import data_set, presences
+    from harness.terminal import Console
 
     root = resolve(data_root)
     table = Table(box=None, pad_edge=False)
@@ -45,7 +46,7 @@ def overview(context: typer.Context, data_root: DataRoot = None) -> None:
             found, where = "no", known.how_to_get
         table.add_row(presence.name, known.title, found, where)
     Console().print(table)
-    typer.echo(f"data root: {root}")
+    say(f"data root: {root}")
 
 
 @commands.command("fetch")
@@ -55,14 +56,15 @@ def fetch(name: Annotated[str, typer.Argument(help="Data set to download.")], da
 
     from harness.data import data_root as resolve
     from harness.data import fetch as fetch_set
+    from harness.terminal import Console
 
     root: Path = resolve(data_root)
-    with Progress(transient=True) as progress:
+    with Progress(transient=True, console=Console()) as progress:
         line = progress.add_task(name, total=1.0)
         presence = fetch_set(
             name, root, lambda fraction, note: progress.update(line, completed=fraction, description=note)
         )
-    typer.echo(f"{name}: {presence.where}")
+    say(f"{name}: {presence.where}")
 
 
 @commands.command("verify")
@@ -79,7 +81,5 @@ def verify(
         for verdict in verdicts:
             broken += not verdict.intact
             mark = "ok     " if verdict.intact else "BROKEN "
-            typer.secho(
-                f"{mark} {data_set}: {verdict.subject}: {verdict.finding}", fg=None if verdict.intact else "red"
-            )
+            say(f"{mark} {data_set}: {verdict.subject}: {verdict.finding}", fg=None if verdict.intact else "red")
     raise typer.Exit(1 if broken else 0)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.terminal import say
+
 if TYPE_CHECKING:
     from harness.report.quoting import QuotedRow, QuotedTable
     from harness.results.store import Contents
@@ -55,7 +57,7 @@ def fill(
         after = fill_values(blocks, functions)
         if after != before:
             stale = True
-            typer.echo(f"{path}: {'out of date' if check else 'filled in'}")
+            say(f"{path}: {'out of date' if check else 'filled in'}")
             if not check:
                 path.write_text(after, encoding="utf-8")
     raise typer.Exit(1 if check and stale else 0)

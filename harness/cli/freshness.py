@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli._options import MachineName
+from harness.terminal import say
 
 if TYPE_CHECKING:
     from harness.planning.stale import StaleGroup
@@ -43,17 +44,17 @@ def status(store: Published = None, machine: MachineName = None) -> None:
     stores = store or [by_default(PUBLISHED)]
     contents = read_stores(stores)
     for problem in contents.problems:
-        typer.secho(f"skipped {problem}", fg="yellow", err=True)
+        say(f"skipped {problem}", fg="yellow", err=True)
     records = [record for record in contents.records if machine in (None, record.provenance.machine.name)]
     cells = {(one.cell_id, one.provenance.machine.name) for one in records if one.status != "unsupported"}
     groups = grouped(stale_of(records, load_rows()))
     stale = sum(group.cells for group in groups)
     where = ", ".join(map(str, stores))
     if not stale:
-        typer.secho(f"{where}: {count(len(cells), 'cell')}, every one current", fg="green")
+        say(f"{where}: {count(len(cells), 'cell')}, every one current", fg="green")
         return
     _print(groups)
-    typer.echo(f"{where}: {stale:,} of {len(cells):,} cells are stale")
+    say(f"{where}: {stale:,} of {len(cells):,} cells are stale")
     _advise(groups, store)
     raise typer.Exit(1)
 
@@ -73,18 +74,18 @@ def migrate(
 
     target = Store(store or by_default(PUBLISHED))
     counts = rewrite(target, load_rows())
-    typer.echo(f"{target.root}: {counts.total():,} records")
+    say(f"{target.root}: {counts.total():,} records")
     for finding, count in counts.most_common():
         changed = "has the fingerprint of its commit: " if finding in ("current", "older") else "left as it is: "
-        typer.echo(f"{count:6,}  {changed}{finding}")
+        say(f"{count:6,}  {changed}{finding}")
 
 
 def _print(groups: Sequence[StaleGroup]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from harness.report.units import pretty
     from harness.report.words import day
+    from harness.terminal import Console
 
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -124,8 +125,8 @@ def _advise(groups: Sequence[StaleGroup], store: Sequence[Path] | None) -> None:
     seconds = sum(group.seconds for group in groups if group.machine == here)
     if seconds:
         given = "".join(f" --look-at {path}" for path in store or ())
-        typer.echo(f"measure them again on this machine, {pretty(seconds, 'seconds')} one by one:")
-        typer.echo(f"  spikeboard run --stale{given}")
+        say(f"measure them again on this machine, {pretty(seconds, 'seconds')} one by one:")
+        say(f"  spikeboard run --stale{given}")
     elsewhere = sorted({group.machine for group in groups if group.machine != here})
     if elsewhere:
-        typer.echo(f"others were measured on {', '.join(elsewhere)}: run the same there")
+        say(f"others were measured on {', '.join(elsewhere)}: run the same there")

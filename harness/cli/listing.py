@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from harness.terminal import say
+
 __all__ = ["register"]
 
 KINDS = ("neurons", "methods", "topologies", "peers", "tasks", "suites", "backends", "presets", "boards")
@@ -32,7 +34,7 @@ def list_rows(
             name: [dict(zip(("name", "title", "note"), entry, strict=True)) for entry in rows]
             for name, rows in found.items()
         }
-        typer.echo(json.dumps(data, indent=1))
+        say(json.dumps(data, indent=1))
         return
     _print(found)
 
@@ -73,10 +75,10 @@ def _note(kind: str, row: object) -> str:
 
 
 def _print(found: dict[str, list[tuple[str, str, str]]]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from harness.catalogue.cards import load_rows
+    from harness.terminal import Console
 
     console = Console()
     for kind, entries in found.items():
@@ -90,6 +92,6 @@ def _print(found: dict[str, list[tuple[str, str, str]]]) -> None:
         console.print()
     problems = load_rows().problems
     if problems:
-        console.print("[bold red]cards that cannot be used[/]")
+        console.print("cards that cannot be used", style="bold red")
         for problem in problems:
-            console.print(f"  {problem}", style="red", markup=False)
+            console.print(f"  {problem}", style="red")

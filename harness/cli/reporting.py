@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli._options import MachineName, Stores
+from harness.cli._options import MachineName, Stores, tell_problems
+from harness.terminal import say
 
 if TYPE_CHECKING:
     from harness.results.tables import Table
@@ -53,7 +54,7 @@ def table(
     if output_format is None:
         print_tables(tables)
     else:
-        typer.echo(to_text(tables, output_format), nl=False)
+        say(to_text(tables, output_format), nl=False)
 
 
 def show(
@@ -72,7 +73,7 @@ def show(
     if not records:
         raise UserError(f"no record of a cell {cell!r}", "spikeboard table and the pages show the ids of cells")
     for record in records:
-        typer.echo(record.model_dump_json(indent=1, exclude={"predictions": {"packed"}}))
+        say(record.model_dump_json(indent=1, exclude={"predictions": {"packed"}}))
 
 
 def figure(
@@ -90,7 +91,7 @@ def figure(
     fullest = _tables(store, board, {"task": task, "budget": budget}, machine)[0]
     plot = pareto_plot(fullest, against)
     draw_pareto(plot, out)
-    typer.echo(f"{out}: {fullest.group.label} ({fullest.group.machine}). {plot.caption}")
+    say(f"{out}: {fullest.group.label} ({fullest.group.machine}). {plot.caption}")
 
 
 def report(
@@ -102,7 +103,7 @@ def report(
     from harness.report.site import build_site
 
     index = build_site(readable_stores(store), out or by_default(SITE))
-    typer.echo(f"leaderboard: {index}")
+    say(f"leaderboard: {index}")
 
 
 def publish(
@@ -116,12 +117,13 @@ def publish(
     """
     from harness.catalogue.cards import load_rows
     from harness.catalogue.cell import NOT_APPLICABLE
-    from harness.paths import PUBLISHED, RUNS, by_default
+    from harness.paths import PUBLISHED, RUNS, by_default, existing_store
     from harness.results.freshness import Today
     from harness.results.selection import preferred
     from harness.results.store import Store
 
-    contents = Store(source or by_default(RUNS)).read()
+    contents = Store(existing_store(source or by_default(RUNS))).read()
+    tell_problems(contents.problems)
     target = Store(to or by_default(PUBLISHED))
     wanted = [
         record
@@ -130,19 +132,19 @@ def publish(
     ]
     for record in wanted:
         target.write(record)
-    typer.echo(f"{len(wanted)} records copied to {target.root}")
+    say(f"{len(wanted)} records copied to {target.root}")
 
 
 def print_tables(tables: Sequence[Table]) -> None:
     """Print tables for a terminal; a pipe gets them at their full width."""
-    from rich.console import Console
     from rich.table import Table as RichTable
 
     from harness.report.formats import readable
+    from harness.terminal import Console
 
-    console = Console(highlight=False)
+    console = Console()
     if not console.is_terminal:
-        console = Console(highlight=False, width=FULL_WIDTH)
+        console = Console(width=FULL_WIDTH)
     for item in tables:
         measured = [row for row in item.rows if row.values]
         frame = readable(replace(item, rows=tuple(measured)))
@@ -150,7 +152,7 @@ def print_tables(tables: Sequence[Table]) -> None:
         shown = RichTable(box=None, pad_edge=False)
         for column in frame.columns:
             left = column in ("#", item.board.axis, "contract", "vectors")
-            shown.add_column(column.replace("[", r"\["), justify="left" if left else "right", no_wrap=left)
+            shown.add_column(column, justify="left" if left else "right", no_wrap=left)
         for line in frame.itertuples(index=False):
             shown.add_row(*line)
         console.print(shown)
@@ -172,8 +174,7 @@ def _tables(
 
     chosen = None if board is None else find_board(board)
     contents = read_stores(readable_stores(store))
-    for problem in contents.problems:
-        typer.secho(f"skipped {problem}", fg="yellow", err=True)
+    tell_problems(contents.problems)
     tables = [
         item
         for item in build_tables(contents.records, load_rows(), chosen)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli._options import DataRoot
+from harness.cli._options import DataRoot, tell_problems
+from harness.terminal import say
 
 if TYPE_CHECKING:
     from harness.catalogue.cards import Rows
@@ -140,7 +141,7 @@ def _preset_plan(plan_with: Callable[..., Plan], preset: str | None, budget: str
             raise
         # The preset combines neurons with BPTT, and methods with IF, only.
         plan = plan_with(preset=widened(chosen))
-        typer.echo(f"not a combination of the preset {chosen.name!r}: measured like those that are")
+        say(f"not a combination of the preset {chosen.name!r}: measured like those that are")
         return plan
 
 
@@ -188,15 +189,15 @@ def _describe(plan: Plan, machine: str, slots: int) -> None:
     from harness.report.units import pretty
     from harness.results.provenance import why_no_commit
 
-    typer.echo(f"machine {machine}")
+    say(f"machine {machine}")
     if plan.todo and (why := why_no_commit()):
-        typer.secho(f"the records will carry no commit: {why}", fg="yellow")
+        say(f"the records will carry no commit: {why}", fg="yellow")
     parts = [f"{len(plan.todo)} cells to measure", f"{len(plan.done)} done already"]
     if plan.unsupported:
         parts.append(f"{len(plan.unsupported)} combinations impossible")
-    typer.echo(", ".join(parts) + (f"; about {pretty(_wall_seconds(plan, slots), 'seconds')}" if plan.todo else ""))
+    say(", ".join(parts) + (f"; about {pretty(_wall_seconds(plan, slots), 'seconds')}" if plan.todo else ""))
     for name, count in plan.missing.items():
-        typer.secho(f"{count} cells wait for the data set {name!r}. {data_set(name).how_to_get}", fg="yellow")
+        say(f"{count} cells wait for the data set {name!r}. {data_set(name).how_to_get}", fg="yellow")
 
 
 def _wall_seconds(plan: Plan, slots: int) -> float:
@@ -208,9 +209,9 @@ def _wall_seconds(plan: Plan, slots: int) -> float:
 def _list_cells(plan: Plan) -> None:
     for planned in plan.todo:
         cell = planned.cell
-        typer.echo(f"{cell.id}  {planned.estimated_seconds:7.1f} s  {cell.suite:<12} {cell.task:<14} {cell.label}")
+        say(f"{cell.id}  {planned.estimated_seconds:7.1f} s  {cell.suite:<12} {cell.task:<14} {cell.label}")
     for cell, _, reason in plan.unsupported:
-        typer.secho(f"{cell.id}  impossible  {cell.suite:<12} {cell.task:<14} {cell.label}: {reason}", dim=True)
+        say(f"{cell.id}  impossible  {cell.suite:<12} {cell.task:<14} {cell.label}: {reason}", dim=True)
 
 
 def _conclude(summary: Summary, plan: Plan, store: Store, rows: Rows) -> None:
@@ -220,27 +221,26 @@ def _conclude(summary: Summary, plan: Plan, store: Store, rows: Rows) -> None:
     from harness.results.tables import build_tables, worth_comparing
 
     contents = store.read()
-    for problem in contents.problems:
-        typer.secho(f"skipped {problem}", fg="yellow", err=True)
+    tell_problems(contents.problems)
     touched = {(cell.task, cell.budget) for cell in (*(planned.cell for planned in plan.todo), *plan.done)}
     concerned = [record for record in contents.records if (record.cell.task, record.cell.budget) in touched]
     print_tables(worth_comparing(build_tables(concerned, rows)))
     if summary.counts:
-        typer.echo("this run: " + ", ".join(f"{count} {status}" for status, count in summary.counts.items()))
+        say("this run: " + ", ".join(f"{count} {status}" for status, count in summary.counts.items()))
     if summary.interrupted:
-        typer.secho(
+        say(
             f"interrupted; {summary.not_started} cells were not started. The same command goes on from here.",
             fg="yellow",
         )
         raise typer.Exit(summary.exit_code)
     noisy = summary.counts.get("noisy", 0)
     if noisy:
-        typer.secho(
+        say(
             f"{noisy} timings are too noisy to be ranked, the second try as well; on a quiet machine the same command "
             "takes them again.",
             fg="yellow",
         )
     failed = sum(count for status, count in summary.counts.items() if status not in DONE | MEASURED)
     if failed:
-        typer.secho(f"{failed} cells failed; their records say why (spikeboard show ID, or the pages)", fg="red")
+        say(f"{failed} cells failed; their records say why (spikeboard show ID, or the pages)", fg="red")
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli._options import DataRoot
+from harness.terminal import say
 
 if TYPE_CHECKING:
     from harness.catalogue.cards import Rows
@@ -85,9 +86,9 @@ def search(
         final_seeds=final_seeds,
         slots=slots,
     )
-    outcome = run_search(plan, rows, data_root, typer.echo)
+    outcome = run_search(plan, rows, data_root, say)
     if outcome is None:
-        typer.secho("interrupted. The same command goes on from here.", fg="yellow")
+        say("interrupted. The same command goes on from here.", fg="yellow")
         raise typer.Exit(130)
     _conclude(plan, outcome)
     if export is not None and target is not None:
@@ -95,11 +96,11 @@ def search(
 
 
 def _conclude(plan: SearchPlan, outcome: Outcome) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from harness.report.units import scale_for, with_interval
     from harness.search.space import code_of
+    from harness.terminal import Console
 
     table = Table(box=None, pad_edge=False)
     seeds = f"{plan.final_seeds} seed{'s' if plan.final_seeds != 1 else ''}"
@@ -111,8 +112,8 @@ def _conclude(plan: SearchPlan, outcome: Outcome) -> None:
         table.add_row(
             final.label, code_of(final.candidate), f"{final.parameters:,.0f}", f"{final.search_accuracy:.2%}", error
         )
-    Console(highlight=False).print(table)
-    typer.echo(f"figure: {outcome.picture}")
+    Console().print(table)
+    say(f"figure: {outcome.picture}")
 
 
 def _export(name: str, path: Path, plan: SearchPlan, outcome: Outcome, rows: Rows) -> None:
@@ -124,8 +125,8 @@ def _export(name: str, path: Path, plan: SearchPlan, outcome: Outcome, rows: Row
         f"({best.label}, {plan.evaluations} evaluations, seed {plan.seed})"
     )
     export(name, rows.topologies[asked.topology], best.candidate, asked.task, found, path)
-    typer.echo(f"wrote {path}")
-    typer.echo(
+    say(f"wrote {path}")
+    say(
         f"spikeboard run --budget {plan.final_budget} --task {asked.task} --neuron {asked.neuron} "
         f"--method {asked.method} --topology {name} --topology {asked.topology}-plain"
     )

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TextIO, cast
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 from rich.text import Text
@@ -21,6 +20,7 @@ from harness.execute.job import Job, Listener
 from harness.measure.neighbours import Load
 from harness.results.record import Record, Status
 from harness.streams import Lasting
+from harness.terminal import Console
 
 __all__ = ["Display"]
 
@@ -57,7 +57,7 @@ class Display(Listener):
     ) -> None:
         self._worth_a_line = worth_a_line or (lambda _record: True)
         # Nobody need listen: what is being measured goes on.
-        self._console = console or Console(file=cast("TextIO", Lasting(sys.stdout)), highlight=False)
+        self._console = console or Console(file=cast("TextIO", Lasting(sys.stdout)))
         self._total = len(jobs)
         self._done = 0
         self._expected_seconds = sum(job.expected_seconds for job in jobs)

@@ -1,6 +1,7 @@
 """Makes records of outcomes, whoever ran the cells, and of cells that cannot be run at all.
 
-The one place where an outcome meets its provenance. Must not know how a cell was run, or where its record goes.
+The one place where an outcome meets its provenance. What a cell says of itself is checked here: impossible figures make
+it a failure, homes and names of users stay out. Must not know how a cell was run, or where its record goes.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from harness.catalogue.cards import Rows
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
@@ -16,8 +18,13 @@ from harness.results import provenance
 from harness.results.fingerprint import fingerprint
 from harness.results.provenance import Origin, this_origin
 from harness.results.record import DONE, MEASURED, Provenance, Record
+from harness.results.validity import problems_of_metric
+from harness.text import redacted
 
 __all__ = ["Recorder", "Run"]
+
+IMPOSSIBLE = "impossible_figures"
+"""Key of the details that keeps what cannot be a figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Recorder:
 
         `output_tail` is what the cell printed last; it is kept for failures.
         """
+        outcome = self._possible(cell, outcome)
         failed = outcome.status not in MEASURED | DONE
         return Record(
             cell=cell,
@@ -53,9 +61,9 @@ class Recorder:
             metrics=outcome.metrics,
             series=outcome.series,
             predictions=outcome.predictions,
-            details=outcome.details,
-            reason=outcome.reason,
-            output_tail=output_tail if failed else (),
+            details=_anonymous(outcome.details),
+            reason=outcome.reason and redacted(outcome.reason),
+            output_tail=tuple(map(redacted, output_tail)) if failed else (),
             provenance=self._provenance(cell, code_hash, outcome, run),
         )
 
@@ -68,6 +76,29 @@ class Recorder:
         """Return the inputs that `code_hash` stands for; None if it is not the code of these rows."""
         found = fingerprint(cell, self.rows)
         return dict(found.inputs) if found.code_hash == code_hash else None
+
+    def _possible(self, cell: Cell, outcome: Outcome) -> Outcome:
+        """Return `outcome`, or a failure in its place if one of its figures cannot be true.
+
+        Such figures move, with the reason, to the details: what was measured is not lost, and stands in no table.
+        """
+        cards = self.rows.suite(cell.suite).metrics
+        reasons = {
+            name: reason
+            for name, metric in outcome.metrics.items()
+            for reason in list(problems_of_metric(metric, cards.get(name)))[:1]
+        }
+        if not reasons:
+            return outcome
+        figures = {name: f"{outcome.metrics[name].value!r} {reason}" for name, reason in reasons.items()}
+        named = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
+        changes: dict[str, Any] = {
+            "metrics": {name: metric for name, metric in outcome.metrics.items() if name not in reasons},
+            "details": {**outcome.details, IMPOSSIBLE: figures},
+        }
+        if outcome.status in MEASURED:
+            changes |= {"status": "error", "reason": f"The suite gave figures that cannot be: {named}."}
+        return outcome.model_copy(update=changes)
 
     def _provenance(self, cell: Cell, code_hash: str, outcome: Outcome, run: Run) -> Provenance:
         return Provenance(
@@ -89,3 +120,16 @@ class Recorder:
             started_at=run.started_at.isoformat(timespec="seconds"),
             duration_seconds=run.duration_seconds,
         )
+
+
+def _anonymous(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `details` with every text in them redacted."""
+
+    def of(value: Any) -> Any:
+        if isinstance(value, str):
+            return redacted(value)
+        if isinstance(value, Mapping):
+            return {key: of(one) for key, one in value.items()}
+        return [of(one) for one in value] if isinstance(value, list | tuple) else value
+
+    return {key: of(value) for key, value in details.items()}

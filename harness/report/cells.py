@@ -15,7 +15,7 @@ from harness.catalogue.cards import MetricCard
 from harness.report.formats import is_best
 from harness.report.links import record_file
 from harness.report.plots import LOG_FROM
-from harness.report.units import Scale, with_interval
+from harness.report.units import Scale, is_drawable, with_interval
 from harness.report.words import commit_of, count, day
 from harness.results.record import MEASURED, Record
 from harness.results.standing import Standing
@@ -91,7 +91,7 @@ class Spread:
 
     def interval(self, value: Value) -> Interval | None:
         """Return where `value` lies; None if it is not finite."""
-        if not math.isfinite(value.estimate.value):
+        if not is_drawable(value.estimate.value):
             return None
         ends = _ends(value)
         low, at, high = (round(100 * self._place(end), 1) for end in (min(ends), value.estimate.value, max(ends)))
@@ -160,7 +160,7 @@ def spread_of(table: Table) -> Spread | None:
 
 def _ends(value: Value) -> list[float]:
     estimate = value.estimate
-    return [end for end in (estimate.low, estimate.value, estimate.high) if end is not None and math.isfinite(end)]
+    return [end for end in (estimate.low, estimate.value, estimate.high) if end is not None and is_drawable(end)]
 
 
 def _details(value: Value, scale: Scale, ranks: Mapping[int, int] | None) -> Iterable[str]:

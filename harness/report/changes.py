@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.errors import UserError
+from harness.report.escapes import csv_field, markdown_text
 from harness.report.units import scale_for, with_interval
 from harness.results.comparison import CellChange, MetricChange
 from harness.results.stats import Estimate
@@ -85,7 +86,7 @@ def _relative(metric: MetricChange) -> str:
 def _markdown(items: Sequence[CellChange]) -> str:
     import pandas as pd
 
-    lines = [[text.replace("|", "\\|") for text in headline(item)] for item in items]
+    lines = [list(map(markdown_text, headline(item))) for item in items]
     frame = pd.DataFrame(lines, columns=list(HEADINGS))
     return frame.to_markdown(index=False, disable_numparse=True) + "\n"
 
@@ -101,7 +102,7 @@ def _lines(item: CellChange) -> list[dict[str, Any]]:
     """Return one flat object for each metric of a cell, or one without where a status decided."""
     one = _object(item)
     metrics: list[dict[str, Any]] = one.pop("metrics")
-    return [{**one, **metric} for metric in metrics] or [one]
+    return [{key: csv_field(value) for key, value in (one | metric).items()} for metric in metrics or [{}]]
 
 
 def _json(items: Sequence[CellChange]) -> str:

@@ -75,7 +75,7 @@ class Conformance:
 def conformance_of(row: Row, records: Iterable[Record]) -> Iterable[Conformance]:
     """Yield the runs of the conformance suite among `records` that are about `row`, the newest first."""
     axis = AXIS_OF_KIND[row.kind]
-    for record in sorted(records, key=lambda record: record.provenance.started_at, reverse=True):
+    for record in sorted(records, key=lambda record: record.provenance.moment, reverse=True):
         cell = record.cell
         # A method is checked with some neuron; that is not that neuron's own check.
         if cell.suite != "conformance" or (axis == "neuron" and cell.method != NOT_APPLICABLE):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.report.plots import LOG_FROM
-from harness.report.units import Scale, scale_for
+from harness.report.units import Scale, is_drawable, scale_for
 from harness.report.words import count, joined
 from harness.results.record import Record, Series
 
@@ -132,11 +132,11 @@ def _wants_log(values: Sequence[float]) -> bool:
 
 
 def _scale(unit: str, lines: Iterable[Sequence[tuple[float, float]]]) -> Scale:
-    return scale_for(unit, max((abs(y) for line in lines for _, y in line if math.isfinite(y)), default=0.0))
+    return scale_for(unit, max((abs(y) for line in lines for _, y in line if is_drawable(y)), default=0.0))
 
 
 def _scaled(points: Points, scale: Scale) -> Points:
-    return tuple((x, y * scale.factor) for x, y in points if math.isfinite(x) and math.isfinite(y))
+    return tuple((x, y * scale.factor) for x, y in points if is_drawable(x) and is_drawable(y))
 
 
 def _thinned(points: Points) -> Points:
@@ -149,7 +149,8 @@ def _mean(several: Sequence[Points]) -> Points:
     values: Mapping[float, list[float]] = defaultdict(list)
     for points in several:
         for x, y in points:
-            values[x].append(y)
+            if is_drawable(y):  # the sum of larger ones would be none
+                values[x].append(y)
     return tuple((x, math.fsum(ys) / len(ys)) for x, ys in sorted(values.items()) if len(ys) == len(several))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.catalogue.cell import Cell
 from harness.report.cells import card_of
+from harness.report.escapes import csv_field
 from harness.report.formats import to_text
 from harness.report.links import record_file, table_file
 from harness.report.table_view import DOWNLOADS, SUFFIXES
@@ -112,9 +113,10 @@ def _figures(writer: Any, records: Iterable[Record]) -> None:
         start = [record.cell_id, *(axes[axis] for axis in AXES), provenance.machine.name, record.status]
         end = [provenance.commit, provenance.code_hash, provenance.started_at]
         for name, m in record.metrics.items():
-            writer.writerow([*start, name, m.value, m.unit, m.low, m.high, m.n, m.covers, m.exact, *end])
+            figure = [name, m.value, m.unit, m.low, m.high, m.n, m.covers, m.exact]
+            writer.writerow(map(csv_field, [*start, *figure, *end]))
         if not record.metrics:
-            writer.writerow([*start, *[""] * 8, *end])
+            writer.writerow(map(csv_field, [*start, *[""] * 8, *end]))
 
 
 def _finite(value: float | None) -> float | None:

@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.catalogue.boards import Column
+from harness.catalogue.boards import COMPARED, Column
 from harness.errors import UserError
+from harness.report.escapes import csv_field, latex_text, markdown_text, one_line
+from harness.report.links import group_id
 from harness.report.units import Scale, scale_for, with_interval
 from harness.results.record import MEASURED
 from harness.results.tables import Table, TableRow, Value
@@ -43,15 +45,7 @@ class Style(NamedTuple):
     """Marks a figure that nothing beats in its column and that beats another; is given escaped text."""
 
 
-PLAIN = Style(str, str)
-_LATEX: Mapping[str, str] = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "µ": r"\textmu{}",
-    **{character: f"\\{character}" for character in "%#_&${}"},
-}
+PLAIN = Style(one_line, str)
 
 
 def column_scale(table: Table, column: Column) -> Scale:
@@ -120,8 +114,9 @@ def raw(table: Table) -> pd.DataFrame:
 
     lines = []
     for row in table.rows:
-        line: dict[str, object] = {table.board.axis: row.name, "topology": row.topology, "verified": row.verified}
-        line["vectors"] = row.vectors
+        line: dict[str, object] = {"board": table.board.name, **dict.fromkeys(COMPARED), **dict(table.group.axes)}
+        line |= {"machine": table.group.machine, table.board.axis: row.name}
+        line |= {"topology": row.topology, "verified": row.verified, "vectors": row.vectors}
         for column in table.columns:
             value = row.values.get(column.key)
             estimate = value.estimate if value else None
@@ -129,37 +124,35 @@ def raw(table: Table) -> pd.DataFrame:
                 line[f"{column.key}.{part}"] = getattr(estimate, part, None)
             line[f"{column.key}.rank"] = value.rank if value else None
             line[f"{column.key}.standing"] = value.standing.value if value else None
-        lines.append(dict(table.group.axes) | {"machine": table.group.machine} | line)
-    return pd.DataFrame(lines)
+        lines.append({key: csv_field(value) for key, value in line.items()})
+    return pd.DataFrame(lines, dtype=object)
 
 
 def markdown(table: Table) -> str:
     """Return a title and a Markdown table, the best figures bold."""
-    style = Style(lambda text: text.replace("|", "\\|"), lambda text: f"**{text}**")
-    frame = readable(table, style)
-    return f"**{_title(table)}**\n\n{frame.to_markdown(index=False, disable_numparse=True)}\n"
+    frame = readable(table, Style(markdown_text, lambda text: f"**{text}**"))
+    return f"**{markdown_text(_title(table))}**\n\n{frame.to_markdown(index=False, disable_numparse=True)}\n"
 
 
 def latex(table: Table) -> str:
     """Return a ``booktabs`` table environment with caption and label, the best figures bold."""
-
-    def escape(text: str) -> str:
-        return "".join(_LATEX.get(character, character) for character in text)
-
-    frame = readable(table, Style(escape, lambda text: f"\\textbf{{{text}}}"))
+    frame = readable(table, Style(latex_text, lambda text: f"\\textbf{{{text}}}"))
     return frame.to_latex(
         index=False,
         escape=False,
-        caption=f"{escape(_title(table))}. Ranks tie (=) where 95\\,\\% intervals overlap; bold: none is better.",
-        label=f"tab:{table.board.name}",
+        caption=f"{latex_text(_title(table))}. Ranks tie (=) where 95\\,\\% intervals overlap; bold: none is better.",
+        label=f"tab:{table.board.name}.{group_id(table.group)}",
         column_format="rlll" + "r" * len(table.columns),
         position="t",
     )
 
 
-def csv(table: Table) -> str:
-    """Return raw values as CSV."""
-    return raw(table).to_csv(index=False, lineterminator="\n")
+def csv(*tables: Table) -> str:
+    """Return raw values of all tables as one CSV: one header, and every line as wide as it."""
+    import pandas as pd
+
+    frames = [raw(table) for table in tables]
+    return pd.concat(frames).to_csv(index=False, lineterminator="\n") if frames else ""
 
 
 def html(table: Table) -> str:
@@ -174,6 +167,8 @@ def to_text(tables: Iterable[Table], name: str) -> str:
     """Return all `tables` in the format `name`; an unknown one is an error that suggests the nearest."""
     if name not in FORMATS:
         raise UserError(unknown_message("format", name, list(FORMATS)))
+    if name == "csv":
+        return csv(*tables)
     return "\n".join(FORMATS[name](table) for table in tables)
 
 

@@ -125,7 +125,7 @@ def view_implementation(row: Row, dossier: Dossier, rows: Rows, sitemap: Sitemap
     assert isinstance(card, Card | TaskCard)
     task = card if isinstance(card, TaskCard) else None
     failures = [record for record in dossier.records if failed(record)]
-    failures.sort(key=lambda record: record.provenance.started_at, reverse=True)
+    failures.sort(key=lambda record: record.provenance.moment, reverse=True)
     pages = sitemap.implementations
     return ImplementationView(
         file=pages[(row.kind, row.name)],

@@ -15,6 +15,7 @@ from harness.asv.series import Published, graph_link
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.results.record import Record
 from harness.results.tables import Group, TableRow
+from harness.text import slug as any_slug
 
 __all__ = [
     "ABOUT",
@@ -82,11 +83,7 @@ class Sitemap:
 
 def slug(text: str) -> str:
     """Make `text` safe in a file name and an anchor; different texts stay different."""
-    if _SLUG.fullmatch(text):
-        return text
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    made = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:80]
-    return f"{made}-{digest}" if made else digest
+    return any_slug(text, _SLUG)
 
 
 def board_page(board: str, number: int = 1) -> str:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness import text
 from harness.asv.series import Published, series_label
 from harness.catalogue.boards import Axis, Board, Column
 from harness.catalogue.cards import MetricCard, Row, Rows
@@ -57,7 +58,7 @@ class Combination:
     @property
     def newest(self) -> Record:
         """Return the newest record."""
-        return max(self.records, key=lambda record: record.provenance.started_at)
+        return max(self.records, key=lambda record: record.provenance.moment)
 
     @property
     def measured(self) -> str:
@@ -178,7 +179,7 @@ def _over_commits(one: Combination, cards: Mapping[str, MetricCard], sitemap: Si
     seeds = len({record.cell.seed for record in one.records})
     label = series_label(newest.cell, newest.provenance.task_version or 1, seeds)
     for metric, card in cards.items():
-        address = sitemap.over_commits(Published(one.table.group.machine, one.suite, metric, label))
+        address = sitemap.over_commits(Published(text.slug(one.table.group.machine), one.suite, metric, label))
         if address:
             yield card.title, address
 

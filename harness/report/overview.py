@@ -134,7 +134,7 @@ class About:
 def view_overview(plans: Iterable[Plan], records: Sequence[Record], sitemap: Sitemap) -> Overview:
     """Return the front page; `records` are the newest of every cell."""
     by_board = {plan.board.name: plan for plan in plans}
-    newest = max(records, key=lambda record: record.provenance.started_at, default=None)
+    newest = max(records, key=lambda record: record.provenance.moment, default=None)
     planned = [one for plan in by_board.values() for one in plan.groups]
     unverified = {
         (one.table.board.axis, row.name) for one in planned for row in one.table.rows if row.values and not row.verified
@@ -232,9 +232,9 @@ def view_about(records: Sequence[Record], rows: Rows, problems: Iterable[Fact]) 
 
 
 def _machine(name: str, records: Sequence[Record]) -> MachineView:
-    newest = max(records, key=lambda record: record.provenance.started_at).provenance
+    newest = max(records, key=lambda record: record.provenance.moment).provenance
     versions: dict[str, dict[str, None]] = defaultdict(dict)
-    for record in sorted(records, key=lambda record: record.provenance.started_at, reverse=True):
+    for record in sorted(records, key=lambda record: record.provenance.moment, reverse=True):
         for package, version in record.provenance.packages.items():
             versions[package][version] = None
     return MachineView(

@@ -15,7 +15,7 @@ from typing import Literal
 from harness.catalogue.boards import Column
 from harness.report.formats import column_scale, heading
 from harness.report.links import group_id
-from harness.report.units import Scale, with_interval
+from harness.report.units import Scale, is_drawable, with_interval
 from harness.report.words import count, joined
 from harness.results.tables import Table, TableRow, Value
 
@@ -253,14 +253,14 @@ def _covers(box: Box, others: Iterable[Box]) -> bool:
 def _drawable(row: TableRow, column: Column) -> bool:
     """Whether a row has a figure to be drawn: finite, and neither noisy nor out of date."""
     value = row.values.get(column.key)
-    return value is not None and value.standing.ranked and math.isfinite(value.estimate.value)
+    return value is not None and value.standing.ranked and is_drawable(value.estimate.value)
 
 
 def _bounds(value: Value) -> tuple[float, float]:
     """Return the ends of a value's interval; a bound that is missing or not finite is the value itself."""
     estimate = value.estimate
     bounds = (estimate.low, estimate.high)
-    low, high = (estimate.value if b is None or not math.isfinite(b) else b for b in bounds)
+    low, high = (estimate.value if b is None or not is_drawable(b) else b for b in bounds)
     return min(low, estimate.value), max(high, estimate.value)
 
 

@@ -36,6 +36,7 @@ from harness.results.freshness import Today
 from harness.results.selection import preferred
 from harness.results.store import Contents, Problem, read_stores
 from harness.results.tables import build_tables
+from harness.text import printable
 
 __all__ = ["build_site"]
 
@@ -126,6 +127,7 @@ class _Pages:
             loader=PackageLoader("harness.report", "templates"),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=_shown,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -144,6 +146,11 @@ class _Pages:
         (self._out / file).write_text(text, encoding="utf-8")
 
 
+def _shown(value: Any) -> Any:
+    """Return what a page shows of `value`: of text from a record or a card, nothing that acts instead of showing."""
+    return printable(value) if type(value) is str else value
+
+
 def _data(value: Any) -> Markup:
     """Return a dataclass, or a list of them, as JSON that may stand inside a script element."""
 
@@ -151,6 +158,7 @@ def _data(value: Any) -> Markup:
         return dataclasses.asdict(item) if dataclasses.is_dataclass(item) and not isinstance(item, type) else str(item)
 
     text = json.dumps(value, default=plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = printable(text)  # JSON's own form: the same values
     for character in "<>&'":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)

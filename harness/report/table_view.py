@@ -191,6 +191,7 @@ def _rows(table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str],
                 whisker = spread if column.key == main else None
                 cells.append(figure(value, scales[column.key], tally[column.key], whisker, failure))
         records = [record for value in row.values.values() for record in value.records]
+        newest = max(records, key=lambda record: record.provenance.moment, default=None)
         ranked = row.values.get(main)
         yield RowView(
             id=row_id(table.group, row),
@@ -203,7 +204,7 @@ def _rows(table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str],
             checks=_checks(table, row, sitemap),
             rank=rank_text(ranked.rank, tally[main]) if ranked else "",
             cells=tuple(cells),
-            measured=max((record.provenance.started_at for record in records), default=""),
+            measured=newest.provenance.started_at if newest else "",
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from harness.results.stats import Estimate
 
-__all__ = ["Scale", "pretty", "scale_for", "with_interval"]
+__all__ = ["Scale", "is_drawable", "pretty", "scale_for", "with_interval"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Scale:
         return _three_digits(value * self.factor)
 
 
+SMALLEST_DRAWN = 1e-100
+"""Size below which, and 1 over which, nothing is drawn: no measurement is of such a size."""
 _STEPS: dict[str, tuple[tuple[float, str], ...]] = {
     "seconds": ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s")),
     "joules": ((1e-12, "pJ"), (1e-9, "nJ"), (1e-6, "µJ"), (1e-3, "mJ"), (1.0, "J")),
@@ -49,6 +51,11 @@ def scale_for(unit: str, largest: float) -> Scale:
     fitting = [(step, label) for step, label in _STEPS[unit] if size >= step] or [_STEPS[unit][0]]
     step, label = fitting[-1]
     return Scale(1 / step, label)
+
+
+def is_drawable(value: float) -> bool:
+    """Whether an axis has a place for `value`: differences, ratios and other units of what it has places for exist."""
+    return value == 0 or SMALLEST_DRAWN <= abs(value) <= 1 / SMALLEST_DRAWN
 
 
 def pretty(value: float, unit: str) -> str:

@@ -52,6 +52,7 @@ LOOKUPS = (
     "harness.results.record",
     "harness.tasks.common.cache",
     "reference_impls.backends",
+    "reference_impls.backends.fused.cache",
     "reference_impls.card",
     "reference_impls.discovery",
     "reference_impls.names",

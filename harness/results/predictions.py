@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Unpacked", "pack", "unpack"]
 
 BYTES_PER_SAMPLE = 4
+MOST_SAMPLES = 1 << 24
+"""A hundred times the largest test split."""
 DROPPED_BITS = 7
 """Of the ten bits after the leading one of a half-precision float."""
 LARGEST = 61_440.0
@@ -90,11 +92,15 @@ def unpack(predictions: Predictions) -> Unpacked:
     """
     import numpy as np
 
+    if not 0 <= predictions.samples <= MOST_SAMPLES:
+        raise ValueError("predictions of fewer than no samples, or of more than any test split has")
+    size = BYTES_PER_SAMPLE * predictions.samples
     try:
-        content = zlib.decompress(base64.b64decode(predictions.packed, validate=True))
+        # No more than was announced: a few kilobytes of zeros, packed, may become gigabytes.
+        content = zlib.decompressobj().decompress(base64.b64decode(predictions.packed, validate=True), size + 1)
     except (binascii.Error, zlib.error) as error:
         raise ValueError(f"predictions cannot be unpacked: {error}") from error
-    if len(content) != BYTES_PER_SAMPLE * predictions.samples:
-        raise ValueError(f"predictions of {predictions.samples} samples hold {len(content)} bytes")
+    if len(content) != size:
+        raise ValueError(f"predictions of {predictions.samples} samples hold {len(content)} bytes or more")
     planes = np.frombuffer(content, np.uint8).reshape(BYTES_PER_SAMPLE, -1).astype(np.uint16)
     return Unpacked(planes[0] | planes[1] << 8, (planes[2] << 8 | planes[3]).view(np.float16))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -25,6 +26,7 @@ __all__ = [
     "Record",
     "Series",
     "Status",
+    "moment",
 ]
 
 SCHEMA_VERSION = 1
@@ -52,9 +54,9 @@ class Metric(BaseModel):
     exact: bool = False
     """Whether the same code must give the same figure."""
     samples: tuple[float, ...] = ()
-    """What the value was computed from (repetitions, folds, ...); empty for a single observation."""
+    """What the value is the median or the mean of (repetitions, folds, ...); empty for a single observation."""
     n: int = 1
-    """Size of what the value rests on: samples, or test items."""
+    """Size of what the value rests on: its samples if it has any, else test items."""
     low: float | None = None
     high: float | None = None
     """Bounds of the 95 % interval; both or neither."""
@@ -135,9 +137,14 @@ class Provenance(BaseModel):
     command: str
     """Command line that reproduces this record."""
     started_at: str
-    """ISO 8601, UTC."""
+    """ISO 8601 with a time zone (ours write UTC); `moment` has it as a time."""
     duration_seconds: float
     """Wall time of the run, start of the process included."""
+
+    @property
+    def moment(self) -> datetime:
+        """When the run started; what is no time came before everything else."""
+        return moment(self.started_at) or datetime.min.replace(tzinfo=UTC)
 
 
 class Record(BaseModel):
@@ -162,15 +169,14 @@ class Record(BaseModel):
     """Last lines that the process printed; present for failures."""
     provenance: Provenance
 
-    @model_validator(mode="before")
-    @classmethod
-    def _noisy_as_it_was_said_before(cls, data: Any) -> Any:
+    @model_validator(mode="after")
+    def _noisy_as_it_was_said_before(self) -> Record:
         """Read a timing that missed its interval as noisy, from the time when that stood in the details alone."""
-        if isinstance(data, dict) and data.get("status") == "ok":
-            details = data.get("details")
-            if isinstance(details, Mapping) and details.get(MISSED_INTERVAL) is False:
-                return {**data, "status": "noisy", "reason": "The intervals of its timings stayed wider than asked."}
-        return data
+        if self.status == "ok" and self.details.get(MISSED_INTERVAL) is False:
+            # Before anybody has seen the record: it is frozen from then on.
+            object.__setattr__(self, "status", "noisy")
+            object.__setattr__(self, "reason", "The intervals of its timings stayed wider than asked.")
+        return self
 
     def is_done(self) -> bool:
         """Whether the cell need not be run again."""
@@ -179,3 +185,12 @@ class Record(BaseModel):
     def axes(self) -> dict[str, Any]:
         """Return the cell's fields."""
         return {item.name: getattr(self.cell, item.name) for item in fields(self.cell)}
+
+
+def moment(text: str) -> datetime | None:
+    """Return the time that an ISO 8601 text with a time zone says, in UTC; None if it says none."""
+    try:
+        found = datetime.fromisoformat(text)
+        return None if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

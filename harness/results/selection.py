@@ -45,7 +45,7 @@ def _replaces(record: Record, other: Record, is_current: Callable[[Record], bool
         return is_current(record)
     if record.provenance.code_hash == other.provenance.code_hash and _worth(record) != _worth(other):
         return _worth(record) > _worth(other)
-    return record.provenance.started_at >= other.provenance.started_at
+    return record.provenance.moment >= other.provenance.moment
 
 
 def _worth(record: Record) -> int:

@@ -20,6 +20,7 @@ from harness.results.selection import preferred, unmixed
 from harness.results.standing import Standing
 from harness.results.stats import Estimate, estimate, rank
 from harness.results.vectors import AuthorsVectors
+from harness.results.verification import Verification
 
 __all__ = [
     "Group",
@@ -51,7 +52,7 @@ class Value:
     @property
     def record(self) -> Record:
         """Return the newest record behind it: machine, age, command."""
-        return max(self.records, key=lambda record: record.provenance.started_at)
+        return max(self.records, key=lambda record: record.provenance.moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def build_tables(records: Iterable[Record], rows: Rows, board: Board | None = No
     """
     today = Today(rows)
     latest = preferred(records, today)
-    verified = _Verification(latest, rows, today)
+    verified = Verification(latest, rows, today)
     vectors = AuthorsVectors(latest, rows, today)
     tables = []
     for wanted in BOARDS if board is None else (board,):
@@ -157,43 +158,7 @@ def _group(record: Record, board: Board) -> Group:
     return Group(tuple(shared.items()), record.provenance.machine.name)
 
 
-class _Verification:
-    """Which neurons and training methods have passed conformance, from its records of today's code.
-
-    A method is judged on one network of each structure and counts for all of that structure.
-    """
-
-    def __init__(self, records: Iterable[Record], rows: Rows, today: Today) -> None:
-        self._rows = rows
-        self.today = today
-        self._neurons: dict[tuple[str, str, str], bool] = {}
-        self._methods: dict[tuple[str, str, str | None], bool] = {}
-        for record in records:
-            if record.cell.suite != "conformance" or not today.is_current(record):
-                continue
-            cell, machine = record.cell, record.provenance.machine.name
-            failed = record.metrics.get("failed_checks")
-            passed = record.status == "ok" and failed is not None and failed.value == 0
-            if cell.method == NOT_APPLICABLE:
-                self._neurons[(machine, cell.neuron, cell.backend)] = passed
-            else:
-                key = (machine, cell.method, self._structure(cell.topology))
-                self._methods[key] = passed and self._methods.get(key, True)
-
-    def of(self, record: Record) -> bool:
-        """Whether the neuron (under its backend) of `record` has passed, and its training method if it has one."""
-        cell, machine = record.cell, record.provenance.machine.name
-        neuron = self._neurons.get((machine, cell.neuron, cell.backend), False)
-        if cell.method == NOT_APPLICABLE:
-            return neuron
-        return neuron and self._methods.get((machine, cell.method, self._structure(cell.topology)), False)
-
-    def _structure(self, topology: str) -> str | None:
-        row = self._rows.topologies.get(topology)
-        return row.capabilities.structure if row else None
-
-
-def _table(board: Board, group: Group, records: Sequence[Record], rows: Rows, verified: _Verification) -> Table:
+def _table(board: Board, group: Group, records: Sequence[Record], rows: Rows, verified: Verification) -> Table:
     by_row: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
         by_row[(record.axes()[board.axis], record.cell.topology)].append(record)
@@ -210,9 +175,7 @@ def _table(board: Board, group: Group, records: Sequence[Record], rows: Rows, ve
     return Table(board, group, columns, tuple(sorted(ranked, key=lambda row: _order(row, board))))
 
 
-def _row(
-    board: Board, key: tuple[str, str], records: Sequence[Record], rows: Rows, verified: _Verification
-) -> TableRow:
+def _row(board: Board, key: tuple[str, str], records: Sequence[Record], rows: Rows, verified: Verification) -> TableRow:
     name, topology = key
     known = {"neuron": rows.cell_neurons, "method": rows.methods, "task": rows.tasks}.get(board.axis, {})
     values: dict[str, Value] = {}
@@ -230,7 +193,7 @@ def _row(
     return TableRow(
         name=name,
         title=known[name].title if name in known else name,
-        verified=all(verified.of(record) for record in used),
+        verified=all(verified.of(record) for record in unmixed(used, verified.today)),
         topology=topology,
         values=values,
         failures=failures,
@@ -240,7 +203,7 @@ def _row(
 def _one_a_seed(records: Iterable[Record]) -> list[Record]:
     """Return the newest record of each seed: a suite without backend may have been run under several."""
     by_seed: dict[int, Record] = {}
-    for record in sorted(records, key=lambda record: record.provenance.started_at):
+    for record in sorted(records, key=lambda record: record.provenance.moment):
         by_seed[record.cell.seed] = record
     return [by_seed[seed] for seed in sorted(by_seed)]
 

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from harness.catalogue.cards import Rows
 from harness.data import data_root as resolve
 from harness.data import data_set
@@ -26,6 +24,7 @@ from harness.search.plot import draw_search
 from harness.search.request import Request
 from harness.search.space import Candidate, Space, code_of
 from harness.search.study import BAYES, OBJECTIVE, RANDOM, Search, Settings, Tried
+from harness.terminal import Console
 
 __all__ = ["PLAIN", "Final", "Outcome", "SearchPlan", "run_search"]
 
@@ -90,7 +89,7 @@ def run_search(plan: SearchPlan, rows: Rows, data_root: Path | None, say: Callab
         raise UserError("no CUDA device on this machine", "leave out --device cuda")
     data_set(rows.task(plan.request.task).data).require(root)
     search = Search(plan.folder, _settings(plan, code_hash(cell, rows)), space)
-    store, console = Store(by_default(SCRATCH) / "search"), Console(highlight=False)
+    store, console = Store(by_default(SCRATCH) / "search"), Console()
     try:
         with (
             LocalPool(store, root, slots=plan.slots, rows=with_candidates(rows)) as pool,

@@ -106,6 +106,7 @@ CARD = {
             "title": "cosine of the input gradient with the reference's",
             "unit": "1",
             "direction": "higher",
+            "bounds": [-1.0, 1.0],
         },
     },
 }

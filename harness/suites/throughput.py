@@ -87,6 +87,7 @@ CARD = {
             "unit": "fraction",
             "direction": "higher",
             "judged": False,
+            "bounds": [0.0, None],
         },
         "copy_bytes_per_second": {
             "title": "bandwidth of the copy, read and written bytes",

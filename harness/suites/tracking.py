@@ -35,6 +35,7 @@ CARD = {
             "title": "normalised error on its own",
             "unit": "fraction",
             "direction": "lower",
+            "bounds": [0.0, None],
         },
         "mean_squared_error": {
             "title": "mean squared error on its own",
@@ -46,6 +47,7 @@ CARD = {
             "title": "normalised error while learning, last trial",
             "unit": "fraction",
             "direction": "lower",
+            "bounds": [0.0, None],
         },
         "firing_rate_hertz": {"short": "rate", "title": "firing rate", "unit": "hertz", "direction": "lower"},
         "updates": {"title": "updates", "unit": "updates", "direction": "none"},

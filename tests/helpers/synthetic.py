@@ -21,6 +21,7 @@ from harness.results.provenance import command
 from harness.results.record import Machine, Metric, Provenance, Record, Series, Status
 from harness.results.stats import wilson_interval
 from harness.results.store import Store
+from harness.results.validity import limits_of
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'text' {{ 7 * 7 }} \\textbf{x} % $"
 LONG = "a very long reason " * 200
@@ -106,13 +107,15 @@ def record(
     duration_seconds: float = 3.25,
     **more: Any,
 ) -> Record:
-    """Return one record; `more` are further fields of it."""
+    """Return one record, measured with today's code; `more` are further fields of it."""
+    known = load_rows()
+    of_today = cell.suite in known.suites
     provenance = Provenance(
         spikeboard="0.1.0",
         commit="0123456789abcdef0123456789abcdef01234567",
         dirty=False,
         code_hash=_current.of(cell).code_hash,
-        suite_version=load_rows().suite(cell.suite).version if cell.suite in load_rows().suites else 1,
+        suite_version=known.suite(cell.suite).version if of_today else 1,
         task_version=1,
         clock_version=1,
         packages={"torch": "2.13.0", "numpy": "2.4.6"},
@@ -194,8 +197,10 @@ class Factory:
         if name.endswith("error_fraction"):
             errors = max(0, round(value * TEST_SAMPLES) + seed.randint(-2, 2))
             return error_metric(min(errors, TEST_SAMPLES), card)
-        if card.exact or card.unit == "epochs":
+        if card.exact or limits_of(card).whole:
             return metric(float(round(value)), card)
+        if limits_of(card).high <= 1:
+            return metric(min(value, 1.0), card)
         return metric(value * seed.uniform(0.99, 1.01), card, abs(value) * 0.03)
 
 

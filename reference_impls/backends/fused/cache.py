@@ -1,9 +1,14 @@
-"""Where printed kernels lie on disk: one file a text, named by its content. Must not know what is printed."""
+"""Where printed kernels lie on disk: one file a text, named by its content. Must not know what is printed.
+
+What lies there is imported, and so executed. A file counts only if it is ours and holds the very text; a folder only if
+it is ours and nobody else can write to it, for compiled code lies beside the text and cannot be compared with anything.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -14,24 +19,32 @@ __all__ = ["CACHE_VARIABLE", "kept_source"]
 
 CACHE_VARIABLE = "SPIKEBOARD_KERNELS"
 """Environment variable that replaces the folder of kernels."""
+COMPILED = "__pycache__"
+"""Folder, inside that of the texts, in which Python and Numba keep what they make of them."""
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def kept_source(text: str, suffix: str) -> Path:
     """Return the file that holds exactly `text`, written if it is not there yet.
 
-    The folder is ``$SPIKEBOARD_KERNELS``, else ``kernels`` in the user's cache, else, where that cannot be written, one
-    of the user's below the system's folder for temporary files. What is compiled lies beside, so it must be writable.
+    The folder is ``$SPIKEBOARD_KERNELS``, else ``kernels`` in the user's cache, else, where that cannot be written or
+    others can write to it, one of the user's below the system's folder for temporary files.
     """
     name = f"step_{hashlib.sha256(text.encode()).hexdigest()[:32]}{suffix}"
+    refused = []
     for folder in _folders():
         path = folder / name
         try:
-            if not (path.exists() and os.access(folder, os.W_OK)):
+            _make_private(folder)
+            if not _holds(path, text):
                 _write(path, text)
-        except OSError:
+        except OSError as error:
+            refused.append(f"{folder}: {error.strerror}")
             continue
         return path
-    raise UnsupportedError(f"no folder for compiled kernels can be written; set {CACHE_VARIABLE} to one")
+    raise UnsupportedError(
+        f"no folder for compiled kernels ({'; '.join(refused)}); set {CACHE_VARIABLE} to one of your own"
+    )
 
 
 def _folders() -> list[Path]:
@@ -39,10 +52,40 @@ def _folders() -> list[Path]:
     return [Path(given)] if given else [folder / "kernels" for folder in cache_folders()]
 
 
+def _make_private(folder: Path) -> None:
+    """Make `folder` if it is not there.
+
+    Raises
+    ------
+    OSError
+        If it, or what is compiled in it, is somebody else's or can be written to by others.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for place in (folder, folder / COMPILED):
+        place.mkdir(mode=0o700, exist_ok=True)
+        # A link of somebody else's may lead to another folder from one moment to the next.
+        if not (_is_ours(place.lstat()) and _is_ours(place.stat())):
+            raise OSError(None, "it belongs to somebody else")
+        if hasattr(os, "getuid") and place.stat().st_mode & OTHERS_WRITE:
+            raise OSError(None, "others can write to it (chmod go-w)")
+
+
+def _is_ours(state: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or state.st_uid == os.getuid()
+
+
+def _holds(path: Path, text: str) -> bool:
+    """Whether the file at `path` is ours and holds exactly `text`."""
+    try:
+        state = path.lstat()
+        return stat.S_ISREG(state.st_mode) and _is_ours(state) and path.read_bytes() == text.encode()
+    except FileNotFoundError:
+        return False
+
+
 def _write(path: Path, text: str) -> None:
     """Write a file as a whole: another process may be writing the same."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(handle, "wb") as file:
+        file.write(text.encode())
     os.replace(draft, path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import re
 import subprocess
 import sys
@@ -117,8 +119,42 @@ def test_figures_that_are_no_numbers_do_not_stop_the_site(tmp_path: Path) -> Non
     build_site([store], out, rows=rows)
     page = Page(out / "board-neurons.html")
     assert not page.problems
-    assert any(key.endswith("~lif.mlp") for key in page.ids)
+    assert not any(key.endswith("~lif.mlp") for key in page.ids), "what is impossible is not shown as a figure"
+    about = Page(out / "about.html").text
+    for number in range(len(records)):
+        assert f"store/{number}.json" in about
+    assert "is impossible: " in about
     json.loads((out / "data" / "tables.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+
+
+def test_large_numbers_and_odd_names_do_not_stop_the_site(tmp_path: Path) -> None:
+    rows = synthetic.rows()
+    factory = synthetic.Factory(rows)
+    records = []
+    for neuron in ("if", "lif"):
+        for suite in ("accuracy", "memory", "scaling", "throughput"):
+            one = factory.measured(Cell(suite, "digits", neuron, "bptt", "mlp", budget="quick"))
+            points = ((1.0, 1e308), (2.0, -1e308), (1e308, 5e-324), (-1e308, 1e308))
+            series = {name: curve.model_copy(update={"points": points}) for name, curve in one.series.items()}
+            metrics = dict(one.metrics)
+            if suite == "memory":
+                huge = {"value": 1e99, "low": -1e99, "high": 1e99}
+                metrics["peak_bytes"] = metrics["peak_bytes"].model_copy(update=huge)
+            details = {"large": 10**400, "deep": json.loads("[" * 100 + "]" * 100), "nan": math.nan}
+            records.append(one.model_copy(update={"series": series, "metrics": metrics, "details": details}))
+    store = synthetic.write_store(tmp_path / "store", records)
+    (store / "number.json").write_text('{"schema_version": ' + "9" * 400 + "}")
+    with open(os.path.join(os.fsencode(store), b"\xff\x1b[2J.json"), "w") as file:
+        file.write("{}")
+    out = tmp_path / "out"
+    build_site([store], out, rows=rows)
+    for path in out.glob("*.html"):
+        assert not Page(path).problems
+        text = path.read_text(encoding="utf-8")
+        assert "\x1b" not in text
+        for script in re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.DOTALL):
+            json.loads(script, parse_constant=lambda name: pytest.fail(name))
+    assert "store/\\udcff\\u001b[2J.json" in Page(out / "about.html").text
 
 
 def test_pages_are_built_without_torch(tmp_path: Path) -> None:

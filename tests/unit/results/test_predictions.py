@@ -57,7 +57,15 @@ def test_two_predictions_share_a_digest_only_if_they_are_of_the_same_samples_in_
 
 
 @pytest.mark.parametrize(
-    "changed", [{"packed": "no base64"}, {"packed": base64.b64encode(b"no zlib").decode()}, {"samples": 4}]
+    "changed",
+    [
+        {"packed": "no base64"},
+        {"packed": base64.b64encode(b"no zlib").decode()},
+        {"packed": base64.b64encode(zlib.compress(bytes(1 << 26))).decode()},
+        {"samples": 4},
+        {"samples": -1},
+        {"samples": 10**400},
+    ],
 )
 def test_edited_predictions_are_an_error(changed: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="predictions"):

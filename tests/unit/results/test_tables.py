@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from synthetic import GPU, LAPTOP, record
+from synthetic import GPU, LAPTOP, Factory, record
 
 from harness.catalogue.boards import BOARDS, WITHOUT_BACKEND, find_board
 from harness.catalogue.cards import load_rows
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.results.record import Machine, Metric, Record, Status
+from harness.results.selection import newest
 from harness.results.standing import Standing
-from harness.results.tables import Table, build_tables, newest
+from harness.results.tables import Table, build_tables
 
 ROWS = load_rows()
 BASE = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
@@ -31,9 +32,7 @@ def speed(value: float, **axes: object) -> Record:
 
 
 def passed(failed_checks: int = 0, machine: Machine = LAPTOP, **axes: object) -> Record:
-    cell = Cell("conformance", dtype="float64", **axes)
-    metric = Metric(value=failed_checks, unit="checks", direction="lower", exact=True)
-    return record(cell, metrics={"failed_checks": metric}, machine=machine)
+    return Factory(ROWS).conformance(Cell("conformance", dtype="float64", **axes), failed_checks, machine)
 
 
 GATE = [passed(neuron="lif"), passed(neuron="psn"), passed(neuron="if", method="bptt", topology="mlp")]
@@ -107,7 +106,7 @@ def test_a_peer_is_verified_by_its_own_conformance_and_ranked_by_its_ratio() -> 
         known = ROWS.suite("libraries").metrics["train_step_ratio"]
         return record(cell, metrics={"train_step_ratio": Metric(value=ratio, unit="ratio", direction=known.direction)})
 
-    gate = [record(Cell("conformance", neuron=name, backend="-"), metrics=passed().metrics) for name in PEERS[:2]]
+    gate = [passed(neuron=name, backend="-") for name in PEERS[:2]]
     measured = [figures(name, ratio) for name, ratio in zip(PEERS, (1.0, 0.1, 0.01), strict=True)]
     (table,) = build_tables([*gate, *measured], ROWS, find_board("libraries"))
     ranks = {row.name: row.values["libraries.train_step_ratio"].rank for row in table.rows}

@@ -1,0 +1,65 @@
+"""Which figures are verified: those whose neuron and training method, as their code is today, passed conformance.
+
+A conformance record speaks of the code that it was measured with, and of no other: it counts only while its hash is
+that of today's code, and only for figures that were measured with today's code too. Must not rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.catalogue.cards import Rows
+from harness.catalogue.cell import NOT_APPLICABLE
+from harness.results.freshness import Today
+from harness.results.record import Record
+
+__all__ = ["Verification"]
+
+
+class Verification:
+    """The conformance records among `records` that are `today`'s, asked about figures.
+
+    A method is judged on one network of each structure and counts for all of that structure.
+    """
+
+    def __init__(self, records: Iterable[Record], rows: Rows, today: Today) -> None:
+        self._rows = rows
+        self.today = today
+        self._neurons: dict[tuple[str, str, str], bool] = {}
+        self._methods: dict[tuple[str, str, str | None], bool] = {}
+        for record in records:
+            if record.cell.suite != "conformance" or not today.is_current(record):
+                continue
+            cell, machine = record.cell, record.provenance.machine.name
+            passed = _passed(record)
+            if cell.method == NOT_APPLICABLE:
+                self._neurons[(machine, cell.neuron, cell.backend)] = passed
+            else:
+                key = (machine, cell.method, self._structure(cell.topology))
+                self._methods[key] = passed and self._methods.get(key, True)
+
+    def of(self, record: Record) -> bool:
+        """Whether the neuron (under its backend) of `record` has passed, and its training method if it has one."""
+        cell, machine = record.cell, record.provenance.machine.name
+        if not self._neurons.get((machine, cell.neuron, cell.backend), False):
+            return False
+        if cell.method != NOT_APPLICABLE and not self._methods.get(
+            (machine, cell.method, self._structure(cell.topology)), False
+        ):
+            return False
+        return self.today.is_current(record)
+
+    def _structure(self, topology: str) -> str | None:
+        row = self._rows.topologies.get(topology)
+        return row.capabilities.structure if row else None
+
+
+def _passed(record: Record) -> bool:
+    """Whether every check was passed, and there were checks: its figures and its list of them say the same."""
+    failed, passed = record.metrics.get("failed_checks"), record.metrics.get("passed_checks")
+    if record.status != "ok" or failed is None or passed is None:
+        return False
+    checks = record.details.get("checks")
+    if not isinstance(checks, list) or not all(isinstance(one, dict) and one.get("passed") is True for one in checks):
+        return False
+    return failed.value == 0 < passed.value == len(checks)
