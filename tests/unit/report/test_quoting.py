@@ -23,7 +23,7 @@ ERRORS = {"lif": 0.134, "if": 0.227, "psn": 0.031}
 
 
 def measured(neuron: str, value: float, half: float | None = 0.01) -> Record:
-    bounds = {} if half is None else {"low": value - half, "high": value + half, "n": 9}
+    bounds = {} if half is None else {"low": value - half, "high": value + half, "n": 9, "covers": "repetitions"}
     metric = Metric(value=value, unit="fraction", direction="lower", **bounds)
     return record(replace(CELL, neuron=neuron), metrics={"error_fraction": metric})
 
@@ -104,7 +104,7 @@ def test_a_file_is_checked_and_written(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, words).exit_code == 0
     assert "LIF has" in page.read_text()
     assert "-->13.4 ± 1.0 %<!--/-->" in page.read_text()
-    assert "\ndigits,bptt,mlp" in page.read_text()
+    assert "\nneurons,digits,lif,bptt,mlp" in page.read_text()
     assert CliRunner().invoke(app, [*words, "--check"]).exit_code == 0
 
 
