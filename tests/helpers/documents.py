@@ -81,11 +81,12 @@ def _differs(one: Path, other: Path) -> bool:
 def shell(folder: Path, line: str, tools: Path) -> subprocess.CompletedProcess[str]:
     """Run a line in `folder`, whose packages are used; `tools` is a folder for what must be on the path."""
     tools.mkdir(exist_ok=True)
-    starter = tools / "spikeboard"
-    if not starter.exists():
-        starter.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from harness.cli import main; main()" "$@"\n')
+    starters = {"python": "", "spikeboard": " -c 'from harness.cli import main; main()'"}
+    for name, words in starters.items():
+        # A script, not a link: an interpreter finds its packages by the place of its own file.
+        starter = tools / name
+        starter.write_text(f'#!/bin/sh\nexec {sys.executable}{words} "$@"\n')
         starter.chmod(0o755)
-        (tools / "python").symlink_to(sys.executable)
     path = os.pathsep.join([str(tools), os.environ["PATH"]])
     return subprocess.run(
         line,
