@@ -51,8 +51,8 @@ class Lasting:
     What is being measured must not end because a pipe has been closed or the disk behind it is full.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream or _nowhere()
 
     def write(self, text: str) -> int:
         """Write `text` if it can be."""
@@ -73,6 +73,7 @@ class Lasting:
 def prepared_streams() -> Iterator[None]:
     """Make standard output and error take every character, and let the command end quietly if nobody reads them."""
     _open_missing()
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     codecs.register_error(HANDLER, _instead)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -83,10 +84,13 @@ def prepared_streams() -> Iterator[None]:
         # What is still held back is written here: the interpreter would complain, in its own words, after the end.
         for stream in (sys.stdout, sys.stderr):
             try:
-                if stream is not None:
-                    stream.flush()
+                stream.flush()
             except OSError:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 def _open_missing() -> None:
