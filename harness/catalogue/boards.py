@@ -48,6 +48,12 @@ class Board:
     """Values that other axes must have; those not named here are groups of their own."""
     varies: tuple[str, ...] = ()
     """Axes that may differ between the rows of a table, and are then stated in the row."""
+    baseline: str = ""
+    """The row that every other is also compared with, on the same network; empty: none."""
+    share_margin: float = 0.005
+    """Two shares (errors) that are shown to differ by less are no worse than each other: half a point."""
+    relative_margin: float = 0.05
+    """The same for everything else, as a share of the figure."""
     curves: tuple[str, ...] = ()
     """Figures over T or N that are drawn with a line for each row, in this order; empty: all that records have."""
 
@@ -106,6 +112,7 @@ BOARDS: tuple[Board, ...] = (
         columns=(_ERROR, _TO_TARGET, _STEP, _INFERENCE, _RATIO, _ROOF, _PEAK, _SAVED, _SPIKES, _ENERGY),
         rank_by=_ERROR.key,
         fixed={"method": ("bptt",), "backend": ("eager",)},
+        baseline="lif",
     ),
     Board(
         name="methods",
@@ -116,6 +123,7 @@ BOARDS: tuple[Board, ...] = (
         rank_by=_ERROR.key,
         fixed={"backend": ("eager",)},
         varies=("topology",),
+        baseline="bptt",
         curves=("saved_bytes", "train_step_seconds", "live_bytes"),
     ),
     Board(
@@ -126,6 +134,7 @@ BOARDS: tuple[Board, ...] = (
         columns=tuple(Column("layers", metric) for metric in _LAYER_METRICS),
         rank_by="layers.speedup_over_fused_t256",
         fixed={"backend": ("eager",)},
+        baseline="lif",
         curves=("speedup_over_fused_LIF", "speedup_over_eager_LIF", "forward_and_backward_seconds"),
     ),
     Board(
@@ -136,6 +145,7 @@ BOARDS: tuple[Board, ...] = (
         columns=(_STEP, _INFERENCE, _SPEED, _RATIO, _ROOF, _PEAK, _SAVED),
         rank_by=_STEP.key,
         fixed={"method": ("bptt",)},
+        baseline="eager",
     ),
     Board(
         name="tasks",
@@ -163,6 +173,7 @@ BOARDS: tuple[Board, ...] = (
         axis="neuron",
         columns=tuple(Column("libraries", metric) for metric in _LIBRARY_METRICS),
         rank_by="libraries.train_step_ratio",
+        baseline="spikeboard-lif",
     ),
 )
 

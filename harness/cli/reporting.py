@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["print_tables", "register"]
 
-FULL_WIDTH = 200
+FULL_WIDTH = 240
+RANKS_SAY = "a rank spans the places a row may hold, by paired comparisons at a family-wise 95 %; ≈: no worse"
 
 
 def register(app: typer.Typer) -> None:
@@ -158,7 +159,7 @@ def print_tables(tables: Sequence[Table]) -> None:
         console.print(shown)
         blank = len(item.rows) - len(measured)
         note = f"; {blank} rows without a figure (impossible or failed) are not shown" if blank else ""
-        console.print(f"{item.group.machine}; ranks tie where 95 % intervals overlap{note}", style="dim")
+        console.print(f"{item.group.machine}; {RANKS_SAY}{note}", style="dim")
         console.print()
 
 

@@ -12,9 +12,9 @@ from typing import ClassVar
 
 from harness.catalogue.boards import Column
 from harness.catalogue.cards import MetricCard
-from harness.report.formats import is_best
 from harness.report.links import record_file
 from harness.report.plots import LOG_FROM
+from harness.report.ranks import NO_WORSE, Marks, difference_scale, difference_text
 from harness.report.units import Scale, is_drawable, with_interval
 from harness.report.words import commit_of, count, day
 from harness.results.record import MEASURED, Record
@@ -106,7 +106,7 @@ class Spread:
 def figure(
     value: Value,
     scale: Scale,
-    ranks: Mapping[int, int] | None = None,
+    marks: Marks | None = None,
     spread: Spread | None = None,
     failure: Record | None = None,
 ) -> Figure:
@@ -114,7 +114,7 @@ def figure(
 
     Parameters
     ----------
-    ranks : how many rows of the column hold each rank; None where nothing is ranked.
+    marks : what there is to know of the rest of the column; None where nothing is ranked.
     spread : the column's ends, to draw the interval between them.
     failure : a run of the same row and suite that gave no figure.
     """
@@ -123,10 +123,10 @@ def figure(
     return Figure(
         text=text,
         half=half,
-        details=(*_details(value, scale, ranks), *([missing] if missing else [])),
+        details=(*_details(value, scale, marks), *([missing] if missing else [])),
         order=repr(value.estimate.value) if math.isfinite(value.estimate.value) else "",
-        best=ranks is not None and is_best(value.rank, ranks),
-        ranked=value.standing.ranked and (ranks is None or value.rank is not None or value.card.direction == "none"),
+        best=marks is not None and marks.best(value),
+        ranked=value.standing.ranked and (marks is None or value.rank is not None or value.card.direction == "none"),
         record=record_file(value.record),
         cell_id=value.record.cell_id,
         command=value.record.provenance.command,
@@ -163,7 +163,7 @@ def _ends(value: Value) -> list[float]:
     return [end for end in (estimate.low, estimate.value, estimate.high) if end is not None and is_drawable(end)]
 
 
-def _details(value: Value, scale: Scale, ranks: Mapping[int, int] | None) -> Iterable[str]:
+def _details(value: Value, scale: Scale, marks: Marks | None) -> Iterable[str]:
     estimate, card, provenance = value.estimate, value.card, value.record.provenance
     yield f"{card.title}: {scale.text(estimate.value)} {scale.label}".rstrip()
     yield f"exactly {estimate.value!r} {card.unit}"
@@ -174,13 +174,16 @@ def _details(value: Value, scale: Scale, ranks: Mapping[int, int] | None) -> Ite
         yield "an exact figure: the same code gives it again"
     else:
         yield "one measurement, without an interval"
-    if ranks is not None and value.rank is not None:
-        others = ranks[value.rank] - 1
-        tie = f", shared with {count(others, 'other row')}: intervals overlap" if others else ""
-        yield f"rank {value.rank}{tie}"
+    if marks is not None and value.rank is not None:
+        yield f"rank {value.rank}{', not significantly worse than the best' if value.rank.tied_with_best else ''}"
+        for name, difference in (("the best", value.to_leader), (marks.baseline, value.to_baseline)):
+            if difference is not None:
+                unit = difference_scale(difference, card, scale)
+                equal = f"; {NO_WORSE}: no worse, within the board's margin" if difference.no_worse else ""
+                yield f"to {name}: {difference_text(difference, unit)} {unit.label}{equal}".rstrip()
     elif not value.standing.ranked:
         yield f"not ranked: {value.reason or NOT_RANKED[value.standing]}"
-    elif ranks is not None and card.direction != "none":
+    elif marks is not None and card.direction != "none":
         yield "not ranked: conformance was not passed on this machine"
     yield f"measured {day(provenance.started_at)} on {provenance.machine.name}"
     yield f"commit {commit_of(provenance)}; code {provenance.code_hash[:10]}"

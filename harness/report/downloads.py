@@ -9,6 +9,7 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from harness.report.escapes import csv_field
 from harness.report.formats import to_text
 from harness.report.links import record_file, table_file
 from harness.report.table_view import DOWNLOADS, SUFFIXES
+from harness.results.ranking import Difference
 from harness.results.record import Record
 from harness.results.tables import Table, TableRow
 
@@ -84,9 +86,11 @@ def _row_as_data(row: TableRow) -> dict[str, Any]:
                 "high": _finite(value.estimate.high),
                 "n": value.estimate.n,
                 "covers": value.estimate.covers,
-                "rank": value.rank,
                 "standing": value.standing.value,
                 "standing_reason": value.reason,
+                "rank": asdict(value.rank) if value.rank else None,
+                "to_leader": _difference(value.to_leader),
+                "to_baseline": _difference(value.to_baseline),
                 "cells": [record.cell_id for record in value.records],
                 "measured": value.record.provenance.started_at,
             }
@@ -102,6 +106,12 @@ def _row_as_data(row: TableRow) -> dict[str, Any]:
             for key, record in row.failures.items()
         },
     }
+
+
+def _difference(difference: Difference | None) -> dict[str, Any] | None:
+    if difference is None:
+        return None
+    return {name: _finite(value) if isinstance(value, float) else value for name, value in asdict(difference).items()}
 
 
 def _figures(writer: Any, records: Iterable[Record]) -> None:

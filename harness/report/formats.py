@@ -1,20 +1,28 @@
 """A table as Markdown, LaTeX, CSV or HTML, by pandas.
 
-CSV carries raw SI values with bounds, n and rank, for further work; the other formats carry what a reader or a paper
-wants. Must not rank or combine.
+CSV carries raw SI values with bounds, n, rank and differences, for further work; the other formats carry what a reader
+or a paper wants. Must not rank or combine.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.catalogue.boards import COMPARED, Column
 from harness.errors import UserError
 from harness.report.escapes import csv_field, latex_text, markdown_text, one_line
 from harness.report.links import group_id
+from harness.report.ranks import (
+    Marks,
+    difference_of,
+    difference_scale,
+    difference_text,
+    marks_of,
+    rank_text,
+    references,
+)
 from harness.report.units import Scale, scale_for, with_interval
 from harness.results.record import MEASURED
 from harness.results.tables import Table, TableRow, Value
@@ -23,18 +31,7 @@ from reference_impls.names import unknown_message
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "FORMATS",
-    "Style",
-    "column_scale",
-    "heading",
-    "is_best",
-    "mark_of",
-    "rank_text",
-    "ranks_in",
-    "readable",
-    "to_text",
-]
+__all__ = ["FORMATS", "Style", "column_scale", "heading", "mark_of", "readable", "to_text"]
 
 
 class Style(NamedTuple):
@@ -42,10 +39,16 @@ class Style(NamedTuple):
 
     escape: Callable[[str], str]
     best: Callable[[str], str]
-    """Marks a figure that nothing beats in its column and that beats another; is given escaped text."""
+    """Marks a figure that is tied with the best of its column, where another is not; is given escaped text."""
 
 
 PLAIN = Style(one_line, str)
+LATEX_NOTE = (
+    r"A rank spans the places a row may hold, by paired comparisons at a family-wise 95\,\%; "
+    "bold: not significantly worse than the best."
+)
+DIFFERENCE = ("value", "low", "high", "relative", "no_worse")
+"""Fields of a difference, in CSV."""
 
 
 def column_scale(table: Table, column: Column) -> Scale:
@@ -62,54 +65,52 @@ def heading(table: Table, column: Column, scale: Scale, short: bool = False) -> 
     return f"{title} [{scale.label}]" if scale.label else title
 
 
-def ranks_in(table: Table, column: str) -> Counter[int]:
-    """Count how many rows of a column hold each rank."""
-    ranks = (row.values[column].rank for row in table.rows if column in row.values)
-    return Counter(rank for rank in ranks if rank is not None)
-
-
-def is_best(rank: int | None, ranks: Mapping[int, int]) -> bool:
-    """Whether a figure is worth marking: nothing beats it, and it beats something."""
-    return rank == 1 and ranks[1] < sum(ranks.values())
-
-
-def rank_text(rank: int | None, ranks: Mapping[int, int]) -> str:
-    """Return "2", or "2 =" where several rows share the rank; empty for a row that is not ranked."""
-    if rank is None:
-        return ""
-    return f"{rank} =" if ranks[rank] > 1 else str(rank)
-
-
 def mark_of(value: Value) -> str:
     """Return what stands behind a figure that may not be ranked: " (noisy)"; nothing behind one that may."""
     return "" if value.standing.ranked else f" ({value.standing.value})"
 
 
-def readable(table: Table, style: Style = PLAIN) -> pd.DataFrame:
-    """Return the table as a reader wants it: rank, row, figures with intervals in pretty units."""
+def readable(table: Table, style: Style = PLAIN, differences: bool = True) -> pd.DataFrame:
+    """Return the table as a reader wants it: rank, row, figures with intervals in pretty units.
+
+    `differences` says whether the ranking column is followed by how far its figures are from the best and the baseline.
+    """
     import pandas as pd
 
     several = len({row.topology for row in table.rows}) > 1
-    ranks = ranks_in(table, table.board.rank_by)
     names = [f"{row.name} ({row.topology})" if several else row.name for row in table.rows]
     data: dict[str, list[str]] = {
-        "#": [_rank(row, table, ranks) for row in table.rows],
+        "#": [rank_text(row.values.get(table.board.rank_by)) for row in table.rows],
         table.board.axis: [style.escape(name) for name in names],
         "contract": ["yes" if row.verified else "no" for row in table.rows],
         "vectors": ["yes" if row.vectors else "" for row in table.rows],
     }
     for column in table.columns:
-        scale = column_scale(table, column)
-        tally = ranks_in(table, column.key)
+        scale, marks = column_scale(table, column), marks_of(table, column.key)
         title = heading(table, column, scale, short=True)
-        data[title] = [_cell(row, column, scale, style, tally) for row in table.rows]
+        data[title] = [_cell(row, column, scale, style, marks) for row in table.rows]
+        if differences and column.key == table.board.rank_by:
+            data |= {head: list(map(style.escape, cells)) for head, cells in _differences(table, column, scale).items()}
     frame = pd.DataFrame(data)
     frame.columns = [style.escape(name) for name in frame.columns]
     return frame
 
 
+def _differences(table: Table, column: Column, scale: Scale) -> dict[str, list[str]]:
+    """Return the columns of differences, by heading."""
+    columns: dict[str, list[str]] = {}
+    card = next(row.values[column.key].card for row in table.rows if column.key in row.values)
+    for reference in references(table):
+        found = [difference_of(reference, row, column.key) for row in table.rows]
+        unit = difference_scale(next(one for one in found if one is not None), card, scale)
+        columns[f"{reference.title} [{unit.label}]" if unit.label else reference.title] = [
+            difference_text(one, unit) for one in found
+        ]
+    return columns
+
+
 def raw(table: Table) -> pd.DataFrame:
-    """Return the table with SI values, bounds, n, what the interval covers, rank and standing of every figure."""
+    """Return the table with SI values, bounds, n, what intervals cover, ranks, differences and standings."""
     import pandas as pd
 
     lines = []
@@ -119,10 +120,15 @@ def raw(table: Table) -> pd.DataFrame:
         line |= {"topology": row.topology, "verified": row.verified, "vectors": row.vectors}
         for column in table.columns:
             value = row.values.get(column.key)
-            estimate = value.estimate if value else None
-            for part in ("value", "low", "high", "n", "covers"):
-                line[f"{column.key}.{part}"] = getattr(estimate, part, None)
-            line[f"{column.key}.rank"] = value.rank if value else None
+            parts: tuple[tuple[str, object, tuple[str, ...]], ...] = (
+                ("", value and value.estimate, ("value", "low", "high", "n", "covers")),
+                ("rank_", value and value.rank, ("best", "worst")),
+                ("", value and value.rank, ("tied_with_best",)),
+                ("to_leader_", value and value.to_leader, DIFFERENCE),
+                ("to_baseline_", value and value.to_baseline, DIFFERENCE),
+            )
+            for start, part, names in parts:
+                line |= {f"{column.key}.{start}{name}": getattr(part, name, None) for name in names}
             line[f"{column.key}.standing"] = value.standing.value if value else None
         lines.append({key: csv_field(value) for key, value in line.items()})
     return pd.DataFrame(lines, dtype=object)
@@ -136,11 +142,11 @@ def markdown(table: Table) -> str:
 
 def latex(table: Table) -> str:
     """Return a ``booktabs`` table environment with caption and label, the best figures bold."""
-    frame = readable(table, Style(latex_text, lambda text: f"\\textbf{{{text}}}"))
+    frame = readable(table, Style(latex_text, lambda text: f"\\textbf{{{text}}}"), differences=False)
     return frame.to_latex(
         index=False,
         escape=False,
-        caption=f"{latex_text(_title(table))}. Ranks tie (=) where 95\\,\\% intervals overlap; bold: none is better.",
+        caption=f"{latex_text(_title(table))}. {LATEX_NOTE}",
         label=f"tab:{table.board.name}.{group_id(table.group)}",
         column_format="rlll" + "r" * len(table.columns),
         position="t",
@@ -176,15 +182,10 @@ def _title(table: Table) -> str:
     return f"{table.board.title}: {table.group.label} ({table.group.machine})"
 
 
-def _rank(row: TableRow, table: Table, ranks: Mapping[int, int]) -> str:
-    value = row.values.get(table.board.rank_by)
-    return rank_text(value.rank if value else None, ranks)
-
-
-def _cell(row: TableRow, column: Column, scale: Scale, style: Style, ranks: Mapping[int, int]) -> str:
+def _cell(row: TableRow, column: Column, scale: Scale, style: Style, marks: Marks) -> str:
     value = row.values.get(column.key)
     if value is not None:
         text = style.escape(f"{with_interval(value.estimate, scale)}{mark_of(value)}")
-        return style.best(text) if is_best(value.rank, ranks) else text
+        return style.best(text) if marks.best(value) else text
     failure = row.failures.get(column.key)
     return "" if failure is None or failure.status in MEASURED else failure.status

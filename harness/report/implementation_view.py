@@ -14,10 +14,11 @@ from harness.catalogue.cell import NOT_APPLICABLE
 from harness.report.conformance_view import Conformance, conformance_of
 from harness.report.curves import SeriesPlot
 from harness.report.failures import FailureView, failed, failure_view
-from harness.report.formats import column_scale, rank_text, ranks_in
+from harness.report.formats import column_scale
 from harness.report.links import AXIS_OF_KIND, KIND_OF_AXIS, Sitemap, row_id, slug
 from harness.report.measured import Combination, Measured, curves_of, measured_of
 from harness.report.paper import ReportedView, reported_beside
+from harness.report.ranks import rank_text
 from harness.report.table_view import tried
 from harness.report.units import with_interval
 from harness.report.words import Fact, Reference, combination, facts_of, metric_titles, references, shown
@@ -203,7 +204,7 @@ def _place(table: Table, row: TableRow, sitemap: Sitemap, anchor: str = "") -> P
         label=table.group.label,
         machine=table.group.machine,
         href=f"{address.partition('#')[0]}#{anchor}" if anchor else address,
-        rank=rank_text(value.rank, ranks_in(table, key)),
+        rank=rank_text(value),
         rows=sum(key in other.values for other in table.rows),
         figure=f"{value.card.title} {with_interval(value.estimate, scale)} {scale.label}".rstrip(),
         verified=row.verified,

@@ -13,9 +13,10 @@ from harness.catalogue.boards import BOARDS, Board
 from harness.catalogue.cards import MetricCard, Rows
 from harness.report.board_view import Plan, Planned
 from harness.report.failures import failed
-from harness.report.formats import column_scale, rank_text, ranks_in
+from harness.report.formats import column_scale
 from harness.report.implementation_view import ImplementationView
 from harness.report.links import Sitemap, board_page
+from harness.report.ranks import rank_text
 from harness.report.table_view import Best, best_of, row_labels
 from harness.report.units import with_interval
 from harness.report.words import Fact, count, machine_of
@@ -129,6 +130,8 @@ class About:
     """File and reason of what was skipped in the stores."""
     card_problems: tuple[str, ...]
     statuses: tuple[tuple[str, int], ...]
+    margins: tuple[float, float]
+    """Of shares in points and of everything else in percent: what two figures may differ by and be no worse."""
 
 
 def view_overview(plans: Iterable[Plan], records: Sequence[Record], sitemap: Sitemap) -> Overview:
@@ -182,11 +185,11 @@ def _leaders(planned: Planned, sitemap: Sitemap) -> Iterable[Leader]:
     column = next((column for column in table.columns if column.key == key), None)
     if column is None:
         return
-    scale, ranks = column_scale(table, column), ranks_in(table, key)
+    scale = column_scale(table, column)
     for row in [row for row in table.rows if key in row.values][:MOST_LEADERS]:
         value = row.values[key]
         yield Leader(
-            rank=rank_text(value.rank, ranks),
+            rank=rank_text(value),
             label=labels[(row.name, row.topology)],
             title=row.title,
             href=sitemap.of_axis(table.board.axis, row.name),
@@ -228,6 +231,7 @@ def view_about(records: Sequence[Record], rows: Rows, problems: Iterable[Fact]) 
         problems=tuple(problems),
         card_problems=tuple(str(problem) for problem in rows.problems),
         statuses=tuple(Counter(record.status for record in records).most_common()),
+        margins=(100 * BOARDS[0].share_margin, 100 * BOARDS[0].relative_margin),
     )
 
 

@@ -101,12 +101,12 @@ class QuotedTable:
         return QuotedRow(name, values)
 
     def best(self, metric: str) -> str:
-        """Return the names of the rows that nothing beats in `metric`."""
-        return joined(name for name, row in self._by_name().items() if self._of(row, metric, lambda v: v.rank == 1))
+        """Return the names of the rows that are tied with the best in `metric`."""
+        return joined(name for name, row in self._by_name().items() if self._of(row, metric, _tied))
 
     def ties(self, metric: str) -> int:
-        """Return how many rows nothing beats in `metric`."""
-        return sum(self._of(row, metric, lambda v: v.rank == 1) for row in self._table.rows)
+        """Return how many rows are tied with the best in `metric`."""
+        return sum(self._of(row, metric, _tied) for row in self._table.rows)
 
     def count(self, metric: str) -> int:
         """Return how many rows have a value of `metric`."""
@@ -146,6 +146,10 @@ class QuotedTable:
             for row in self._table.rows
             if row.values
         }
+
+
+def _tied(value: Value) -> bool:
+    return value.rank is not None and value.rank.tied_with_best
 
 
 def quoted_cell(records: Iterable[Record], axes: Mapping[str, str]) -> QuotedRow:

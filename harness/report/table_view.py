@@ -19,9 +19,17 @@ from harness.report.cells import (
     spread_of,
 )
 from harness.report.failures import FailureView, Unsupported, failures_of, unsupported_of
-from harness.report.formats import column_scale, rank_text, ranks_in
+from harness.report.formats import column_scale
 from harness.report.links import Sitemap, group_id, row_id, table_file
 from harness.report.plots import ParetoPlot, RowMark, pareto_plots
+from harness.report.ranks import (
+    difference_of,
+    difference_scale,
+    difference_text,
+    marks_of,
+    rank_text,
+    references,
+)
 from harness.report.units import Scale
 from harness.report.words import AXIS_TITLES, count, joined
 from harness.results.tables import Table, TableRow
@@ -48,6 +56,14 @@ class ColumnView:
 
 
 @dataclass(frozen=True, slots=True)
+class DifferenceView:
+    """How far a row is from another; empty for that itself, and for what is not ranked."""
+
+    text: str
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
 class RowView:
     """One row."""
 
@@ -63,6 +79,10 @@ class RowView:
     checks: str | None
     """Where its conformance checks are."""
     rank: str
+    place: str
+    """Where the row stands by its estimate, for sorting; empty for a row that is not ranked."""
+    differences: tuple[DifferenceView, ...]
+    """How far its ranking figure is from each reference of the table."""
     cells: tuple[Figure | Blank, ...]
     measured: str
     """When the newest of its figures was measured, ISO 8601; empty if it has none."""
@@ -70,7 +90,7 @@ class RowView:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The rows that nothing beats in a column; `figure` is the best of theirs."""
+    """The rows of a column that are tied with the best; `figure` is the best of theirs."""
 
     title: str
     names: str
@@ -89,6 +109,10 @@ class TableView:
     machine: str
     axis: str
     columns: tuple[ColumnView, ...]
+    references: tuple[tuple[str, str], ...]
+    """(what the ranking figures are compared with, unit of the differences)."""
+    ranking: str
+    """Key of the column that orders the rows; differences stand behind it."""
     rows: tuple[RowView, ...]
     several_networks: bool
     failures: tuple[FailureView, ...]
@@ -116,6 +140,8 @@ def view_table(table: Table, sitemap: Sitemap) -> TableView:
         machine=table.group.machine,
         axis=AXIS_TITLES[table.board.axis],
         columns=tuple(_column(table, column, scales[column.key]) for column in table.columns),
+        references=tuple(_references(table, scales)),
+        ranking=table.board.rank_by,
         rows=rows,
         several_networks=len({row.topology for row in table.rows}) > 1,
         failures=failures,
@@ -147,7 +173,7 @@ def tried(table: Table) -> list[TableRow]:
 
 
 def best_of(table: Table) -> Iterable[Best]:
-    """Yield, for each column that compares something, the rows that nothing beats."""
+    """Yield, for each column that compares something, the rows that are tied with the best."""
     labels = row_labels(table)
     for column in table.columns:
         ranked = {
@@ -155,7 +181,11 @@ def best_of(table: Table) -> Iterable[Best]:
             for row in table.rows
             if column.key in row.values and row.values[column.key].rank is not None
         }
-        first = {label: value.estimate.value for label, value in ranked.items() if value.rank == 1}
+        first = {
+            label: value.estimate.value
+            for label, value in ranked.items()
+            if value.rank is not None and value.rank.tied_with_best
+        }
         if len(ranked) < 2:
             continue
         card, scale = card_of(table, column), column_scale(table, column)
@@ -179,9 +209,9 @@ def _key(row: TableRow) -> RowKey:
 
 
 def _rows(table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str], sitemap: Sitemap) -> Iterable[RowView]:
-    tally = {column.key: ranks_in(table, column.key) for column in table.columns}
+    marks = {column.key: marks_of(table, column.key) for column in table.columns}
     spread, main = spread_of(table), table.board.rank_by
-    for row in tried(table):
+    for place, row in enumerate(tried(table), start=1):
         cells: list[Figure | Blank] = []
         for column in table.columns:
             value, failure = row.values.get(column.key), row.failures.get(column.key)
@@ -189,7 +219,7 @@ def _rows(table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str],
                 cells.append(blank(failure, anchors))
             else:
                 whisker = spread if column.key == main else None
-                cells.append(figure(value, scales[column.key], tally[column.key], whisker, failure))
+                cells.append(figure(value, scales[column.key], marks[column.key], whisker, failure))
         records = [record for value in row.values.values() for record in value.records]
         newest = max(records, key=lambda record: record.provenance.moment, default=None)
         ranked = row.values.get(main)
@@ -202,10 +232,31 @@ def _rows(table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str],
             verified=row.verified,
             vectors=row.vectors,
             checks=_checks(table, row, sitemap),
-            rank=rank_text(ranked.rank, tally[main]) if ranked else "",
+            rank=rank_text(ranked),
+            place=str(place) if rank_text(ranked) else "",
+            differences=tuple(_differences(table, row, scales)),
             cells=tuple(cells),
             measured=newest.provenance.started_at if newest else "",
         )
+
+
+def _references(table: Table, scales: Mapping[str, Scale]) -> Iterable[tuple[str, str]]:
+    main = table.board.rank_by
+    values = [row.values[main] for row in table.rows if main in row.values]
+    for reference in references(table):
+        value, difference = next((value, found) for value in values if (found := reference.of(value)) is not None)
+        yield reference.title, difference_scale(difference, value.card, scales[main]).label
+
+
+def _differences(table: Table, row: TableRow, scales: Mapping[str, Scale]) -> Iterable[DifferenceView]:
+    main = table.board.rank_by
+    for reference in references(table):
+        difference = difference_of(reference, row, main)
+        if difference is None:
+            yield DifferenceView("", "")
+        else:
+            unit = difference_scale(difference, row.values[main].card, scales[main])
+            yield DifferenceView(difference_text(difference, unit), repr(difference.value))
 
 
 def _checks(table: Table, row: TableRow, sitemap: Sitemap) -> str | None:

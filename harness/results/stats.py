@@ -1,17 +1,17 @@
-"""Intervals, ties and comparisons: the only place that decides whether two figures differ.
+"""Intervals of single figures, and what became of a figure between two commits; ``ranking`` compares rows.
 
-Every interval is 95 % and says what it covers. Ranks tie where intervals overlap, so an order is never claimed that
-the data do not carry. Must not know what is being measured. scipy is imported where it is needed: it takes a second.
+Every interval is 95 % and says what it covers. Must not know what is being measured. scipy is imported where it is
+needed: it takes a second.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Change", "Estimate", "change", "estimate", "rank", "t_interval", "wilson_interval"]
+__all__ = ["Change", "Estimate", "change", "estimate", "t_interval", "wilson_interval"]
 
 Direction = Literal["lower", "higher", "none"]
 Verdict = Literal["regression", "improvement", "noise", "changed", "same"]
@@ -70,24 +70,6 @@ def estimate(values: Sequence[float], covers: str, resolution: float = 0.0) -> E
         return Estimate(values[0])
     mean, low, high = t_interval(values, resolution**2 / 12)
     return Estimate(mean, low, high, len(values), covers)
-
-
-def rank(estimates: Mapping[str, Estimate], direction: Direction) -> dict[str, int]:
-    """Rank rows by an estimate: 1 plus the number of rows that are better beyond their intervals.
-
-    Rows that nothing separates share a rank. With ``none`` as direction nothing is ranked.
-    """
-    if direction == "none":
-        return {}
-    sign = 1 if direction == "lower" else -1
-
-    def beats(a: Estimate, b: Estimate) -> bool:
-        return sign * a.value < sign * b.value and not a.overlaps(b)
-
-    return {
-        name: 1 + sum(beats(other, mine) for key, other in estimates.items() if key != name)
-        for name, mine in estimates.items()
-    }
 
 
 @dataclass(frozen=True, slots=True)

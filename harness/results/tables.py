@@ -1,7 +1,7 @@
-"""Records become ranked tables, one for each board and each group of what must be equal. The only place that ranks.
+"""Records become ranked tables, one for each board and each group of what must be equal.
 
-Seeds are combined, ties stand where intervals overlap, and what has not passed conformance is shown but not ranked.
-Formats live in ``report``; nothing here prints.
+Seeds are combined, rows stand in the order of their estimates, and what has not passed conformance is shown but not
+ranked; ``ranking`` decides what differs. Formats live in ``report``; nothing here prints.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 from harness.catalogue.boards import BOARDS, COMPARED, WITHOUT_BACKEND, Board, Column
 from harness.catalogue.cards import MetricCard, Rows
 from harness.catalogue.cell import NOT_APPLICABLE
+from harness.results.evidence import is_share, observed, rule_of
 from harness.results.freshness import Today
+from harness.results.ranking import Difference, Place, Rank, places
 from harness.results.record import MEASURED, Metric, Record
 from harness.results.selection import preferred, unmixed
 from harness.results.standing import Standing
-from harness.results.stats import Estimate, estimate, rank
+from harness.results.stats import Estimate, estimate
 from harness.results.vectors import AuthorsVectors
 from harness.results.verification import Verification
 
@@ -39,8 +41,6 @@ class Value:
     """A figure in a table."""
 
     estimate: Estimate
-    rank: int | None
-    """None where the column is not ranked, or the row may not be (not verified)."""
     card: MetricCard
     records: tuple[Record, ...]
     """All records behind it, one for each seed."""
@@ -48,6 +48,12 @@ class Value:
     """Whether it may be ranked; what may not is shown with its mark."""
     reason: str = ""
     """Why it may not."""
+    rank: Rank | None = None
+    """None where the column is not ranked, or the row may not be (not verified, not current)."""
+    to_leader: Difference | None = None
+    """How far it is from the best estimate; None for that itself and for what is not ranked."""
+    to_baseline: Difference | None = None
+    """The same for the board's baseline."""
 
     @property
     def record(self) -> Record:
@@ -96,7 +102,7 @@ class Table:
     columns: tuple[Column, ...]
     """Those of the board that have at least one figure."""
     rows: tuple[TableRow, ...]
-    """Best first by the board's ranking column; rows without it last."""
+    """In the order of their estimates in the board's ranking column, best first; rows without it last."""
 
 
 def build_tables(records: Iterable[Record], rows: Rows, board: Board | None = None) -> list[Table]:
@@ -163,12 +169,9 @@ def _table(board: Board, group: Group, records: Sequence[Record], rows: Rows, ve
     for record in records:
         by_row[(record.axes()[board.axis], record.cell.topology)].append(record)
     unranked = [_row(board, key, members, rows, verified) for key, members in by_row.items()]
-    ranks = {column.key: _ranks(column, unranked, rows) for column in board.columns}
+    ranks = {column.key: _places(column, board, unranked) for column in board.columns}
     ranked = [
-        replace(
-            row,
-            values={key: replace(value, rank=ranks[key].get(_identity(row))) for key, value in row.values.items()},
-        )
+        replace(row, values={key: _placed(value, ranks[key].get(_identity(row))) for key, value in row.values.items()})
         for row in unranked
     ]
     columns = tuple(column for column in board.columns if any(column.key in row.values for row in ranked))
@@ -213,9 +216,9 @@ def _value(column: Column, records: Sequence[Record], rows: Rows, today: Today) 
     combined = combined_over_seeds([record.metrics[column.metric] for record in records])
     older = next((age for age in map(today.of_record, records) if not age.is_current), None)
     if older is not None:
-        return Value(combined, None, card, tuple(records), Standing.OLDER, str(older))
+        return Value(combined, card, tuple(records), Standing.OLDER, str(older))
     noisy = not card.exact and any(record.status == "noisy" for record in records)
-    return Value(combined, None, card, tuple(records), Standing.NOISY if noisy else Standing.CURRENT)
+    return Value(combined, card, tuple(records), Standing.NOISY if noisy else Standing.CURRENT)
 
 
 def combined_over_seeds(metrics: Sequence[Metric]) -> Estimate:
@@ -226,29 +229,50 @@ def combined_over_seeds(metrics: Sequence[Metric]) -> Estimate:
     first = metrics[0]
     if len(metrics) == 1:
         return Estimate(first.value, first.low, first.high, first.n, first.covers)
-    resolution = 1 / first.n if first.unit == "fraction" and first.n > 1 else 0.0
+    resolution = 1 / first.n if is_share(first) else 0.0
     return estimate([metric.value for metric in metrics], "seeds", resolution)
 
 
-def _identity(row: TableRow) -> str:
-    return f"{row.name} {row.topology}"
+def _identity(row: TableRow) -> tuple[str, str]:
+    return row.name, row.topology
 
 
-def _ranks(column: Column, table_rows: Iterable[TableRow], rows: Rows) -> dict[str, int]:
-    estimates = {
-        _identity(row): row.values[column.key].estimate
+def _places(column: Column, board: Board, table_rows: Iterable[TableRow]) -> dict[tuple[str, str], Place]:
+    """Rank the rows of a column that may be ranked."""
+    values = {
+        _identity(row): value
         for row in table_rows
-        if column.key in row.values
-        and row.values[column.key].standing.ranked
+        if (value := row.values.get(column.key)) is not None
+        and value.standing.ranked
         and (row.verified or not column.needs_verification)
+        and value.card.direction != "none"
+        and math.isfinite(value.estimate.value)
     }
-    return rank(estimates, rows.suite(column.suite).metrics[column.metric].direction) if estimates else {}
+    if not values:
+        return {}
+    card = next(iter(values.values())).card
+    figures = [record.metrics[column.metric] for value in values.values() for record in value.records]
+    rule = rule_of(card, board, figures)
+    index = {identity: i for i, identity in enumerate(values)}
+    found = places(
+        [value.estimate.value for value in values.values()],
+        [observed(value.records, column.metric, rule.scale) for value in values.values()],
+        [index.get((board.baseline, topology)) for _, topology in values],
+        rule,
+    )
+    return dict(zip(values, found, strict=True))
 
 
-def _order(row: TableRow, board: Board) -> tuple[float, float, str]:
-    """Sort by rank, then by value, so that no row stands above one of a better rank; what has no rank comes last."""
+def _placed(value: Value, place: Place | None) -> Value:
+    if place is None:
+        return value
+    return replace(value, rank=place.rank, to_leader=place.to_leader, to_baseline=place.to_baseline)
+
+
+def _order(row: TableRow, board: Board) -> tuple[bool, float, str, str]:
+    """Sort by the estimate, whatever is known of its noise; what has none comes last."""
     value = row.values.get(board.rank_by)
     if value is None:
-        return math.inf, math.inf, row.name
+        return True, math.inf, row.name, row.topology
     sign = -1 if value.card.direction == "higher" else 1
-    return value.rank or math.inf, sign * value.estimate.value, row.name
+    return False, sign * value.estimate.value, row.name, row.topology

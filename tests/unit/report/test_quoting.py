@@ -23,7 +23,7 @@ ERRORS = {"lif": 0.134, "if": 0.227, "psn": 0.031}
 
 
 def measured(neuron: str, value: float, half: float | None = 0.01) -> Record:
-    bounds = {} if half is None else {"low": value - half, "high": value + half, "n": 9}
+    bounds = {} if half is None else {"low": value - half, "high": value + half, "n": 9, "covers": "repetitions"}
     metric = Metric(value=value, unit="fraction", direction="lower", **bounds)
     return record(replace(CELL, neuron=neuron), metrics={"error_fraction": metric})
 

@@ -106,15 +106,17 @@ def test_hostile_text_stays_text(built: Site) -> None:
     assert not (built.root.parent / "escape").exists()
 
 
-def test_ties_ranks_and_best_are_marked(built: Site) -> None:
+def test_ranks_differences_and_best_are_marked(built: Site) -> None:
     row = _row(built.pages["board-neurons.html"], "digits.bptt.mlp.quick.intel-xeon-2c~psn.mlp")
-    assert '<td class="rank" data-order="1">1 =</td>' in row
+    assert re.search(r'<td class="rank" data-order="2">1-\d+</td>', row)
+    assert re.search(r'<td class="figure difference" data-order="0.0">0 \(-[\d.]+ to \+[\d.]+\)</td>', row)
     assert 'class="figure best"' in row
     for words in (
         "exactly 0.0",
         "95 % interval",
         "over 3 seeds",
-        "rank 1, shared with",
+        "not significantly worse than the best",
+        "to lif: 0 (",
         "measured 2026-03-02 on intel",
     ):
         assert words in row

@@ -14,11 +14,13 @@ from harness.catalogue.cards import load_rows
 from harness.catalogue.cell import Cell
 from harness.report.cells import Spread, figure
 from harness.report.downloads import table_as_data
-from harness.report.formats import column_scale, markdown, rank_text, ranks_in, to_text
+from harness.report.formats import column_scale, csv, latex, markdown, to_text
 from harness.report.links import group_id, implementation_page, record_file, slug, table_file
 from harness.report.plots import RowMark, pareto_plots
+from harness.report.ranks import difference_text, rank_text
 from harness.report.units import Scale, with_interval
 from harness.report.words import combination, count, day, facts_of, joined, references, shown
+from harness.results.ranking import Difference
 from harness.results.standing import Standing
 from harness.results.stats import Estimate
 from harness.results.tables import Group, Value, build_tables
@@ -96,20 +98,42 @@ def test_a_whisker_stays_inside_its_column(low: float, a: float, b: float, c: fl
     first, value, last = sorted((low + a, low + b, low + c))
     spread = Spread(low, low + a + b + c + 1e-6)
     card = next(iter(load_rows().suite("accuracy").metrics.values()))
-    drawn = spread.interval(Value(Estimate(value, first, last, 3, "seeds"), None, card, (synthetic.record(Cell("x")),)))
+    drawn = spread.interval(Value(Estimate(value, first, last, 3, "seeds"), card, (synthetic.record(Cell("x")),)))
     assert drawn is not None
     assert -0.1 <= drawn.low <= drawn.value <= drawn.high <= 100.1
 
 
-def test_text_formats_mark_ties_and_the_best() -> None:
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [
+        (None, ""),
+        (Difference(0.0093, 0.0031, 0.0162, False, False), "+0.93 (+0.31 to +1.62)"),
+        (Difference(-0.0002, -0.003, 0.0026, False, True), "≈ -0.02 (-0.30 to +0.26)"),
+        (Difference(0.12, None, None, True, False), "+12.000"),
+        (Difference(0.0, 0.0, 0.0, True, True), "≈ 0"),
+        (Difference(3.5, 2.1, 5.9, True, False), "+350 (+210 to +590)"),
+    ],
+)
+def test_a_difference_says_its_interval_and_whether_it_matters(difference: Difference | None, text: str) -> None:
+    assert difference_text(difference, Scale(100.0, "points")) == text
+
+
+def test_text_formats_say_ranks_differences_and_the_best() -> None:
     rows = synthetic.rows()
     table = build_tables(synthetic.everything(rows), rows)[0]
-    ranks = ranks_in(table, table.board.rank_by)
-    assert rank_text(1, ranks) == "1 ="
-    assert rank_text(None, ranks) == ""
-    assert rank_text(5, {5: 1}) == "5"
+    lif = next(row for row in table.rows if row.name == "lif")
+    assert rank_text(None) == ""
+    said = rank_text(lif.values["accuracy.error_fraction"])
     text = markdown(table)
-    assert re.search(r"\| 1 = +\| lif +\| yes ", text)
+    assert re.search(rf"\| {said} +\| lif +\| yes ", text)
+    assert re.search(r"\| to best \[points\] +\| to lif \[points\] ", text)
+    assert "to best" not in latex(table), "a paper's column is narrow"
+    assert "family-wise 95\\,\\%" in latex(table)
+    head, first = csv(table).splitlines()[:2]
+    raw = dict(zip(head.split(","), first.split(","), strict=True))
+    assert raw["accuracy.error_fraction.rank_best"] == "1"
+    assert raw["accuracy.error_fraction.tied_with_best"] == "True"
+    assert raw["accuracy.error_fraction.to_leader_value"] == ""
     best = with_interval(
         table.rows[0].values["accuracy.error_fraction"].estimate, column_scale(table, table.columns[0])
     )

@@ -1,16 +1,22 @@
-"""Records become tables: seeds combined, ties kept, what is not verified not ranked for speed."""
+"""Records become tables: seeds combined, rows in order of estimates, what is not verified not ranked for speed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from simulated import World
 from synthetic import GPU, LAPTOP, Factory, record
 
-from harness.catalogue.boards import BOARDS, WITHOUT_BACKEND, find_board
+from harness.catalogue.boards import find_board
 from harness.catalogue.cards import load_rows
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
+from harness.results.predictions import pack
+from harness.results.ranking import Rank
 from harness.results.record import Machine, Metric, Record, Status
 from harness.results.selection import newest
 from harness.results.standing import Standing
@@ -66,22 +72,95 @@ def test_the_newest_record_of_a_cell_counts() -> None:
         assert neurons(order).rows[0].values["accuracy.error_fraction"].estimate.value == 0.1
 
 
-def test_rows_that_nothing_separates_tie() -> None:
-    spread = (-0.01, 0.0, 0.01)
-    records = [
+SPREAD = (-0.01, 0.0, 0.01)
+
+
+def seeded(means: dict[str, float], spread: tuple[float, ...] = SPREAD) -> list[Record]:
+    return [
         error(mean + offset, neuron=name, seed=seed)
-        for name, mean in (("lif", 0.05), ("psn", 0.055), ("if", 0.4))
+        for name, mean in means.items()
         for seed, offset in enumerate(spread)
     ]
-    ranks = {row.name: row.values["accuracy.error_fraction"].rank for row in neurons(records).rows}
-    assert ranks == {"lif": 1, "psn": 1, "if": 3}
-    assert [row.name for row in neurons(records).rows] == ["lif", "psn", "if"]
+
+
+def test_rows_that_nothing_separates_may_hold_the_same_places() -> None:
+    rows = neurons(seeded({"lif": 0.05, "psn": 0.055, "if": 0.4})).rows
+    ranks = {row.name: row.values["accuracy.error_fraction"].rank for row in rows}
+    assert ranks == {"lif": Rank(1, 2, True), "psn": Rank(1, 2, True), "if": Rank(3, 3, False)}
+    assert [row.name for row in rows] == ["lif", "psn", "if"]
+
+
+def test_the_best_and_the_baseline_are_what_the_others_are_compared_with() -> None:
+    table = neurons(seeded({"psn": 0.05, "lif": 0.055, "if": 0.4}))
+    best, lif, worst = (row.values["accuracy.error_fraction"] for row in table.rows)
+    assert best.to_leader is None
+    assert lif.to_baseline is None
+    assert best.to_baseline is not None
+    assert best.to_baseline.value == pytest.approx(-0.005)
+    assert worst.to_leader is not None
+    assert worst.to_leader.value == pytest.approx(0.35)
+    assert worst.to_leader.low is not None
+    assert 0 < worst.to_leader.low < 0.35
+
+
+def test_a_noisy_row_stands_where_its_estimate_puts_it_and_moves_no_other() -> None:
+    quiet = seeded({"lif": 0.05, "psn": 0.08, "if": 0.4})
+    noisy = seeded({"klif": 0.1}, (-0.09, -0.05, 0.14))
+    rows = neurons([*quiet, *noisy]).rows
+    assert [row.name for row in rows] == ["lif", "psn", "klif", "if"]
+    assert [row.name for row in rows if row.name != "klif"] == [row.name for row in neurons(quiet).rows]
+
+
+def test_a_row_with_a_failed_seed_is_not_promoted_by_it() -> None:
+    whole = seeded({"lif": 0.05, "psn": 0.055, "if": 0.06})
+    lucky = [error(0.01, neuron="klif", seed=0), record(replace(BASE, neuron="klif", seed=1), "crashed")]
+    first, second, *_ = neurons([*whole, *lucky]).rows
+    assert (first.name, first.values["accuracy.error_fraction"].rank) == ("klif", Rank(1, 4, False))
+    rank = second.values["accuracy.error_fraction"].rank
+    assert (second.name, rank and rank.tied_with_best) == ("lif", True)
+
+
+NAMES = ("lif", "psn", "if", "klif", "plif", "glif", "clif", "psu")
+MISSED = World(5000).missed([0.03] * 7 + [0.045], np.random.default_rng(0))
+"""Of all but the last row the truth is 3 % of errors, of the last 4.5 %."""
+
+
+def best_rank_of_the_last(edit: Callable[[Record], Record]) -> int:
+    records = [
+        edit(classified(run, name, seed)) for name, of in zip(NAMES, MISSED, strict=True) for seed, run in enumerate(of)
+    ]
+    (rank,) = (row.values["accuracy.error_fraction"].rank for row in neurons(records).rows if row.name == "psu")
+    assert rank is not None
+    return rank.best
+
+
+def test_predictions_tell_apart_what_error_counts_cannot() -> None:
+    assert best_rank_of_the_last(lambda one: one) == 8
+    assert best_rank_of_the_last(lambda one: one.model_copy(update={"predictions": None})) < 4
+
+
+@pytest.mark.parametrize("fault", ["contradict their figure", "cannot be unpacked"])
+def test_predictions_that_were_edited_do_not_count(fault: str) -> None:
+    other = classified(~MISSED[0, 0], "lif", 0).predictions
+    assert other is not None
+    if fault == "cannot be unpacked":
+        other = other.model_copy(update={"packed": "edited"})
+    assert best_rank_of_the_last(lambda one: one.model_copy(update={"predictions": other})) < 4
+
+
+def classified(missed: NDArray[np.bool_], neuron: str, seed: int, keep: bool = True) -> Record:
+    """Return an accuracy record of a run that `missed` these samples."""
+    share, labels = float(missed.mean()), np.zeros(len(missed), int)
+    metric = Metric(value=share, unit="fraction", direction="lower", n=len(missed), covers="test samples")
+    predictions = pack("split", labels, missed.astype(int), np.ones(len(missed))) if keep else None
+    cell = replace(BASE, neuron=neuron, seed=seed)
+    return record(cell, metrics={"error_fraction": metric}, predictions=predictions)
 
 
 def test_speed_is_ranked_among_verified_rows_only() -> None:
     table = neurons([*GATE, speed(2.0), speed(1.0, neuron="psn"), speed(0.1, neuron="klif")])
     ranks = {row.name: row.values["throughput.train_step_seconds"].rank for row in table.rows}
-    assert ranks == {"psn": 1, "lif": 2, "klif": None}
+    assert ranks == {"psn": Rank(1, 1, True), "lif": Rank(2, 2, False), "klif": None}
     assert {row.name: row.verified for row in table.rows} == {"psn": True, "lif": True, "klif": False}
 
 
@@ -104,14 +183,26 @@ def test_a_peer_is_verified_by_its_own_conformance_and_ranked_by_its_ratio() -> 
     def figures(neuron: str, ratio: float) -> Record:
         cell = Cell("libraries", neuron=neuron, backend="-")
         known = ROWS.suite("libraries").metrics["train_step_ratio"]
-        return record(cell, metrics={"train_step_ratio": Metric(value=ratio, unit="ratio", direction=known.direction)})
+        samples = tuple(ratio * (1 + 0.001 * i) for i in range(-4, 5))
+        figure = Metric(
+            value=ratio,
+            unit="ratio",
+            direction=known.direction,
+            samples=samples,
+            n=9,
+            low=samples[1],
+            high=samples[-2],
+            covers="repetitions",
+        )
+        return record(cell, metrics={"train_step_ratio": figure})
 
     gate = [passed(neuron=name, backend="-") for name in PEERS[:2]]
     measured = [figures(name, ratio) for name, ratio in zip(PEERS, (1.0, 0.1, 0.01), strict=True)]
     (table,) = build_tables([*gate, *measured], ROWS, find_board("libraries"))
     ranks = {row.name: row.values["libraries.train_step_ratio"].rank for row in table.rows}
-    assert ranks == {PEERS[1]: 1, PEERS[0]: 2, PEERS[2]: None}
-    assert table.rows[0].title == ROWS.peers[PEERS[1]].title
+    assert ranks == {PEERS[1]: Rank(1, 1, True), PEERS[0]: Rank(2, 2, False), PEERS[2]: None}
+    assert [row.name for row in table.rows] == list(reversed(PEERS)), "by estimate, also what has no rank"
+    assert table.rows[1].title == ROWS.peers[PEERS[1]].title
     assert table.group.label == "no task"
 
 
@@ -172,7 +263,8 @@ def test_a_noisy_timing_is_shown_but_neither_ranked_nor_first() -> None:
     table = neurons([*gate, fast, speed(0.002), speed(0.001, neuron="psn"), error(0.02, neuron="if")])
     values = {row.name: row.values["throughput.train_step_seconds"] for row in table.rows}
     assert values["if"].standing is Standing.NOISY
-    assert {name: value.rank for name, value in values.items()} == {"if": None, "lif": 2, "psn": 1}
+    ranks = {name: value.rank for name, value in values.items()}
+    assert ranks == {"if": None, "lif": Rank(2, 2, False), "psn": Rank(1, 1, True)}
     assert values["if"].estimate.value == 0.0001
     (row,) = [row for row in table.rows if row.name == "if"]
     assert "throughput.train_step_seconds" not in row.failures
@@ -214,15 +306,3 @@ def test_what_a_later_run_of_the_same_code_replaces(first: Status, second: Statu
         assert [found.status for found in newest(order)] == [kept]
     changed = after.model_copy(update={"provenance": later.model_copy(update={"code_hash": "f" * 64})})
     assert newest([before, changed]) == [changed]
-
-
-def test_no_ranked_column_mixes_backends() -> None:
-    """A board's times are of one backend, or the backend is its axis."""
-    for board in BOARDS:
-        for column in board.columns:
-            if column.suite not in WITHOUT_BACKEND:
-                assert "backend" not in board.varies
-                assert len(board.fixed.get("backend", ())) <= 1
-            else:
-                unit = ROWS.suite(column.suite).metrics[column.metric].unit
-                assert "second" not in unit, f"{board.name}: {column.key} may come from any backend"
