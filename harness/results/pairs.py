@@ -156,7 +156,7 @@ def _from_seeds(rows: Sequence[Observed], table: Floats, shared: Floats) -> Vari
     left = table.copy()
     for _ in range(POLISHING_ROUNDS if count > 1 else 0):
         left = left - _means(left, has)[:, None]
-        left = left - _medians(left)[None, :]
+        left = left - _medians(left, has)[None, :]
     left = left - _means(left, has)[:, None]
     freedom = np.maximum(has.sum(1) - 1, 0) * (count - 1) / count
     least = (ROUNDING * np.abs(np.where(has, table, 0.0)).max(initial=0.0)) ** 2
@@ -177,11 +177,11 @@ def _means(left: Floats, has: Flags) -> Floats:
     return means
 
 
-def _medians(left: Floats) -> Floats:
+def _medians(left: Floats, has: Flags) -> Floats:
     """Return the median of every column over the rows that have it."""
     import numpy as np
 
-    medians: Floats = np.array([np.median(column[~np.isnan(column)]) for column in left.T])
+    medians: Floats = np.array([np.median(column[there]) for column, there in zip(left.T, has.T, strict=True)])
     return medians
 
 

@@ -13,6 +13,7 @@ crash or a lucky seed gains nothing. Must not know what the figures are of.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -105,6 +106,18 @@ def places(
 
     if not rows:
         return []
+    if len(rows) == 1:
+        return [Place(Rank(1, 1, tied_with_best=True), None, None)]
+    # A figure may be as large as a float can be; what overflows on the way separates nothing.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return _places(estimates, rows, baseline, rule)
+
+
+def _places(
+    estimates: Sequence[float], rows: Sequence[Observed], baseline: Sequence[int | None], rule: Rule
+) -> list[Place]:
+    import numpy as np
+
     ordered = np.array(estimates) * (1 if rule.lower_is_better else -1)
     ahead = ordered[:, None] < ordered[None, :]
     compared = None if rule.exact else pairs(rows, rule.between_runs)
@@ -213,7 +226,9 @@ class _Teller:
 
     def _apart(self, i: int, j: int) -> float:
         mine, theirs = self.estimates[i], self.estimates[j]
-        return mine / theirs - 1 if self.rule.scale.relative else mine - theirs
+        if self.rule.scale.relative:
+            return mine / theirs - 1 if theirs else math.inf  # a mean of the smallest floats may be 0
+        return mine - theirs
 
     def _in_words(self, j: int, distance: float) -> float:
         return self.rule.scale.told(self.estimates[j], distance, self.rows[j].samples)

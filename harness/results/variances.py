@@ -52,19 +52,22 @@ def moderated(own: Variances) -> Variances:
     import numpy as np
     from scipy.special import chdtrc, chdtri
 
-    values, freedom = own
+    values, freedom = own.values, np.where(np.isfinite(own.values), own.freedom, 0.0)
     known = (freedom > 0) & (values > 0)
     if not known.any():
         return Variances(values, np.zeros_like(freedom))
+    unit = values[known].max()
+    values = np.where(known, values / unit, 0.0)
     typical = float(np.median(values[known] * freedom[known] / chdtri(freedom[known], 0.5)))
     wild = known & (chdtrc(freedom, freedom * values / typical) < WILD / known.sum())
     alike = known & ~wild
     prior, scale = _prior(np.maximum(values[alike], LOWEST * np.median(values[alike])), freedom[alike])
     total = prior + freedom
     posterior = (prior * scale + freedom * values) / np.where(total > 0, total, 1.0)
-    found = Variances(posterior, np.minimum(total, freedom[alike].sum()))
+    shared = np.where(np.isfinite(own.values), np.minimum(total, freedom[alike].sum()), 0.0)
+    found = Variances(posterior * unit, shared)
     if wild.any():
-        found.values[wild], found.freedom[wild] = moderated(Variances(values[wild], freedom[wild]))
+        found.values[wild], found.freedom[wild] = moderated(Variances(values[wild] * unit, freedom[wild]))
     return found
 
 
@@ -166,4 +169,4 @@ class _Mixture:
         plain, mixed = ~self._mixed, self._mixed
         found[plain] = 2 * stdtr(self._freedom[plain], -distance[plain] / np.sqrt(self._variance[plain]))
         found[mixed] = (self._weights * 2 * ndtr(-distance[mixed][:, None] / self._spread)).sum(1)
-        return found
+        return np.where(np.isnan(found), 1.0, found)

@@ -125,7 +125,7 @@ IDLE = {
     "a heading": ("accuracy", "harness/suites/accuracy.py", '"short": "test error"', '"short": "error"'),
     "another suite": ("accuracy", "harness/suites/throughput.py", "return", "return None or"),
     "the ruler of time": ("accuracy", "harness/measure/clock.py", "ordered = sorted(samples)", "ordered = [*samples]"),
-    "what ranks": ("accuracy", "harness/results/stats.py", "sign = 1 if", "sign = 2 if"),
+    "what ranks": ("accuracy", "harness/results/ranking.py", "sign = 1 if", "sign = 2 if"),
     "what tabulates": ("accuracy", "harness/results/tables.py", "class Table:", "class Tabulated:"),
     "what plans": ("accuracy", "harness/planning/plan.py", "class Plan", "class Other"),
     "what shows": ("accuracy", "harness/report/units.py", "class Scale", "class Other"),

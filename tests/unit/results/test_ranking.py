@@ -293,3 +293,16 @@ def test_sixty_rows_are_ranked_in_a_moment() -> None:
         started = time.process_time()
         places([row.share for row in given_rows], given_rows, [0] * 60, ODDS)
         assert time.process_time() - started < most_seconds
+
+
+extreme = st.sampled_from([0.0, 1e308, -1e308, 5e-324, 1e-300, 1.0, -1.0, 1e155])
+
+
+@settings(max_examples=300)
+@given(st.lists(st.dictionaries(st.integers(0, 3), extreme, min_size=1), min_size=1, max_size=5), st.booleans())
+@pytest.mark.filterwarnings("error")
+def test_no_figure_is_too_large_to_be_ranked(values: list[dict[int, float]], exact: bool) -> None:
+    rows = [Observed(of) for of in values]
+    estimates = [sum(v / len(of) for v in of.values()) for of in values]
+    found = places(estimates, rows, [0] * len(rows), replace(PLAIN, exact=exact))
+    assert all(1 <= place.rank.best <= place.rank.worst <= len(rows) for place in found)
