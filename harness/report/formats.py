@@ -32,6 +32,7 @@ __all__ = [
     "mark_of",
     "rank_text",
     "ranks_in",
+    "raw",
     "readable",
     "to_text",
 ]
