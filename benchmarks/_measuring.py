@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,15 +29,11 @@ from harness.asv.series import (
 if TYPE_CHECKING:
     from harness.catalogue.cards import Rows
     from harness.catalogue.cell import Cell
-    from harness.execute.job import Job
     from harness.results.record import Record
 
 Figures = dict[str, float | Samples | None]
 Measured = dict[str, Figures | str]
 """For each series that could be run its figures, or the reason of its failure. Plain, because asv pickles it."""
-
-MEMORY_FRACTION = 0.8
-"""Part of the machine's memory that a cell may take."""
 
 
 def unit(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -80,7 +76,9 @@ class _Tracked:
 def measure(suite: str) -> Measured:
     """Run the tracked cells of `suite` with the implementations of the installed commit."""
     from harness.catalogue.cards import load_rows
+    from harness.execute.jobs import jobs_of
     from harness.execute.pool import LocalPool
+    from harness.planning.plan import plan_cells
     from harness.results.store import Store
 
     rows = load_rows()
@@ -88,7 +86,7 @@ def measure(suite: str) -> Measured:
     with tempfile.TemporaryDirectory(prefix="spikeboard-asv-") as folder:
         store = Store(Path(folder))
         with LocalPool(store, rows=rows) as pool:
-            pool.run(_jobs(cells.values(), rows))
+            pool.run(jobs_of(plan_cells(cells.values(), rows), rows))
         records = {record.cell: record for record in store.read().records}
     return {label: _figures(records.get(cell)) for label, cell in cells.items()}
 
@@ -108,19 +106,6 @@ def _present(suite: str, rows: Rows) -> dict[str, Cell]:
         and cell.method in rows.methods
         and why_unsupported(cell, rows) is None
     }
-
-
-def _jobs(cells: Iterable[Cell], rows: Rows) -> list[Job]:
-    from harness.execute.job import Job
-    from harness.results.fingerprint import code_hash
-    from harness.results.machine import this_machine
-
-    memory_bytes = int(MEMORY_FRACTION * this_machine().memory_bytes)
-    return [
-        Job(cell, code_hash(cell, rows), card.exclusive, card.timeout_seconds, memory_bytes)
-        for cell in cells
-        for card in [rows.suite(cell.suite)]
-    ]
 
 
 def _figures(record: Record | None) -> Figures | str:

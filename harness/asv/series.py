@@ -13,12 +13,13 @@ import functools
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 from urllib.parse import quote
 
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.text import slug
 from reference_impls.card import read_literal
 from reference_impls.structures import STRUCTURES
 
@@ -33,6 +34,7 @@ __all__ = [
     "clock_version",
     "current_version",
     "graph_link",
+    "graphs_over_commits",
     "is_plain",
     "published_series",
     "reported",
@@ -172,6 +174,24 @@ def graph_link(suite: str, metric: str, label: str, machine: str | None = None) 
     """Return the address of a series' graph, below the folder of asv's pages; of one machine, or of all."""
     chosen = f"&machine={quote(machine, safe='')}" if machine else ""
     return f"index.html#{benchmark_name(suite, metric)}?p-{PARAMETER}={quote(repr(label), safe='')}{chosen}"
+
+
+def graphs_over_commits(pages: Path) -> Callable[[str, str, Cell, int, int], str | None] | None:
+    """Return what tells the address, below asv's `pages`, of the graph of a figure; None without pages.
+
+    It is asked with machine, metric, cell, version of the task and number of seeds.
+    """
+    if not (pages / "index.html").is_file():
+        return None
+    series = published_series(pages)
+
+    def address(machine: str, metric: str, cell: Cell, task_version: int, seeds: int) -> str | None:
+        label = series_label(cell, task_version, seeds)
+        name = slug(machine)
+        known = Published(name, cell.suite, metric, label) in series
+        return graph_link(cell.suite, metric, label, name) if known else None
+
+    return address
 
 
 def published_series(pages: Path) -> frozenset[Published]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 __all__ = ["NOT_APPLICABLE", "Cell"]
 
@@ -37,7 +37,8 @@ class Cell:
     @property
     def id(self) -> str:
         """Return the stable id: 12 hexadecimal digits of the hash of all fields."""
-        canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        axes = {name: getattr(self, name) for name in self.__slots__}
+        canonical = json.dumps(axes, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     @property

@@ -89,16 +89,10 @@ def _console() -> Console:
 
 def _run(plan: Plan, rows: Rows, store: Store, vectors: Path | None, slots: int | None, console: Console) -> Summary:
     from harness.execute.display import Display
-    from harness.execute.job import Job
+    from harness.execute.jobs import jobs_of
     from harness.execute.pool import LocalPool
-    from harness.results.machine import this_machine
 
-    suite = rows.suite("conformance")
-    memory_bytes = int(0.8 * this_machine().memory_bytes)
-    jobs = [
-        Job(one.cell, one.code_hash, False, suite.timeout_seconds, memory_bytes, one.estimated_seconds)
-        for one in plan.todo
-    ]
+    jobs = jobs_of(plan.todo, rows)
 
     def failed(record: Record) -> bool:
         broken = record.metrics.get("failed_checks")
@@ -118,7 +112,7 @@ def _print(console: Console, found: Sequence[CheckRow], plan: Plan) -> None:
 
     from harness.planning.checking import COLUMNS
 
-    cells = [planned.cell for planned in plan.todo] + [cell for cell, _, _ in plan.unsupported]
+    cells = [planned.cell for planned in plan.todo] + [one.cell for one in plan.impossible]
     backends = sorted({column for row in found for column in row.verdicts} & {cell.backend for cell in cells})
     table = Table(box=None, pad_edge=False)
     for heading in ("entry", "kind", *COLUMNS, *backends):

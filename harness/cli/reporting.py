@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,11 +13,12 @@ from harness.cli._options import MachineName, Stores, tell_problems
 from harness.terminal import say
 
 if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
     from harness.results.tables import Table
 
 __all__ = ["print_tables", "register"]
 
-FULL_WIDTH = 240
 RANKS_SAY = "a rank spans the places a row may hold, by paired comparisons at a family-wise 95 %; ≈: no worse"
 
 
@@ -68,9 +69,10 @@ def show(
     """
     from harness.errors import UserError
     from harness.paths import readable_stores
-    from harness.results.store import read_stores
+    from harness.results.index import select
+    from harness.results.queries import Wanted
 
-    records = [record for record in read_stores(readable_stores(store)).records if record.cell_id.startswith(cell)]
+    records = select(readable_stores(store), [Wanted(cell_id=cell)]).records
     if not records:
         raise UserError(f"no record of a cell {cell!r}", "spikeboard table and the pages show the ids of cells")
     for record in records:
@@ -100,10 +102,13 @@ def report(
     store: Stores = None,
 ) -> None:
     """Write the leaderboard's pages: static, without a server or a network."""
+    from harness.asv.series import graphs_over_commits
     from harness.paths import SITE, by_default, readable_stores
+    from harness.report import links
     from harness.report.site import build_site
 
-    index = build_site(readable_stores(store), out or by_default(SITE))
+    site = out or by_default(SITE)
+    index = build_site(readable_stores(store), site, over_commits=graphs_over_commits(site / links.ASV))
     say(f"leaderboard: {index}")
 
 
@@ -112,69 +117,87 @@ def publish(
     to: Annotated[Path | None, typer.Option(help="Store to copy to. [default: reports/data]")] = None,
     preset_budget: Annotated[str | None, typer.Option("--budget", help="Only records of this budget.")] = None,
 ) -> None:
-    """Copy one of one's own records of every cell to the store that is committed: the current one, or the newest.
+    """Put one of one's own records of every cell into the store that is committed: the current one, or the newest.
 
-    An interrupted cell says nothing about an implementation and stays behind.
+    They are packed into few files. An interrupted cell says nothing about an implementation and stays behind, as does
+    what another record supersedes or the cards rule out. From a store to itself, it is packed where it lies.
     """
     from harness.catalogue.cards import load_rows
     from harness.catalogue.cell import NOT_APPLICABLE
     from harness.paths import PUBLISHED, RUNS, by_default, existing_store
+    from harness.results import packing
     from harness.results.freshness import Today
-    from harness.results.selection import preferred
     from harness.results.store import Store
 
-    contents = Store(existing_store(source or by_default(RUNS))).read()
+    own, target = Store(existing_store(source or by_default(RUNS))), Store(to or by_default(PUBLISHED))
+    contents = own.read()
     tell_problems(contents.problems)
-    target = Store(to or by_default(PUBLISHED))
-    wanted = [
-        record
-        for record in preferred((one for one in contents.records if one.status != "interrupted"), Today(load_rows()))
-        if preset_budget is None or record.cell.budget in (preset_budget, NOT_APPLICABLE)
-    ]
-    for record in wanted:
-        target.write(record)
-    say(f"{len(wanted)} records copied to {target.root}")
+    budgets = (preset_budget, NOT_APPLICABLE)
+    wanted = [record for record in contents.records if preset_budget is None or record.cell.budget in budgets]
+    packed = packing.publish(wanted if own.root.resolve() != target.root.resolve() else (), target, Today(load_rows()))
+    say(
+        f"{packed.records} records in {packed.files} files of {target.root}; {packed.left_out} that are superseded, "
+        "interrupted or impossible are left out"
+    )
 
 
 def print_tables(tables: Sequence[Table]) -> None:
-    """Print tables for a terminal; a pipe gets them at their full width."""
-    from rich.table import Table as RichTable
-
+    """Print tables: fitted to a terminal, at their full width to anything else."""
     from harness.report.formats import readable
     from harness.terminal import Console
 
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=FULL_WIDTH)
     for item in tables:
         measured = [row for row in item.rows if row.values]
         frame = readable(replace(item, rows=tuple(measured)))
-        console.print(f"{item.board.title}: {item.group.label}", style="bold")
-        shown = RichTable(box=None, pad_edge=False)
-        for column in frame.columns:
-            left = column in ("#", item.board.axis, "contract", "vectors")
-            shown.add_column(column, justify="left" if left else "right", no_wrap=left)
-        for line in frame.itertuples(index=False):
-            shown.add_row(*line)
-        console.print(shown)
+        title = f"{item.board.title}: {item.group.label}"
         blank = len(item.rows) - len(measured)
         note = f"; {blank} rows without a figure (impossible or failed) are not shown" if blank else ""
-        console.print(f"{item.group.machine}; {RANKS_SAY}{note}", style="dim")
-        console.print()
+        foot = f"{item.group.machine}; {RANKS_SAY}{note}"
+        lines = [list(frame.columns), *frame.itertuples(index=False)]
+        left = [column in ("#", item.board.axis, "contract", "vectors") for column in frame.columns]
+        if console.is_terminal:
+            console.print(title, style="bold")
+            console.print(_fitted(lines, left))
+            console.print(foot, style="dim")
+            console.print()
+        else:
+            say("\n".join([title, *_spread(lines, left), foot, ""]))
+
+
+def _fitted(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> RichTable:
+    from rich.table import Table as RichTable
+
+    shown = RichTable(box=None, pad_edge=False)
+    for name, to_left in zip(lines[0], left, strict=True):
+        shown.add_column(name, justify="left" if to_left else "right", no_wrap=to_left)
+    for line in lines[1:]:
+        shown.add_row(*line)
+    return shown
+
+
+def _spread(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[str]:
+    """Yield the lines of a table as wide as they are."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = zip(line, widths, left, strict=True)
+        yield "  ".join(text.ljust(width) if to_left else text.rjust(width) for text, width, to_left in cells).rstrip()
 
 
 def _tables(
     store: list[Path] | None, board: str | None, axes: dict[str, str | None], machine: str | None
 ) -> list[Table]:
-    from harness.catalogue.boards import find_board
+    from harness.catalogue.boards import BOARDS, find_board
     from harness.catalogue.cards import load_rows
     from harness.errors import UserError
     from harness.paths import readable_stores
-    from harness.results.store import read_stores
+    from harness.results.index import select
+    from harness.results.queries import wanted_by
     from harness.results.tables import build_tables
 
     chosen = None if board is None else find_board(board)
-    contents = read_stores(readable_stores(store))
+    wanted = wanted_by(BOARDS if chosen is None else (chosen,), axes, machine)
+    contents = select(readable_stores(store), wanted)
     tell_problems(contents.problems)
     tables = [
         item

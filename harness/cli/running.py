@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -71,11 +72,13 @@ def run(
     from harness.data import data_root as resolve
     from harness.data import data_set
     from harness.errors import UserError
+    from harness.execute.jobs import jobs_of
     from harness.paths import RUNS, SCRATCH, by_default, readable_stores
     from harness.planning.plan import Filters, make_plan
     from harness.planning.stale import plan_stale
+    from harness.results.index import history_in, select
     from harness.results.machine import this_machine
-    from harness.results.store import Store, read_stores
+    from harness.results.store import Store
     from harness.search.evaluation import with_named
     from reference_impls.names import check_name
 
@@ -96,11 +99,18 @@ def run(
         dtype=tuple(dtype or ()),
         seed=tuple(seed or ()),
     )
-    known = read_stores([*(look_at or readable_stores(None)), target.root]).records
+    stores = list(dict.fromkeys([*(look_at or readable_stores(None)), target.root]))
     present = functools.cache(lambda data: data_set(data).find(root).present)
     if stale:
         plan = plan_stale(
-            rows, target, machine.name, known, filters=filters, budget=budget, device=device, data_present=present
+            rows,
+            target,
+            machine.name,
+            select(stores).records,
+            filters=filters,
+            budget=budget,
+            device=device,
+            data_present=present,
         )
     else:
         plan_with = functools.partial(
@@ -113,7 +123,7 @@ def run(
             device=device or "cpu",
             cores=machine.physical_cores,
             data_present=present,
-            history=known,
+            history=history_in(stores),
             again=again,
         )
         plan = _preset_plan(plan_with, preset, budget, combined=bool(neuron and method))
@@ -121,9 +131,13 @@ def run(
     if dry_run:
         _list_cells(plan)
         return
-    limit = int((memory_gib * GIBIBYTE) if memory_gib else 0.8 * machine.memory_bytes)
-    jobs = _jobs(plan, rows, limit, timeout_factor)
-    summary = _measure(plan, jobs, rows, target, root, by_default(SCRATCH), slots)
+    jobs = jobs_of(
+        plan.todo,
+        rows,
+        memory_bytes=int(memory_gib * GIBIBYTE) if memory_gib else None,
+        timeout_factor=timeout_factor,
+    )
+    summary = _measure(jobs, rows, target, root, by_default(SCRATCH), slots)
     _conclude(summary, plan, target, rows)
 
 
@@ -145,35 +159,11 @@ def _preset_plan(plan_with: Callable[..., Plan], preset: str | None, budget: str
         return plan
 
 
-def _jobs(plan: Plan, rows: Rows, memory_bytes: int, timeout_factor: float) -> list[Job]:
-    from harness.execute.job import Job
-
-    return [
-        Job(
-            cell=planned.cell,
-            code_hash=planned.code_hash,
-            exclusive=rows.suite(planned.cell.suite).exclusive,
-            timeout_seconds=rows.suite(planned.cell.suite).timeout_seconds * timeout_factor,
-            memory_bytes=memory_bytes,
-            expected_seconds=planned.estimated_seconds,
-        )
-        for planned in plan.todo
-    ]
-
-
-def _measure(
-    plan: Plan, jobs: list[Job], rows: Rows, store: Store, data_root: Path, scratch: Path, slots: int | None
-) -> Summary:
-    """Record what is impossible, run the rest."""
+def _measure(jobs: list[Job], rows: Rows, store: Store, data_root: Path, scratch: Path, slots: int | None) -> Summary:
     from harness.execute.display import Display
     from harness.execute.job import Summary
     from harness.execute.pool import LocalPool
-    from harness.execute.records import Recorder
 
-    if plan.unsupported:
-        recorder = Recorder(rows)
-        for cell, code, reason in plan.unsupported:
-            store.write(recorder.unsupported(cell, code, reason))
     if not jobs:
         return Summary({})
     backends = [job.cell.backend for job in jobs]
@@ -193,8 +183,8 @@ def _describe(plan: Plan, machine: str, slots: int) -> None:
     if plan.todo and (why := why_no_commit()):
         say(f"the records will carry no commit: {why}", fg="yellow")
     parts = [f"{len(plan.todo)} cells to measure", f"{len(plan.done)} done already"]
-    if plan.unsupported:
-        parts.append(f"{len(plan.unsupported)} combinations impossible")
+    if plan.impossible:
+        parts.append(f"{sum(one.cells for one in plan.impossible):,} combinations impossible")
     say(", ".join(parts) + (f"; about {pretty(_wall_seconds(plan, slots), 'seconds')}" if plan.todo else ""))
     for name, count in plan.missing.items():
         say(f"{count} cells wait for the data set {name!r}. {data_set(name).how_to_get}", fg="yellow")
@@ -210,21 +200,25 @@ def _list_cells(plan: Plan) -> None:
     for planned in plan.todo:
         cell = planned.cell
         say(f"{cell.id}  {planned.estimated_seconds:7.1f} s  {cell.suite:<12} {cell.task:<14} {cell.label}")
-    for cell, _, reason in plan.unsupported:
-        say(f"{cell.id}  impossible  {cell.suite:<12} {cell.task:<14} {cell.label}: {reason}", dim=True)
+    sentences: Counter[str] = Counter()
+    for one in plan.impossible:
+        sentences[one.reason] += one.cells
+    for sentence, count in sentences.most_common():
+        say(f"impossible  {count:>9,}  {sentence}", dim=True)
 
 
 def _conclude(summary: Summary, plan: Plan, store: Store, rows: Rows) -> None:
     """Say how it went and print the tables; exit 1 if a cell failed for a reason of its own, 128 + n after signal n."""
     from harness.cli.reporting import print_tables
+    from harness.results.index import select
+    from harness.results.queries import Wanted
     from harness.results.record import DONE, MEASURED
     from harness.results.tables import build_tables, worth_comparing
 
-    contents = store.read()
-    tell_problems(contents.problems)
     touched = {(cell.task, cell.budget) for cell in (*(planned.cell for planned in plan.todo), *plan.done)}
-    concerned = [record for record in contents.records if (record.cell.task, record.cell.budget) in touched]
-    print_tables(worth_comparing(build_tables(concerned, rows)))
+    contents = select([store.root], [Wanted({"task": (task,), "budget": (budget,)}) for task, budget in touched])
+    tell_problems(contents.problems)
+    print_tables(worth_comparing(build_tables(contents.records, rows)))
     if summary.counts:
         say("this run: " + ", ".join(f"{count} {status}" for status, count in summary.counts.items()))
     if summary.interrupted:

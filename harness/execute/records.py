@@ -1,4 +1,4 @@
-"""Makes records of outcomes, whoever ran the cells, and of cells that cannot be run at all.
+"""Makes records of outcomes, whoever ran the cells.
 
 The one place where an outcome meets its provenance. What a cell says of itself is checked here: impossible figures make
 it a failure, homes and names of users stay out. Must not know how a cell was run, or where its record goes.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from harness.catalogue.cards import Rows
@@ -66,11 +66,6 @@ class Recorder:
             output_tail=tuple(map(redacted, output_tail)) if failed else (),
             provenance=self._provenance(cell, code_hash, outcome, run),
         )
-
-    def unsupported(self, cell: Cell, code_hash: str, reason: str) -> Record:
-        """Return the record of a cell that the plan knows to be impossible; `reason` is one sentence."""
-        outcome = Outcome(status="unsupported", reason=reason)
-        return self.record(cell, code_hash, outcome, Run(datetime.now(UTC), 0.0))
 
     def _inputs(self, cell: Cell, code_hash: str) -> Mapping[str, str] | None:
         """Return the inputs that `code_hash` stands for; None if it is not the code of these rows."""

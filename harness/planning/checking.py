@@ -91,9 +91,9 @@ def plan_check(rows: Rows, names: Sequence[str], backends: Sequence[str], store:
         if entry_of(planned.cell) in wanted
     ]
     if SURROGATES in wanted:
-        todo.insert(0, Planned(Cell(GATE, neuron=SURROGATES, dtype="float64", device=device), SURROGATES, 0.2))
-    unsupported = tuple(one for one in plan.unsupported if entry_of(one[0]) in wanted)
-    return Plan(tuple(todo), (), unsupported, {})
+        todo.insert(0, Planned(Cell(GATE, neuron=SURROGATES, dtype="float64", device=device), 0.2))
+    impossible = tuple(one for one in plan.impossible if entry_of(one.cell) in wanted)
+    return Plan(tuple(todo), (), impossible, {})
 
 
 def entry_of(cell: Cell) -> str:
@@ -110,7 +110,7 @@ def check_rows(plan: Plan, records: Iterable[Record], rows: Rows) -> list[CheckR
     found = {name: CheckRow(name, kind) for name, kind in kinds.items()}
     for cells, of_columns in (
         ([planned.cell for planned in plan.todo], lambda cell: _of_record(cell, by_cell.get(cell.id))),
-        ([cell for cell, _, _ in plan.unsupported], _unsupported_by(plan)),
+        ([one.cell for one in plan.impossible], _unsupported_by(plan)),
     ):
         for cell in cells:
             row = found[entry_of(cell)]
@@ -152,7 +152,7 @@ def _exists(kind: Kind, name: str) -> bool:
 
 
 def _unsupported_by(plan: Plan) -> Callable[[Cell], dict[str, Verdict]]:
-    reasons = {cell: reason for cell, _, reason in plan.unsupported}
+    reasons = {one.cell: one.reason for one in plan.impossible}
     return lambda cell: {_column(cell): Verdict("unsupported", problems=(reasons[cell],))}
 
 

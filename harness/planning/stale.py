@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from harness.catalogue.cards import Rows, match
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
-from harness.planning.durations import Durations
-from harness.planning.plan import DTYPES, Filters, Plan, sort_out
+from harness.planning.durations import Durations, history_of
+from harness.planning.plan import DTYPES, Filters, Plan, done_in, sort_out
 from harness.results.freshness import Freshness, Today
 from harness.results.record import Record
 from harness.results.selection import preferred
@@ -59,7 +59,7 @@ class StaleGroup:
 def stale_of(records: Iterable[Record], rows: Rows) -> list[Stale]:
     """Return every stale cell among `records`, which also tell how long cells take."""
     records = [record for record in records if record.status != "unsupported"]
-    today, seconds = Today(rows), Durations(records, rows)
+    today, seconds = Today(rows), Durations(history_of(records), rows)
     found = []
     for record in preferred(records, today):
         freshness = today.of_record(record)
@@ -114,11 +114,7 @@ def plan_stale(
         and budget in (None, one.record.cell.budget)
         and device in (None, one.record.cell.device)
     )
-
-    def is_done(cell: Cell, code: str) -> bool:
-        return store.has(cell, machine, code)
-
-    return sort_out(cells, rows, is_done, data_present, Durations(records, rows))
+    return sort_out(cells, rows, done_in(store, machine, rows), data_present, Durations(history_of(records), rows))
 
 
 def _wanted(filters: Filters, rows: Rows) -> Callable[[Cell], bool]:

@@ -13,6 +13,7 @@ from harness.catalogue.boards import Board
 from harness.catalogue.cards import Rows
 from harness.report.curves import COMPARED_OVER, SeriesPlot, cost_curves
 from harness.report.formats import to_text
+from harness.report.impossible import Impossibilities, Impossible
 from harness.report.links import Sitemap, board_page, group_id
 from harness.report.table_view import TableView, row_labels, tried, view_table
 from harness.report.words import AXIS_TITLES, metric_titles
@@ -35,6 +36,8 @@ class Planned:
     page: str
     folded: bool
     """Whether it compares nothing: one row."""
+    impossible: tuple[Impossible, ...]
+    """Rows that it cannot have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +97,18 @@ class BoardPage:
     choices: tuple[Choice, ...] = field(default=())
 
 
-def plan_board(board: Board, tables: Iterable[Table], records: Sequence[Record]) -> Plan:
+def plan_board(
+    board: Board, tables: Iterable[Table], records: Sequence[Record], impossibilities: Impossibilities
+) -> Plan:
     """Decide the order of a board's tables and the page of each.
 
     Parameters
     ----------
     tables : the board's tables.
     records : the newest record of every cell; those with figures over the number of time steps are drawn.
+    impossibilities : what the cards rule out.
     """
-    with_curves = [record for record in records if any(series.x in COMPARED_OVER for series in record.series.values())]
+    with_curves = [record for record in records if record.series_axes().intersection(COMPARED_OVER)]
     curves = grouped(with_curves, board, {record.cell.suite for record in with_curves})
     ordered = sorted(tables, key=lambda table: (len(tried(table)) < 2, -sum(len(row.values) for row in table.rows)))
     planned, number, rows = [], 1, 0
@@ -111,7 +117,8 @@ def plan_board(board: Board, tables: Iterable[Table], records: Sequence[Record])
             number, rows = number + 1, 0
         rows += len(table.rows)
         page = board_page(board.name, number)
-        planned.append(Planned(table, tuple(curves.get(table.group, ())), page, len(tried(table)) < 2))
+        one = (tuple(curves.get(table.group, ())), page, len(tried(table)) < 2)
+        planned.append(Planned(table, *one, impossibilities.of(table)))
     return Plan(board, tuple(planned))
 
 
@@ -143,9 +150,9 @@ def _section(planned: Planned, sitemap: Sitemap, titles: Mapping[str, str]) -> S
         for record in planned.curves
     ]
     if planned.folded:
-        return Section(view_table(table, sitemap), (), "")
+        return Section(view_table(table, planned.impossible, sitemap), (), "")
     curves = cost_curves(named, titles, f"{group_id(table.group)}--over-time-steps", table.board.curves)
-    return Section(view_table(table, sitemap), tuple(curves), to_text([table], "latex"))
+    return Section(view_table(table, planned.impossible, sitemap), tuple(curves), to_text([table], "latex"))
 
 
 def _values(table: Table) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from harness.catalogue.boards import Column
 from harness.catalogue.cards import MetricCard
-from harness.report.links import record_file
+from harness.report.links import record_link
 from harness.report.plots import LOG_FROM
 from harness.report.ranks import NO_WORSE, Marks, difference_scale, difference_text
 from harness.report.units import Scale, is_drawable, with_interval
@@ -127,7 +127,7 @@ def figure(
         order=repr(value.estimate.value) if math.isfinite(value.estimate.value) else "",
         best=marks is not None and marks.best(value),
         ranked=value.standing.ranked and (marks is None or value.rank is not None or value.card.direction == "none"),
-        record=record_file(value.record),
+        record=record_link(value.record),
         cell_id=value.record.cell_id,
         command=value.record.provenance.command,
         interval=spread.interval(value) if spread else None,
@@ -141,7 +141,7 @@ def blank(failure: Record | None, anchors: Mapping[str, str]) -> Blank:
     """Return a cell without a figure; `anchors` leads from a record's file to its entry below the table."""
     if failure is None or failure.status in MEASURED:
         return Blank("", "", "")
-    return Blank(failure.status, failure.reason or "", anchors.get(record_file(failure), ""))
+    return Blank(failure.status, failure.reason or "", anchors.get(record_link(failure), ""))
 
 
 def card_of(table: Table, column: Column) -> MetricCard:

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass as checked
 
 from harness.catalogue.cards import Row
 from harness.catalogue.cell import NOT_APPLICABLE
-from harness.report.links import AXIS_OF_KIND, record_file
+from harness.report.links import AXIS_OF_KIND, record_link
 from harness.report.units import pretty
 from harness.results.record import Record
 
@@ -92,7 +92,7 @@ def conformance_of(row: Row, records: Iterable[Record]) -> Iterable[Conformance]
             status=record.status,
             checks=_details(_CHECKS, record, "checks"),
             agreement=_details(_AGREEMENT, record, "agreement"),
-            record=record_file(record),
+            record=record_link(record),
             cell_id=record.cell_id,
         )
 

@@ -1,157 +1,127 @@
-"""The files that can be downloaded: every record, every table in every format, every figure in one long CSV.
+"""The files that can be downloaded: every figure in columns, a CSV for each board, and the records behind the figures.
 
-Writes below a folder that is about to become the site. Must not know what the pages show.
+No file holds everything as text, and none is written for each record: a site of a hundred thousand records stays a few
+hundred files. Writes below a folder that is about to become the site. Must not know what the pages show.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+import html
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+
+from harness.catalogue.boards import BOARDS
 from harness.catalogue.cell import Cell
-from harness.report.cells import card_of
-from harness.report.escapes import csv_field
 from harness.report.formats import to_text
-from harness.report.links import record_file, table_file
-from harness.report.table_view import DOWNLOADS, SUFFIXES
-from harness.results.ranking import Difference
+from harness.report.links import RECORDS_A_FILE, board_file, figures_files, record_anchor, record_page
+from harness.results.lazy import source_text
 from harness.results.record import Record
-from harness.results.tables import Table, TableRow
+from harness.results.tables import Table
+from harness.text import printable
 
 __all__ = ["write_downloads"]
 
 AXES = tuple(Cell.__dataclass_fields__)
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Records of cells {shard}… · Spikeboard</title>
+<link rel="icon" href="../static/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="../static/site.css">
+<script src="../static/records.js" defer></script>
+</head>
+<body>
+<main id="main">
+<p><a href="../index.html">Spikeboard</a></p>
+<h1>Records of cells {shard}…</h1>
+<p class="lead">Everything that is known of a run, as JSON. <code>spikeboard show ID</code> prints the same.</p>
+{articles}</main>
+</body>
+</html>
+"""
+_ARTICLE = """<article class="record" id="{anchor}">
+<h2>{title} <a class="anchor" href="#{anchor}" aria-label="Link to this record">#</a></h2>
+<pre tabindex="0">{text}</pre>
+</article>
+"""
 
 
-def write_downloads(out: Path, records: Sequence[Record], newest: Iterable[Record], tables: Sequence[Table]) -> None:
+def write_downloads(out: Path, latest: Sequence[Record], tables: Iterable[Table]) -> None:
     """Write all files below `out`.
 
     Parameters
     ----------
-    records : all that were read; ``data/records.json`` and ``data/figures.csv`` have them.
-    newest : those that count; each has a file of its own.
+    latest : the record of every cell that counts.
+    tables : all that the pages show.
     """
-    for record in newest:
-        _write(out / record_file(record), record.model_dump_json(indent=1) + "\n")
-    _write_list(out / "data/records.json", (record.model_dump_json() for record in records))
-    with _opened(out / "data/figures.csv") as file:
-        _figures(csv.writer(file, lineterminator="\n"), records)
+    for number, file in enumerate(figures_files(len(latest))):
+        _write_columns(out / file, _columns(latest[number * RECORDS_A_FILE : (number + 1) * RECORDS_A_FILE]))
+    by_board: dict[str, list[Table]] = {board.name: [] for board in BOARDS}
     for table in tables:
-        for name in DOWNLOADS:
-            text = _json(table_as_data(table)) if name == "json" else to_text([table], name)
-            _write(out / table_file(table.board.name, table.group, SUFFIXES.get(name, name)), text)
-    _write_list(out / "data/tables.json", (_json(table_as_data(table)) for table in tables))
+        by_board[table.board.name].append(table)
+    for name, several in by_board.items():
+        _write(out / board_file(name), to_text(several, "csv"))
+    _write_records(out, latest)
 
 
-def table_as_data(table: Table) -> dict[str, Any]:
-    """Return a table as plain data, for JSON."""
-    return {
-        "board": table.board.name,
-        "title": table.board.title,
-        "question": table.board.question,
-        "axis": table.board.axis,
-        "ranked_by": table.board.rank_by,
-        "group": dict(table.group.axes),
-        "machine": table.group.machine,
-        "columns": [
-            {
-                "key": column.key,
-                "title": card_of(table, column).title,
-                "unit": card_of(table, column).unit,
-                "direction": card_of(table, column).direction,
-                "exact": card_of(table, column).exact,
-            }
-            for column in table.columns
-        ],
-        "rows": [_row_as_data(row) for row in table.rows],
+def _columns(records: Sequence[Record]) -> Mapping[str, np.ndarray]:
+    """Return a column for each axis and each figure, a row for each record."""
+    texts: dict[str, list[object]] = {axis: [getattr(record.cell, axis) for record in records] for axis in AXES}
+    texts |= {
+        "cell": [record.cell_id for record in records],
+        "machine": [record.provenance.machine.name for record in records],
+        "status": [record.status for record in records],
+        "commit": [record.provenance.commit or "" for record in records],
+        "code_hash": [record.provenance.code_hash[:10] for record in records],
+        "started_at": [record.provenance.started_at for record in records],
+        "duration_seconds": [record.provenance.duration_seconds for record in records],
     }
+    figures: dict[str, np.ndarray] = defaultdict(lambda: np.full(len(records), np.nan))
+    for row, record in enumerate(records):
+        for name, metric in record.metrics.items():
+            for part, value in ((".value", metric.value), (".low", metric.low), (".high", metric.high)):
+                if value is not None:
+                    figures[f"{record.cell.suite}.{name}{part}"][row] = value
+    return {name: np.array(values) for name, values in texts.items()} | dict(sorted(figures.items()))
 
 
-def _row_as_data(row: TableRow) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "title": row.title,
-        "network": row.topology,
-        "verified": row.verified,
-        "vectors": row.vectors,
-        "figures": {
-            key: {
-                "value": _finite(value.estimate.value),
-                "low": _finite(value.estimate.low),
-                "high": _finite(value.estimate.high),
-                "n": value.estimate.n,
-                "covers": value.estimate.covers,
-                "standing": value.standing.value,
-                "standing_reason": value.reason,
-                "rank": asdict(value.rank) if value.rank else None,
-                "to_leader": _difference(value.to_leader),
-                "to_baseline": _difference(value.to_baseline),
-                "cells": [record.cell_id for record in value.records],
-                "measured": value.record.provenance.started_at,
-            }
-            for key, value in row.values.items()
-        },
-        "failures": {
-            key: {
-                "cell": record.cell_id,
-                "status": record.status,
-                "reason": record.reason,
-                "command": record.provenance.command,
-            }
-            for key, record in row.failures.items()
-        },
-    }
-
-
-def _difference(difference: Difference | None) -> dict[str, Any] | None:
-    if difference is None:
-        return None
-    return {name: _finite(value) if isinstance(value, float) else value for name, value in asdict(difference).items()}
-
-
-def _figures(writer: Any, records: Iterable[Record]) -> None:
-    """Write one line for each figure; a run that gave none has one line with its status."""
-    head = ("cell", *AXES, "machine", "status", "metric", "value", "unit", "low", "high", "n", "covers", "exact")
-    writer.writerow([*head, "commit", "code_hash", "started_at"])
-    for record in records:
-        provenance, axes = record.provenance, record.axes()
-        start = [record.cell_id, *(axes[axis] for axis in AXES), provenance.machine.name, record.status]
-        end = [provenance.commit, provenance.code_hash, provenance.started_at]
-        for name, m in record.metrics.items():
-            figure = [name, m.value, m.unit, m.low, m.high, m.n, m.covers, m.exact]
-            writer.writerow(map(csv_field, [*start, *figure, *end]))
-        if not record.metrics:
-            writer.writerow(map(csv_field, [*start, *[""] * 8, *end]))
-
-
-def _finite(value: float | None) -> float | None:
-    """Return `value` if JSON can hold it."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _json(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-
-
-def _write_list(path: Path, items: Iterable[str]) -> None:
-    """Write JSON texts as one list, without holding them all."""
-    with _opened(path) as file:
-        file.write("[\n")
-        for number, item in enumerate(items):
-            file.write((",\n" if number else "") + item.rstrip("\n"))
-        file.write("\n]\n")
-
-
-def _opened(path: Path) -> Any:
+def _write_columns(path: Path, columns: Mapping[str, np.ndarray]) -> None:
+    """Write what `numpy.load` reads; most columns are nearly empty, so the quickest compression does."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("w", encoding="utf-8", newline="")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, column in columns.items():
+            # The date makes no difference to anybody, and the same records make the same file.
+            member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, column, allow_pickle=False)
+
+
+def _write_records(out: Path, records: Iterable[Record]) -> None:
+    """Write the pages that every figure links to; many records share one."""
+    pages: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        pages[record_page(record)].append(record)
+    for file, several in pages.items():
+        several.sort(key=lambda record: (record.cell_id, record.provenance.machine.name))
+        shard = Path(file).stem
+        _write(out / file, _PAGE.format(shard=html.escape(shard), articles="".join(map(_article, several))))
+
+
+def _article(record: Record) -> str:
+    cell = record.cell
+    title = f"{cell.suite} {cell.task} {cell.label} on {record.provenance.machine.name}"
+    text = html.escape(printable(source_text(record).strip()), quote=False)
+    return _ARTICLE.format(anchor=record_anchor(record), title=html.escape(printable(title)), text=text)
 
 
 def _write(path: Path, text: str) -> None:
-    with _opened(path) as file:
-        file.write(text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="")

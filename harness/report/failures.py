@@ -5,10 +5,11 @@ Must not know where a failure is shown, nor judge it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.report.links import Sitemap, record_file, row_id, slug
+from harness.report.impossible import Impossible
+from harness.report.links import Sitemap, record_link, row_id, slug
 from harness.report.words import combination, commit_of, joined
 from harness.results.record import DONE, MEASURED, Record
 from harness.results.tables import Table
@@ -69,7 +70,7 @@ def failure_view(record: Record, anchor: str, what: str, name: str = "", href: s
         reason=record.reason or "no reason was recorded",
         command=provenance.command,
         tail=record.output_tail[-MOST_LINES:],
-        record=record_file(record),
+        record=record_link(record),
         cell_id=record.cell_id,
         machine=provenance.machine.name,
         measured=provenance.started_at,
@@ -83,7 +84,7 @@ def failures_of(table: Table, sitemap: Sitemap) -> tuple[FailureView, ...]:
     for row in table.rows:
         href = sitemap.of_axis(table.board.axis, row.name)
         for record in row.failures.values():
-            file = record_file(record)
+            file = record_link(record)
             if failed(record) and file not in found:
                 anchor = f"{row_id(table.group, row)}~{slug(record.cell_id)}"
                 what = combination(record.cell, without=(table.board.axis,))
@@ -91,8 +92,18 @@ def failures_of(table: Table, sitemap: Sitemap) -> tuple[FailureView, ...]:
     return tuple(found.values())
 
 
-def unsupported_of(table: Table, labels: Mapping[tuple[str, str], str], sitemap: Sitemap) -> Iterable[Unsupported]:
-    """Yield each reason why a row of a table has no figure, with the suites that it holds for."""
+def unsupported_of(
+    table: Table, impossible: Sequence[Impossible], labels: Mapping[tuple[str, str], str], sitemap: Sitemap
+) -> Iterable[Unsupported]:
+    """Yield each reason why a row of a table has no figure, with the suites that it holds for.
+
+    Some are `impossible` by their cards; what only a run could find out has a record.
+    """
+    several = len({row.topology for row in table.rows}) > 1
+    for one in impossible:
+        name = f"{one.name} ({one.topology})" if several else one.name
+        yield Unsupported(name, sitemap.of_axis(table.board.axis, one.name), joined(one.suites), one.reason)
+    said = {(one.name, one.topology, one.reason) for one in impossible}
     for row in table.rows:
         reasons: dict[str, list[str]] = {}
         for record in row.failures.values():
@@ -101,4 +112,6 @@ def unsupported_of(table: Table, labels: Mapping[tuple[str, str], str], sitemap:
                 suites += [record.cell.suite] * (record.cell.suite not in suites)
         href = sitemap.of_axis(table.board.axis, row.name)
         for reason, suites in reasons.items():
+            if (row.name, row.topology, reason) in said:
+                continue
             yield Unsupported(labels[(row.name, row.topology)], href, joined(suites), reason)

@@ -31,7 +31,7 @@ from reference_impls.names import unknown_message
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FORMATS", "Style", "column_scale", "heading", "mark_of", "readable", "to_text"]
+__all__ = ["FORMATS", "Style", "column_scale", "heading", "mark_of", "raw", "readable", "to_text"]
 
 
 class Style(NamedTuple):

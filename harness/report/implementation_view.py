@@ -5,12 +5,13 @@ Gathers; what a card means is phrased in ``words``, figures in ``measured``. Mus
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from harness.catalogue.cards import Row, Rows, TaskCard
 from harness.catalogue.cell import NOT_APPLICABLE
+from harness.report.board_view import Plan
 from harness.report.conformance_view import Conformance, conformance_of
 from harness.report.curves import SeriesPlot
 from harness.report.failures import FailureView, failed, failure_view
@@ -57,6 +58,8 @@ class Dossier:
     settings: list[Table] = field(default_factory=list)
     """Tables all of whose rows use it."""
     combinations: list[Combination] = field(default_factory=list)
+    impossible: Counter[str] = field(default_factory=Counter)
+    """Sentences of the cards, with the number of tables that it cannot be in by each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,13 @@ class ImplementationView:
     failures: tuple[FailureView, ...]
     failures_left_out: int
     unsupported: tuple[tuple[str, int], ...]
-    """(sentence, how many combinations)."""
+    """(sentence, how many tables it cannot be in)."""
     record_count: int
 
 
 def dossiers(
     records: Iterable[Record],
-    tables: Iterable[Table],
+    plans: Iterable[Plan],
     combinations: Mapping[tuple[str, str], list[Combination]],
 ) -> Mapping[tuple[str, str], Dossier]:
     """Sort what there is by (kind, name) of the implementation it is about; a peer counts as a neuron."""
@@ -108,7 +111,10 @@ def dossiers(
             name = getattr(record.cell, axis)
             if name != NOT_APPLICABLE:
                 found[(kind, name)].records.append(record)
-    for table in tables:
+    for planned in (one for plan in plans for one in plan.groups):
+        table = planned.table
+        for impossible in planned.impossible:
+            found[(KIND_OF_AXIS[table.board.axis], impossible.name)].impossible[impossible.reason] += 1
         for row in table.rows:
             if table.board.axis in KIND_OF_AXIS:
                 found[(KIND_OF_AXIS[table.board.axis], row.name)].places.append((table, row))
@@ -217,9 +223,8 @@ def _failure(record: Record, row: Row) -> FailureView:
 
 
 def _unsupported(dossier: Dossier) -> Iterable[tuple[str, int]]:
-    sentences: dict[str, int] = {}
-    for record in dossier.records:
-        if record.status == "unsupported":
-            sentence = record.reason or "no reason was recorded"
-            sentences[sentence] = sentences.get(sentence, 0) + 1
-    return sorted(sentences.items(), key=lambda item: -item[1])[:MOST_SENTENCES]
+    """Yield what the cards rule out, and what only a run could find out."""
+    sentences = dossier.impossible + Counter(
+        record.reason or "no reason was recorded" for record in dossier.records if record.status == "unsupported"
+    )
+    return sentences.most_common(MOST_SENTENCES)

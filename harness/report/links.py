@@ -6,13 +6,11 @@ apart by a digest. Must not know what stands on a page.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from harness.asv.series import Published, graph_link
-from harness.catalogue.cell import NOT_APPLICABLE
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.results.record import Record
 from harness.results.tables import Group, TableRow
 from harness.text import slug as any_slug
@@ -24,14 +22,20 @@ __all__ = [
     "IMPLEMENTATIONS",
     "INDEX",
     "KIND_OF_AXIS",
+    "RECORDS_A_FILE",
+    "OverCommits",
     "Sitemap",
+    "board_file",
     "board_page",
+    "figures_file",
+    "figures_files",
     "group_id",
     "implementation_page",
-    "record_file",
+    "record_anchor",
+    "record_link",
+    "record_page",
     "row_id",
     "slug",
-    "table_file",
 ]
 
 INDEX = "index.html"
@@ -53,7 +57,14 @@ _PREFIX: Mapping[str, str] = {
 }
 _IMPLIED = (NOT_APPLICABLE, "cpu", "float32", "eager")
 """Values that an anchor leaves out, as `Group.label` does."""
+RECORDS_A_FILE = 200_000
+"""A file of figures holds so many records, and is then some 30 MB."""
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+OverCommits = Callable[[str, str, Cell, int, int], str | None]
+"""Address of a graph below asv's pages, of (machine, metric, cell, version of the task, number of seeds); None if there
+is none. Whoever asks for a site hands it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +75,18 @@ class Sitemap:
     """Page of each (kind, name)."""
     tables: Mapping[tuple[str, Group], str] = field(default_factory=dict)
     """Page and anchor of the table of each (board, group)."""
-    has_asv: bool = False
-    """Whether asv's own pages lie beside these."""
-    asv_series: frozenset[Published] = frozenset()
-    """What has a graph there."""
+    over_commits: OverCommits | None = None
+    """Where the graphs of asv's pages are; None if those do not lie beside these."""
 
     def of_axis(self, axis: str, name: str) -> str | None:
         """Return the page of the implementation `name` on `axis`, or None if it has none."""
         page = self.implementations.get((KIND_OF_AXIS.get(axis, axis), name))
         return self.implementations.get(("peer", name)) if page is None and axis == "neuron" else page
 
-    def over_commits(self, series: Published) -> str | None:
-        """Return the address of the graph of `series`, or None if there is none."""
-        if series not in self.asv_series:
-            return None
-        return f"{ASV}/{graph_link(series.suite, series.metric, series.label, series.machine)}"
+    def graph(self, machine: str, metric: str, cell: Cell, task_version: int, seeds: int) -> str | None:
+        """Return the address of the graph of a figure over commits, or None if there is none."""
+        address = self.over_commits and self.over_commits(machine, metric, cell, task_version, seeds)
+        return f"{ASV}/{address}" if address else None
 
 
 def slug(text: str) -> str:
@@ -107,13 +115,31 @@ def row_id(group: Group, row: TableRow) -> str:
     return f"{group_id(group)}~{slug(row.name)}.{slug(row.topology)}"
 
 
-def record_file(record: Record) -> str:
-    """Return the file of a record below the site's root."""
-    return f"data/records/{slug(record.provenance.machine.name)}/{slug(record.cell_id)}.json"
+def record_page(record: Record) -> str:
+    """Return the page that a record is on, with others: there may be a hundred thousand."""
+    return f"records/{slug(record.cell_id[:2])}.html"
 
 
-def table_file(board: str, group: Group, suffix: str) -> str:
-    """Return the file of a table below the site's root; `suffix` is ``csv``, ``json``, ``tex`` or ``md``."""
-    digest = hashlib.sha256(group_id(group).encode()).hexdigest()[:12]
-    label = "-".join(slug(value) for _, value in group.axes if value not in _IMPLIED)[:80]
-    return f"data/tables/{slug(board)}-{label}-{digest}.{suffix}"
+def record_anchor(record: Record) -> str:
+    """Return the anchor of a record on its page."""
+    return f"{slug(record.cell_id)}.{slug(record.provenance.machine.name)}"
+
+
+def record_link(record: Record) -> str:
+    """Return where a record is below the site's root."""
+    return f"{record_page(record)}#{record_anchor(record)}"
+
+
+def board_file(board: str) -> str:
+    """Return the CSV of all tables of a board below the site's root."""
+    return f"data/{slug(board)}.csv"
+
+
+def figures_files(records: int) -> tuple[str, ...]:
+    """Return the files of the figures of so many records."""
+    return tuple(figures_file(number) for number in range(1, 2 + max(0, records - 1) // RECORDS_A_FILE))
+
+
+def figures_file(number: int = 1) -> str:
+    """Return a file of all figures in columns; a site of very many records has several, numbered from 1."""
+    return f"data/figures{'' if number == 1 else f'-{number}'}.npz"

@@ -11,14 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness import text
-from harness.asv.series import Published, series_label
 from harness.catalogue.boards import Axis, Board, Column
 from harness.catalogue.cards import MetricCard, Row, Rows
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.report.cells import Blank, Figure, figure
 from harness.report.curves import SeriesPlot, series_plots
-from harness.report.links import Sitemap, record_file, slug
+from harness.report.links import Sitemap, record_link, slug
 from harness.report.units import Scale, scale_for
 from harness.report.words import commit_of, shown
 from harness.results.record import Record
@@ -138,7 +136,7 @@ def curves_of(
 
     `titles` says what a metric is called.
     """
-    having = [one for one in combinations if any(record.series for record in one.records)]
+    having = [one for one in combinations if any(record.series_axes() for record in one.records)]
     newest = sorted(having, key=lambda one: one.measured, reverse=True)[:MOST_CURVES]
     return tuple(
         (f"{one.suite}: {one.label} ({one.table.group.machine})", tuple(series_plots(one.records, titles, _id(one))))
@@ -177,9 +175,9 @@ def _scale(suite: str, metric: str, card: MetricCard, combinations: Iterable[Com
 def _over_commits(one: Combination, cards: Mapping[str, MetricCard], sitemap: Sitemap) -> Iterable[tuple[str, str]]:
     newest = one.newest
     seeds = len({record.cell.seed for record in one.records})
-    label = series_label(newest.cell, newest.provenance.task_version or 1, seeds)
+    version = newest.provenance.task_version or 1
     for metric, card in cards.items():
-        address = sitemap.over_commits(Published(text.slug(one.table.group.machine), one.suite, metric, label))
+        address = sitemap.graph(one.table.group.machine, metric, newest.cell, version, seeds)
         if address:
             yield card.title, address
 
@@ -205,7 +203,7 @@ def _run(record: Record) -> Run:
     provenance = record.provenance
     return Run(
         cell_id=record.cell_id,
-        record=record_file(record),
+        record=record_link(record),
         seed=record.cell.seed,
         measured=provenance.started_at,
         seconds=provenance.duration_seconds,

@@ -15,7 +15,7 @@ from harness.report.board_view import Plan, Planned
 from harness.report.failures import failed
 from harness.report.formats import column_scale
 from harness.report.implementation_view import ImplementationView
-from harness.report.links import Sitemap, board_page
+from harness.report.links import Sitemap, board_page, figures_files
 from harness.report.ranks import rank_text
 from harness.report.table_view import Best, best_of, row_labels
 from harness.report.units import with_interval
@@ -129,6 +129,8 @@ class About:
     problems: tuple[Fact, ...]
     """File and reason of what was skipped in the stores."""
     card_problems: tuple[str, ...]
+    figures: tuple[str, ...]
+    """Files of all figures."""
     statuses: tuple[tuple[str, int], ...]
     margins: tuple[float, float]
     """Of shares in points and of everything else in percent: what two figures may differ by and be no worse."""
@@ -145,7 +147,6 @@ def view_overview(plans: Iterable[Plan], records: Sequence[Record], sitemap: Sit
     counts = (
         count(len(records), "record"),
         count(sum(failed(record) for record in records), "failed run"),
-        count(sum(record.status == "unsupported" for record in records), "unsupported combination"),
         count(len(unverified), "row without a passed contract", "rows without a passed contract"),
         count(len({record.provenance.machine.name for record in records}), "machine"),
     )
@@ -230,6 +231,7 @@ def view_about(records: Sequence[Record], rows: Rows, problems: Iterable[Fact]) 
         ),
         problems=tuple(problems),
         card_problems=tuple(str(problem) for problem in rows.problems),
+        figures=figures_files(len(records)),
         statuses=tuple(Counter(record.status for record in records).most_common()),
         margins=(100 * BOARDS[0].share_margin, 100 * BOARDS[0].relative_margin),
     )

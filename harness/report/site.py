@@ -7,6 +7,7 @@ how it looks in ``templates`` and ``static``. Must not measure, nor import torch
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import shutil
 import tempfile
@@ -20,21 +21,23 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness import __version__
-from harness.asv.series import published_series
 from harness.catalogue.boards import BOARDS
 from harness.catalogue.cards import Row, Rows, load_rows
 from harness.errors import UserError
 from harness.report import links
-from harness.report.board_view import plan_board, view_pages
+from harness.report.board_view import Plan, plan_board, view_pages
 from harness.report.downloads import write_downloads
 from harness.report.implementation_view import Dossier, ImplementationView, dossiers, view_implementation
-from harness.report.links import Sitemap, implementation_page
+from harness.report.impossible import Impossibilities
+from harness.report.links import OverCommits, Sitemap, implementation_page
 from harness.report.measured import combinations_of
 from harness.report.overview import view_about, view_entry, view_overview
 from harness.report.words import Fact, day
 from harness.results.freshness import Today
+from harness.results.index import select
+from harness.results.record import Record
 from harness.results.selection import preferred
-from harness.results.store import Contents, Problem, read_stores
+from harness.results.store import Contents, Problem
 from harness.results.tables import build_tables
 from harness.text import printable
 
@@ -44,7 +47,14 @@ MANIFEST = ".spikeboard-site"
 """File in the site's folder that names what a build wrote there, so that the next one removes nothing else."""
 
 
-def build_site(stores: list[Path], out: Path, *, rows: Rows | None = None, built_at: datetime | None = None) -> Path:
+def build_site(
+    stores: list[Path],
+    out: Path,
+    *,
+    rows: Rows | None = None,
+    built_at: datetime | None = None,
+    over_commits: OverCommits | None = None,
+) -> Path:
     """Write the pages of what is in `stores` to `out`, and return the path of the front page.
 
     Pages of an earlier build are replaced, as a whole, once the new ones are complete.
@@ -55,6 +65,7 @@ def build_site(stores: list[Path], out: Path, *, rows: Rows | None = None, built
     out : folder of the site.
     rows : what the names in the records stand for. [default: every card there is]
     built_at : what the pages give as their date. [default: now]
+    over_commits : where the graphs of asv's pages are, if those lie in `out`.
 
     Raises
     ------
@@ -63,38 +74,48 @@ def build_site(stores: list[Path], out: Path, *, rows: Rows | None = None, built
     """
     _check_target(out)
     rows = rows or load_rows()
-    contents = read_stores(stores)
+    contents = select(stores)
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         draft.chmod(0o755)
-        _write_site(draft, contents, stores, rows, out / links.ASV, built_at or datetime.now(UTC))
+        gc.freeze()  # the records stay to the end: looking through them for garbage takes a third of the time
+        _write_site(draft, contents, stores, rows, over_commits, built_at or datetime.now(UTC))
         _replace(out, draft)
     finally:
+        gc.unfreeze()
         shutil.rmtree(draft, ignore_errors=True)
     return out / links.INDEX
 
 
 def _write_site(
-    out: Path, contents: Contents, stores: Sequence[Path], rows: Rows, asv: Path, built_at: datetime
+    out: Path,
+    contents: Contents,
+    stores: Sequence[Path],
+    rows: Rows,
+    over_commits: OverCommits | None,
+    built_at: datetime,
 ) -> None:
+    """Build every table once, and hand them to all that show them."""
     latest = preferred(contents.records, Today(rows))
-    tables = build_tables(contents.records, rows)
-    plans = [plan_board(board, [table for table in tables if table.board is board], latest) for board in BOARDS]
+    tables, impossibilities = build_tables(latest, rows), Impossibilities(rows)
+    plans = [
+        plan_board(board, [table for table in tables if table.board is board], latest, impossibilities)
+        for board in BOARDS
+    ]
     implemented = [
         row for kind in (rows.neurons, rows.methods, rows.topologies, rows.peers, rows.tasks) for row in kind.values()
     ]
     sitemap = Sitemap(
         implementations={(row.kind, row.name): implementation_page(row.kind, row.name) for row in implemented},
         tables={key: address for plan in plans for key, address in plan.addresses().items()},
-        has_asv=(asv / links.INDEX).is_file(),
-        asv_series=published_series(asv),
+        over_commits=over_commits,
     )
     pages = _Pages(out, sitemap, built_at)
     for plan in plans:
         for page in view_pages(plan, sitemap, rows):
             pages.write(page.file, "board.html", page=page)
-    views = _implementations(implemented, latest, tables, rows, sitemap)
+    views = _implementations(implemented, latest, plans, rows, sitemap)
     for view in views:
         pages.write(view.file, "implementation.html", view=view)
     pages.write(links.IMPLEMENTATIONS, "implementations.html", entries=[view_entry(view) for view in views])
@@ -102,15 +123,15 @@ def _write_site(
     pages.write(links.ABOUT, "about.html", about=view_about(latest, rows, problems))
     overview = view_overview(plans, latest, sitemap)
     pages.write(links.INDEX, "index.html", overview=overview, problems=len(problems))
-    write_downloads(out, contents.records, latest, tables)
+    write_downloads(out, latest, tables)
     with as_file(files("harness.report") / "static") as static:
         shutil.copytree(static, out / "static")
 
 
 def _implementations(
-    implemented: Iterable[Row], latest: Sequence[Any], tables: Sequence[Any], rows: Rows, sitemap: Sitemap
+    implemented: Iterable[Row], latest: Sequence[Record], plans: Sequence[Plan], rows: Rows, sitemap: Sitemap
 ) -> list[ImplementationView]:
-    known = dossiers(latest, tables, combinations_of(latest, rows))
+    known = dossiers(latest, plans, combinations_of(latest, rows))
     kinds = {"peer": "neuron"}  # whose axis they share
     return [
         view_implementation(row, known.get((kinds.get(row.kind, row.kind), row.name), Dossier()), rows, sitemap)
@@ -155,7 +176,9 @@ def _data(value: Any) -> Markup:
     """Return a dataclass, or a list of them, as JSON that may stand inside a script element."""
 
     def plain(item: Any) -> Any:
-        return dataclasses.asdict(item) if dataclasses.is_dataclass(item) and not isinstance(item, type) else str(item)
+        if dataclasses.is_dataclass(item) and not isinstance(item, type):
+            return {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}  # `dumps` goes deeper
+        return str(item)
 
     text = json.dumps(value, default=plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     text = printable(text)  # JSON's own form: the same values

@@ -20,7 +20,8 @@ from harness.report.cells import (
 )
 from harness.report.failures import FailureView, Unsupported, failures_of, unsupported_of
 from harness.report.formats import column_scale
-from harness.report.links import Sitemap, group_id, row_id, table_file
+from harness.report.impossible import Impossible
+from harness.report.links import Sitemap, board_file, figures_file, group_id, row_id
 from harness.report.plots import ParetoPlot, RowMark, pareto_plots
 from harness.report.ranks import (
     difference_of,
@@ -34,11 +35,8 @@ from harness.report.units import Scale
 from harness.report.words import AXIS_TITLES, count, joined
 from harness.results.tables import Table, TableRow
 
-__all__ = ["DOWNLOADS", "Best", "ColumnView", "RowView", "TableView", "best_of", "row_labels", "tried", "view_table"]
+__all__ = ["Best", "ColumnView", "RowView", "TableView", "best_of", "row_labels", "tried", "view_table"]
 
-DOWNLOADS: Mapping[str, str] = {"csv": "CSV", "json": "JSON", "latex": "LaTeX", "md": "Markdown"}
-"""Formats that every table is written in, with what a reader calls them."""
-SUFFIXES: Mapping[str, str] = {"latex": "tex"}
 RowKey = tuple[str, str]
 """Name and network: what tells the rows of a table apart."""
 
@@ -122,11 +120,11 @@ class TableView:
     measured: str
     plots: tuple[ParetoPlot, ...]
     downloads: tuple[tuple[str, str], ...]
-    """(name of the format, file)."""
+    """(what it is, file)."""
 
 
-def view_table(table: Table, sitemap: Sitemap) -> TableView:
-    """Return `table` in words, with links to the pages that `sitemap` has."""
+def view_table(table: Table, impossible: Sequence[Impossible], sitemap: Sitemap) -> TableView:
+    """Return `table` in words, and the rows that it cannot have, with links to the pages that `sitemap` has."""
     labels = row_labels(table)
     failures = failures_of(table, sitemap)
     scales = {column.key: column_scale(table, column) for column in table.columns}
@@ -145,15 +143,12 @@ def view_table(table: Table, sitemap: Sitemap) -> TableView:
         rows=rows,
         several_networks=len({row.topology for row in table.rows}) > 1,
         failures=failures,
-        unsupported=tuple(unsupported_of(table, labels, sitemap)),
+        unsupported=tuple(unsupported_of(table, impossible, labels, sitemap)),
         best=tuple(best_of(table)),
         summary=_summary(rows, failures),
         measured=max((row.measured for row in rows), default=""),
         plots=tuple(pareto_plots(table, marks)),
-        downloads=tuple(
-            (title, table_file(table.board.name, table.group, SUFFIXES.get(name, name)))
-            for name, title in DOWNLOADS.items()
-        ),
+        downloads=(("all tables of this board (CSV)", board_file(table.board.name)), ("all figures", figures_file())),
     )
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["read_regular"]
+__all__ = ["open_regular", "read_regular"]
 
 
 def read_regular(path: Path, largest_bytes: int) -> bytes:
@@ -21,23 +22,38 @@ def read_regular(path: Path, largest_bytes: int) -> bytes:
     OSError
         If it cannot be read, is no regular file, or is larger than `largest_bytes`.
     """
-    _check(path.stat(), largest_bytes)  # before it is opened: to open a device may be to start it
-    # It may have been exchanged since: not to block is for pipes, and what was opened is looked at again.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        _check(os.fstat(descriptor), largest_bytes)
+    with open_regular(path, largest_bytes) as file:
         content = file.read(largest_bytes + 1)
     if len(content) > largest_bytes:
         raise _too_large(len(content), largest_bytes)
     return content
 
 
-def _check(state: os.stat_result, largest_bytes: int) -> None:
+def open_regular(path: Path, largest_bytes: int | None = None) -> BinaryIO:
+    """Open the file at `path` to be read; of any size, if no `largest_bytes` is given.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no regular file, or is larger than `largest_bytes`.
+    """
+    _check(path.stat(), largest_bytes)  # before it is opened: to open a device may be to start it
+    # It may have been exchanged since: not to block is for pipes, and what was opened is looked at again.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        _check(os.fstat(descriptor), largest_bytes)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def _check(state: os.stat_result, largest_bytes: int | None) -> None:
     if stat.S_ISDIR(state.st_mode):
         raise OSError(None, "it is a folder")
     if not stat.S_ISREG(state.st_mode):
         raise OSError(None, "it is no regular file (a pipe, a socket or a device)")
-    if state.st_size > largest_bytes:
+    if largest_bytes is not None and state.st_size > largest_bytes:
         raise _too_large(state.st_size, largest_bytes)
 
 

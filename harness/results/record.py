@@ -7,11 +7,10 @@ not import torch: records are read where nothing was ever run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_serializer, model_validator
 
 from harness.catalogue.cell import Cell
 
@@ -30,6 +29,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
+AXES = tuple(Cell.__dataclass_fields__)
 
 Status = Literal["ok", "noisy", "unsupported", "oom", "timeout", "diverged", "crashed", "interrupted", "error"]
 
@@ -86,6 +86,10 @@ class Predictions(BaseModel):
     samples: int
     packed: str
     """Predicted class and margin of each sample, as ``predictions`` lays them out."""
+
+    def whole(self) -> Predictions:
+        """Return them with every field; only those from an index lack any."""
+        return self
 
 
 class Machine(BaseModel):
@@ -146,6 +150,10 @@ class Provenance(BaseModel):
         """When the run started; what is no time came before everything else."""
         return moment(self.started_at) or datetime.min.replace(tzinfo=UTC)
 
+    def whole(self) -> Provenance:
+        """Return it with every field decoded; only what comes from an index has any that are not."""
+        return self
+
 
 class Record(BaseModel):
     """One run of one cell."""
@@ -169,6 +177,15 @@ class Record(BaseModel):
     """Last lines that the process printed; present for failures."""
     provenance: Provenance
 
+    @field_serializer("metrics", "series", "details", mode="wrap")
+    def _as_dict(self, value: Mapping[str, Any], write: SerializerFunctionWrapHandler) -> Any:
+        """Write any mapping: what comes from an index is decoded only when it is asked for."""
+        return write(dict(value))
+
+    @field_serializer("provenance", "predictions", mode="wrap")
+    def _whole(self, value: Provenance | Predictions | None, write: SerializerFunctionWrapHandler) -> Any:
+        return write(value and value.whole())
+
     @model_validator(mode="after")
     def _noisy_as_it_was_said_before(self) -> Record:
         """Read a timing that missed its interval as noisy, from the time when that stood in the details alone."""
@@ -184,7 +201,12 @@ class Record(BaseModel):
 
     def axes(self) -> dict[str, Any]:
         """Return the cell's fields."""
-        return {item.name: getattr(self.cell, item.name) for item in fields(self.cell)}
+        return {name: getattr(self.cell, name) for name in AXES}
+
+    def series_axes(self) -> frozenset[str]:
+        """Return over what its series go; a record from an index knows it without reading them."""
+        known: frozenset[str] | None = getattr(self.series, "axes", None)
+        return frozenset(series.x for series in self.series.values()) if known is None else known
 
 
 def moment(text: str) -> datetime | None:

@@ -1,46 +1,34 @@
-"""Where records live: one small JSON file each, in a folder whose layout is a pure function of what was measured.
+"""Where records live: small JSON files, in a folder whose layout is a pure function of what was measured.
 
-"Already done" is "the file exists", so runs can be interrupted, repeated and merged by copying files. Reading never
-trusts: a file that is broken, foreign, impossible, a second of its kind or in another's place is reported.
+"Already done" is "the file exists", so runs can be interrupted, repeated and merged by copying files; published records
+lie packed, many in a file, and are found as well. Reading never trusts: what is broken, foreign, impossible, a second
+of its kind or in another's place is reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import os
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from harness.catalogue.cards import Rows, load_rows
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
-from harness.results.files import read_regular
-from harness.results.record import SCHEMA_VERSION, Record
+from harness.results.reading import PACKED, SINGLE, Problem, files_below, read_record, scan
+from harness.results.record import Record
 from harness.results.validity import problem_of
-from harness.text import inside, printable, slug
+from harness.text import inside, slug
 from harness.writing import require_writable, write_whole
 
-__all__ = ["Contents", "Problem", "Store", "read_record", "read_stores"]
+__all__ = ["CODE_DIGITS", "Contents", "Finished", "Problem", "Store", "merged", "read_record", "read_stores"]
 
 FAILED, NOISY = ".failed", ".noisy"
 """Marks in the names of records that do not count as done: without figures, and with some that were timed too noisily.
 """
-LARGEST_RECORD_BYTES = 16 << 20
-"""A thousand times the size of a large record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A file in a store that is not a record, or not one to be believed."""
-
-    path: Path
-    reason: str
-    skipped: bool = True
-    """Whether the file does not count; else what is wrong is only its place."""
-
-    def __str__(self) -> str:
-        return printable(f"{self.path}: {self.reason}", lines=False)
+CODE_DIGITS = 10
+"""Digits of a code hash that a file's name holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +45,33 @@ class Store:
 
     root: Path
 
+    def folder(self, machine: str, suite: str, task: str) -> Path:
+        """Return the folder of the single records of a machine, a suite and a task."""
+        return inside(self.root, slug(machine), slug(suite), slug(task))
+
+    def packed(self, machine: str, suite: str, task: str) -> Path:
+        """Return the file of the packed records of a machine, a suite and a task."""
+        return inside(self.root, slug(machine), slug(suite), f"{slug(task)}{PACKED}")
+
     def path(self, cell: Cell, machine: str, code_hash: str, done: bool = True, unfinished: str = FAILED) -> Path:
-        """Return where the record of `cell` lies, measured on `machine` with the code of `code_hash`.
+        """Return where a run writes the record of `cell`, measured on `machine` with the code of `code_hash`.
 
         `unfinished` is the mark of one that is not `done`: a failure leaves noisy figures in their place, and neither
         replaces a record that is done.
         """
-        name = f"{slug(cell.label)}.{cell.id}.{slug(code_hash[:10])}{'' if done else unfinished}.json"
+        mark = "" if done else unfinished
+        name = f"{slug(cell.label)}.{cell.id}.{slug(code_hash[:CODE_DIGITS])}{mark}{SINGLE}"
         return inside(self.root, slug(machine), slug(cell.suite), slug(cell.task), name)
+
+    def path_of(self, record: Record) -> Path:
+        """Return where a run writes `record`."""
+        origin = record.provenance
+        mark = NOISY if record.status == "noisy" else FAILED
+        return self.path(record.cell, origin.machine.name, origin.code_hash, record.is_done(), mark)
 
     def has(self, cell: Cell, machine: str, code_hash: str) -> bool:
         """Whether the cell is done; a recorded failure is not."""
-        return self.path(cell, machine, code_hash).exists()
+        return slug(code_hash[:CODE_DIGITS]) in Finished(self, machine).codes(cell)
 
     def require_writable(self, cells: Iterable[Cell], machine: str) -> None:
         """Make sure that the records of `cells` on `machine` can be written, before anything is measured for them.
@@ -93,8 +96,7 @@ class Store:
         """
         provenance = record.provenance
         key = (record.cell, provenance.machine.name, provenance.code_hash)
-        noisy = record.status == "noisy"
-        path = self.path(*key, done=record.is_done(), unfinished=NOISY if noisy else FAILED)
+        path = self.path_of(record)
         impossible = problem_of(record, load_rows())
         if impossible is not None and path.exists():
             raise UserError(
@@ -102,51 +104,113 @@ class Store:
                 "delete the file that it comes from, or measure the cell again",
             )
         write_whole(path, record.model_dump_json(indent=1, exclude_defaults=False) + "\n")
-        if noisy or record.is_done():
+        if record.status == "noisy" or record.is_done():
             self.path(*key, done=False).unlink(missing_ok=True)
         if record.is_done():
             self.path(*key, done=False, unfinished=NOISY).unlink(missing_ok=True)
         return path
 
     def read(self, rows: Rows | None = None) -> Contents:
-        """Read every record below the root; files that are none, or that another contradicts, are listed as problems.
+        """Read every record below the root; what is none, or what another contradicts, is listed as a problem.
 
         `rows` are the cards that figures are held against. [default: every card there is]
         """
         known = rows or load_rows()
-        kept: dict[tuple[str, ...], tuple[bool, Path, Record]] = {}
         problems: list[Problem] = []
-        for path in sorted(self.root.rglob("*.json")):
-            record = read_record(path, known)
-            if isinstance(record, Problem):
-                problems.append(record)
-                continue
-            own = self._is_own_place(path, record)
-            if not own:
-                place = self._place(record).as_posix()
-                problems.append(Problem(path, f"is in another's place; its own is {place}", skipped=False))
-            key = (*_key(record), _mark(path.name))
-            if key in kept:
-                # The place decides, then the name: never which file was written or found last.
-                loser = path if kept[key][0] or not own else kept[key][1]
-                problems.append(Problem(loser, f"is a second record of cell {record.cell_id}, and does not count"))
-                if loser is path:
+        found: list[tuple[Path, Record]] = []
+        for name in files_below(self.root):
+            for entry in scan(self.root / name, known):
+                if isinstance(entry.found, Problem):
+                    problems.append(entry.found)
                     continue
-            kept[key] = (own, path, record)
-        return Contents(tuple(record for _, _, record in kept.values()), tuple(problems))
+                found.append((self.root / name, entry.found))
+                misplaced = self.misplaced(self.root / name, entry.found)
+                problems += [misplaced] if misplaced else []
+        believed, seconds = self.believed(found)
+        return Contents(tuple(believed), (*problems, *seconds))
 
-    def _place(self, record: Record) -> Path:
-        provenance = record.provenance
-        path = self.path(record.cell, provenance.machine.name, provenance.code_hash)
-        return path.relative_to(self.root)
+    def believed(self, found: Iterable[tuple[Path, Record]]) -> tuple[list[Record], list[Problem]]:
+        """Return of every run one record, and as problems those that do not count, with the files they are in.
+
+        One that stands alone takes the place of a packed one; else the place decides, then the name: never which was
+        written or found last.
+        """
+        kept: dict[tuple[str, ...], tuple[Path, Record]] = {}
+        problems: list[Problem] = []
+        for path, record in found:
+            key = (*_key(record), _mark_of(record) if path.suffix == PACKED else _mark(path.name))
+            known = kept.get(key)
+            if known is not None and not (known[0].suffix == PACKED and path.suffix == SINGLE):
+                keeps = self._is_own_place(*known) or not self._is_own_place(path, record)
+                loser = path if keeps else known[0]
+                problems.append(Problem(loser, f"is a second record of cell {record.cell_id}, and does not count"))
+                if keeps:
+                    continue
+            kept[key] = (path, record)
+        return [record for _, record in kept.values()], problems
+
+    def misplaced(self, path: Path, record: Record) -> Problem | None:
+        """Return what is wrong with the place of a record, or None."""
+        if self._is_own_place(path, record):
+            return None
+        place = (self._packed_of(record) if path.suffix == PACKED else self._single_of(record)).as_posix()
+        return Problem(path, f"is in another's place; its own is {place}", skipped=False)
+
+    def _single_of(self, record: Record) -> Path:
+        origin = record.provenance
+        return self.path(record.cell, origin.machine.name, origin.code_hash).relative_to(self.root)
+
+    def _packed_of(self, record: Record) -> Path:
+        cell = record.cell
+        return self.packed(record.provenance.machine.name, cell.suite, cell.task).relative_to(self.root)
 
     def _is_own_place(self, path: Path, record: Record) -> bool:
         """Whether `path` ends as the path of `record` does, wherever in the store's folders the root is."""
-        wanted, found = self._place(record).parts, path.absolute().parts
+        found = path.absolute().parts
+        if path.suffix == PACKED:
+            wanted = self._packed_of(record).parts
+            return found[-len(wanted) :] == wanted
+        wanted = self._single_of(record).parts
         mark = _mark(path.name)
         # A noisy record of before there was a mark for it bears none.
         right = mark in {"noisy": (NOISY, ""), "ok": ("",), "unsupported": ("",)}.get(record.status, (FAILED,))
         return right and (*found[-len(wanted) : -1], found[-1].replace(mark, "")) == wanted
+
+
+@dataclass(slots=True)
+class Finished:
+    """What is done of a store on one machine, as it was when it was asked about first.
+
+    A plan asks for a hundred thousand cells: of each machine, suite and task the files are looked at once.
+    """
+
+    store: Store
+    machine: str
+    _known: dict[tuple[str, str], Mapping[str, Collection[str]]] = field(default_factory=dict)
+
+    def codes(self, cell: Cell) -> Collection[str]:
+        """Return the first digits of the code hashes that `cell` is done with; a recorded failure is not done."""
+        asked = (cell.suite, cell.task)
+        if asked not in self._known:
+            self._known[asked] = self._look(*asked)
+        known = self._known[asked]
+        return known.get(cell.id, ()) if known else ()
+
+    def _look(self, suite: str, task: str) -> Mapping[str, Collection[str]]:
+        codes: dict[str, set[str]] = defaultdict(set)
+        try:
+            names = os.listdir(self.store.folder(self.machine, suite, task))
+        except OSError:
+            names = []
+        for name in names:
+            parts = name.removesuffix(SINGLE).rsplit(".", 2)
+            if name.endswith(SINGLE) and not _mark(name) and len(parts) == 3:
+                codes[parts[1]].add(parts[2])
+        packed = self.store.packed(self.machine, suite, task)
+        for entry in scan(packed) if packed.is_file() else ():
+            if isinstance(entry.found, Record) and entry.found.is_done():
+                codes[entry.found.cell_id].add(slug(entry.found.provenance.code_hash[:CODE_DIGITS]))
+        return codes
 
 
 Key = tuple[str, str, str]
@@ -158,38 +222,33 @@ def _key(record: Record) -> Key:
 
 
 def _mark(name: str) -> str:
-    return next((mark for mark in (FAILED, NOISY) if name.endswith(f"{mark}.json")), "")
+    return next((mark for mark in (FAILED, NOISY) if name.endswith(f"{mark}{SINGLE}")), "")
+
+
+def _mark_of(record: Record) -> str:
+    return "" if record.is_done() else NOISY if record.status == "noisy" else FAILED
 
 
 def read_stores(roots: Iterable[Path]) -> Contents:
-    """Read several stores as one; of two records of the same run, the later root's wins.
+    """Read several stores as one, every record complete; of two records of the same run, the later root's wins."""
+    return merged(Store(root).read() for root in roots)
 
-    Within a root what is done wins over what is noisy, and that over a failure.
+
+def merged(stores: Iterable[Contents]) -> Contents:
+    """Return the contents of several stores as one; of two records of the same run, the later store's wins.
+
+    What is done wins over what is noisy, and that over a failure.
     """
     by_key: dict[Key, Record] = {}
     problems: list[Problem] = []
-    for root in roots:
-        contents = Store(root).read()
+    for contents in stores:
         problems.extend(contents.problems)
-        for record in sorted(contents.records, key=lambda record: (record.is_done(), record.status == "noisy")):
-            by_key[_key(record)] = record
+        for record in contents.records:
+            known = by_key.get(_key(record))
+            if known is None or _weight(record) >= _weight(known):
+                by_key[_key(record)] = record
     return Contents(tuple(by_key.values()), tuple(problems))
 
 
-def read_record(path: Path, rows: Rows | None = None) -> Record | Problem:
-    """Read one file of a store: the record, or what is wrong with it."""
-    try:
-        # Strict: a figure that is text, or a status that is a number, was written by nobody.
-        record = Record.model_validate_json(read_regular(path, LARGEST_RECORD_BYTES), strict=True)
-    except OSError as error:
-        return Problem(path, f"cannot be read: {error.strerror}")
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        return Problem(path, f"is not a record: {where + ': ' if where else ''}{first['msg']}")
-    if record.schema_version != SCHEMA_VERSION:
-        return Problem(path, f"has schema version {record.schema_version}; this Spikeboard reads {SCHEMA_VERSION}")
-    if record.cell.id != record.cell_id:
-        return Problem(path, f"is of cell {record.cell.id}, but says {record.cell_id}: it was edited or is foreign")
-    impossible = problem_of(record, rows or load_rows())
-    return record if impossible is None else Problem(path, f"is impossible: {impossible}")
+def _weight(record: Record) -> int:
+    return 2 if record.is_done() else record.status == "noisy"

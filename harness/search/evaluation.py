@@ -14,7 +14,9 @@ from harness.catalogue.cards import Row, Rows
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.execute.job import Job, Listener
+from harness.execute.jobs import jobs_of
 from harness.execute.pool import LocalPool
+from harness.planning.plan import plan_cells
 from harness.results.fingerprint import code_hash
 from harness.results.machine import Machine
 from harness.results.record import Record
@@ -86,18 +88,14 @@ class Evaluator(Listener):
     pool : open; its rows are those of `with_candidates`.
     cell : what is run, but for topology and seed.
     machine : this machine.
-    memory_bytes : what a cell may take.
     progress : told what is being trained, and how far that is.
     """
 
-    def __init__(
-        self, pool: LocalPool, cell: Cell, machine: Machine, memory_bytes: int, progress: Callable[[str], None]
-    ) -> None:
+    def __init__(self, pool: LocalPool, cell: Cell, machine: Machine, progress: Callable[[str], None]) -> None:
         self._pool = pool
         self._rows = pool.recorder.rows
         self._cell = cell
         self._machine = machine
-        self._memory_bytes = memory_bytes
         self._progress = progress
         self._finished: dict[Cell, Record] = {}
 
@@ -114,7 +112,8 @@ class Evaluator(Listener):
             if known is not None:
                 records[cell] = known
         self._finished.clear()
-        summary = self._pool.run([self._job(cell, code) for cell in cells if cell not in records], self)
+        planned = plan_cells((cell for cell in cells if cell not in records), self._rows)
+        summary = self._pool.run(jobs_of(planned, self._rows), self)
         records |= self._finished
         return Evaluation(tuple(records[cell] for cell in cells if cell in records), summary.interrupted)
 
@@ -130,10 +129,6 @@ class Evaluator(Listener):
         path = store.path(cell, self._machine.name, code)
         found = read_record(path) if path.exists() else None
         return found if isinstance(found, Record) else None
-
-    def _job(self, cell: Cell, code: str) -> Job:
-        suite = self._rows.suite(cell.suite)
-        return Job(cell, code, suite.exclusive, suite.timeout_seconds, self._memory_bytes)
 
 
 def details(evaluation: Evaluation) -> Mapping[str, float]:

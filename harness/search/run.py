@@ -95,7 +95,7 @@ def run_search(plan: SearchPlan, rows: Rows, data_root: Path | None, say: Callab
             LocalPool(store, root, slots=plan.slots, rows=with_candidates(rows)) as pool,
             console.status("starting") as status,
         ):
-            evaluator = Evaluator(pool, cell, machine, int(0.8 * machine.memory_bytes), status.update)
+            evaluator = Evaluator(pool, cell, machine, status.update)
             return _Course(plan, space, search, evaluator, say).run()
     except KeyboardInterrupt:
         return None

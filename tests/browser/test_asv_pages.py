@@ -14,6 +14,7 @@ from history import around, cell, figure, make_repository, measured_at
 from synthetic import rows
 
 from harness.asv.runs import open_tree, publish
+from harness.asv.series import graphs_over_commits
 from harness.report.site import build_site
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = repository.write(records)
     tree = open_tree(repository.root)
     publish(tree, [store], rows())
-    return build_site([store], tree.pages.parent, rows=rows()).parent
+    return build_site([store], tree.pages.parent, rows=rows(), over_commits=graphs_over_commits(tree.pages)).parent
 
 
 def test_benchmarks_are_shown_and_lead_back(watched: Watched, both: Path) -> None:

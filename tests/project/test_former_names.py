@@ -13,8 +13,8 @@ from harness._former_names import MOVED
 
 @pytest.mark.parametrize("former", MOVED)
 def test_a_former_name_is_the_module_of_today(former: str) -> None:
+    sys.modules.pop(former, None)
     with pytest.warns(DeprecationWarning, match=f"{former} is now {MOVED[former]}"):
-        sys.modules.pop(former, None)
         module = importlib.import_module(former)
     assert module is importlib.import_module(MOVED[former])
     assert module.__spec__ is not None

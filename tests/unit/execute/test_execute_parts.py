@@ -272,14 +272,6 @@ def test_clocks_of_a_gpu_that_is_not_there() -> None:
     assert "gpu_hertz" not in (provenance.clocks("no-such-gpu") or {})
 
 
-def test_unsupported_cell_is_a_record_without_a_run() -> None:
-    item = job("lif")
-    record = Recorder(rows_with_suites()).unsupported(item.cell, item.code_hash, "LIF has no such thing.")
-    assert (record.status, record.reason, record.is_done()) == ("unsupported", "LIF has no such thing.", True)
-    assert record.provenance.duration_seconds == 0
-    assert record.provenance.clock_version is record.provenance.allocator is None
-
-
 # --- display
 
 

@@ -6,7 +6,7 @@ from synthetic import record
 
 from harness.catalogue.cards import load_rows
 from harness.catalogue.cell import Cell
-from harness.planning.durations import Durations
+from harness.planning.durations import Durations, history_of
 from harness.results.record import Record
 
 ROWS = load_rows()
@@ -18,7 +18,7 @@ def took(seconds: float, neuron: str, method: str, task: str = "digits") -> Reco
 
 def estimate(history: list[Record], neuron: str, method: str, task: str = "digits") -> float:
     cell = Cell("accuracy", task, neuron, method, "mlp", "eager", budget="quick", seed=3)
-    return Durations(history, ROWS).of(cell)
+    return Durations(history_of(history), ROWS).of(cell)
 
 
 def test_the_most_alike_decide() -> None:

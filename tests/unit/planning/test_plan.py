@@ -14,7 +14,9 @@ from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.catalogue.presets import PRESETS, find_preset
 from harness.errors import UserError
+from harness.planning.durations import history_of
 from harness.planning.plan import Filters, Plan, make_plan
+from harness.results.fingerprint import code_hash
 from harness.results.store import Store
 
 ROWS = load_rows()
@@ -70,7 +72,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     done, failed, *rest = first.todo
     for planned, status in ((done, "ok"), (failed, "timeout")):
         written = record(planned.cell, status)
-        provenance = written.provenance.model_copy(update={"code_hash": planned.code_hash})
+        provenance = written.provenance.model_copy(update={"code_hash": code_hash(planned.cell, ROWS)})
         Store(tmp_path).write(written.model_copy(update={"provenance": provenance}))
     again = plan(tmp_path, suite=("accuracy",), neuron=("lif",), task=("digits",), method=("bptt",), topology=("mlp",))
     assert again.done == (done.cell,)
@@ -128,7 +130,7 @@ def test_estimates_learn_from_what_was_measured(tmp_path: Path) -> None:
     first = plan(tmp_path, **options)
     assert first.todo[0].estimated_seconds == ROWS.suite("accuracy").typical_seconds
     Store(tmp_path).write(record(first.todo[0].cell, duration_seconds=99.0))
-    history = Store(tmp_path).read().records
+    history = history_of(Store(tmp_path).read().records)
     # A seed that was not measured yet, and on another store: somebody else's records are a guide too.
     assert plan(tmp_path, history=history, **options).todo[0].estimated_seconds == 99.0
     assert plan(tmp_path / "empty", history=history, **options).todo[1].estimated_seconds == 99.0

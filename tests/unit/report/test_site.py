@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import html
 import json
 import re
 from datetime import UTC, datetime
@@ -9,18 +11,22 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
+import numpy as np
+import pandas as pd
 import pytest
 import synthetic
 from pages import Page
 
+from harness.asv.series import graphs_over_commits
 from harness.catalogue.boards import BOARDS
 from harness.catalogue.cards import Rows
 from harness.catalogue.cell import Cell
-from harness.report.formats import column_scale
+from harness.report.formats import column_scale, to_text
 from harness.report.links import implementation_page
 from harness.report.site import build_site
 from harness.report.units import with_interval
 from harness.results.record import Record
+from harness.results.store import read_stores
 from harness.results.tables import build_tables
 
 BUILT_AT = datetime(2026, 3, 5, tzinfo=UTC)
@@ -42,7 +48,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Site:
     out = folder / "out"
     (out / "asv").mkdir(parents=True)
     (out / "asv" / "index.html").write_text("asv")
-    index = build_site([store], out, rows=rows, built_at=BUILT_AT)
+    index = build_site([store], out, rows=rows, built_at=BUILT_AT, over_commits=graphs_over_commits(out / "asv"))
     assert index == out / "index.html"
     return Site(out, {path.name: Page(path) for path in sorted(out.glob("*.html"))}, records, rows)
 
@@ -69,7 +75,7 @@ def test_every_link_leads_somewhere(built: Site) -> None:
             path, _, anchor = unquote(link).partition("#")
             target = built.root / path if path else page.path
             assert target.is_file(), f"{name}: {link}"
-            if anchor and target.suffix == ".html":
+            if anchor and target.suffix == ".html" and target.parent == built.root:
                 other = built.pages[target.name]
                 assert anchor in other.ids, f"{name}: {link}"
 
@@ -240,25 +246,74 @@ def test_a_reported_figure_stands_beside_the_measured_one(tmp_path: Path) -> Non
     assert "not measured here" in text[text.index("accuracy 90.04 %") :]
 
 
-def test_downloads_hold_everything(built: Site) -> None:
-    data = built.root / "data"
-    assert len(json.loads((data / "records.json").read_text())) == len(built.records)
-    tables = build_tables(built.records, built.rows)
-    assert len(json.loads((data / "tables.json").read_text())) == len(tables)
-    lines = (data / "figures.csv").read_text().splitlines()
-    assert len(lines) == 1 + sum(max(1, len(record.metrics)) for record in built.records)
-    for suffix in ("csv", "json", "tex", "md"):
-        assert len(list((data / "tables").glob(f"*.{suffix}"))) == len(tables)
-    one = next(iter((data / "records").rglob("*.json")))
-    assert Record.model_validate_json(one.read_text()) in built.records
+def test_every_figure_is_in_a_column(built: Site) -> None:
+    columns = dict(np.load(built.root / "data" / "figures.npz"))
+    assert {len(column) for column in columns.values()} == {len(built.records)}
+    frame = pd.DataFrame(columns).set_index(["cell", "machine"])
+    for record in built.records:
+        row = frame.loc[(record.cell_id, record.provenance.machine.name)]
+        assert (row["neuron"], row["seed"], row["status"]) == (record.cell.neuron, record.cell.seed, record.status)
+        assert row["started_at"] == record.provenance.started_at
+        for name, metric in record.metrics.items():
+            assert row[f"{record.cell.suite}.{name}.value"] == metric.value
+            assert metric.low is None or row[f"{record.cell.suite}.{name}.low"] == metric.low
+        others = [name for name in columns if name.endswith(".value") and not name.startswith(f"{record.cell.suite}.")]
+        assert row[others].isna().all()
+
+
+def test_a_board_is_one_csv(built: Site) -> None:
+    records = read_stores([built.root.parent / "store"]).records
+    for board in BOARDS:
+        tables = build_tables(records, built.rows, board)
+        path = built.root / "data" / f"{board.name}.csv"
+        if not tables:
+            assert path.read_text() == ""
+            continue
+        lines = list(csv.DictReader(path.open()))
+        assert len(lines) == sum(len(table.rows) for table in tables)
+        first = tables[0].rows[0]
+        line = next(
+            line
+            for line in lines
+            if (line[board.axis], line["topology"], line["machine"])
+            == (first.name, first.topology, tables[0].group.machine)
+            and all(line[axis] == value for axis, value in tables[0].group.axes)
+        )
+        for key, value in first.values.items():
+            assert float(line[f"{key}.value"]) == value.estimate.value
+
+
+def test_every_record_that_counts_can_be_read_in_full(built: Site) -> None:
+    pages = [Page(path) for path in (built.root / "records").glob("*.html")]
+    assert len(pages) <= 256
+    found = {}
+    for page in pages:
+        assert not page.problems
+        assert "<script>alert" not in page.source
+        for anchor, text in re.findall(r'<article[^>]* id="([^"]+)">.*?<pre[^>]*>(.*?)</pre>', page.source, re.DOTALL):
+            found[anchor] = Record.model_validate_json(html.unescape(text))
+    assert found == {f"{one.cell_id}.{one.provenance.machine.name}": one for one in built.records}
+    linked = {link for page in built.pages.values() for link in page.links if link.startswith("records/")}
+    assert len(linked) > 100
+    for link in linked:
+        file, _, anchor = link.partition("#")
+        assert anchor in found
+        assert f'id="{anchor}"' in (built.root / file).read_text()
+
+
+def test_no_file_is_written_for_each_record_or_table(built: Site) -> None:
+    assert {path.name for path in (built.root / "data").iterdir()} == {
+        "figures.npz",
+        *(f"{board.name}.csv" for board in BOARDS),
+    }
 
 
 def test_latex_is_escaped_and_complete(built: Site) -> None:
-    file = next((built.root / "data" / "tables").glob("neurons-digits-bptt-mlp-quick-*.tex"))
-    text = file.read_text()
+    table = build_tables(read_stores([built.root.parent / "store"]).records, built.rows)[0]
+    text = to_text([table], "latex")
+    assert text.strip() in built.pages["board-neurons.html"].text
     assert text.count("{") == text.count("}")
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
-    table = build_tables(built.records, built.rows)[0]
     best = with_interval(
         table.rows[0].values["accuracy.error_fraction"].estimate, column_scale(table, table.columns[0])
     )

@@ -1,0 +1,44 @@
+"""A plan becomes jobs for a pool: the one place that says within which limits a cell runs, whoever planned it.
+
+Must not know how or where a job is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.catalogue.cards import Rows
+from harness.execute.job import Job
+from harness.planning.plan import Planned
+from harness.results.fingerprint import code_hash
+from harness.results.machine import this_machine
+
+__all__ = ["jobs_of"]
+
+MEMORY_FRACTION = 0.8
+"""Part of the machine's memory that a cell may take, unless it is told otherwise."""
+
+
+def jobs_of(
+    planned: Iterable[Planned], rows: Rows, *, memory_bytes: int | None = None, timeout_factor: float = 1.0
+) -> list[Job]:
+    """Return a job for each of `planned`, in their order, with the limits that the card of its suite gives.
+
+    Parameters
+    ----------
+    rows : what the names in the cells stand for.
+    memory_bytes : host memory that a cell may take. [default: 80 % of this machine's]
+    timeout_factor : multiplies every suite's time limit.
+    """
+    limit = int(MEMORY_FRACTION * this_machine().memory_bytes) if memory_bytes is None else memory_bytes
+    return [
+        Job(
+            cell=one.cell,
+            code_hash=code_hash(one.cell, rows),
+            exclusive=rows.suite(one.cell.suite).exclusive,
+            timeout_seconds=rows.suite(one.cell.suite).timeout_seconds * timeout_factor,
+            memory_bytes=limit,
+            expected_seconds=one.estimated_seconds,
+        )
+        for one in planned
+    ]

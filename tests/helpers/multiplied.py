@@ -1,0 +1,78 @@
+"""Stores as large as one likes: real records, multiplied over machines, tasks and seeds, and packed.
+
+The figures are those that were measured, moved a little, so that tables have as many different rows, ties and columns
+as real ones; nobody measured them, and no page of the project shows them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from harness.catalogue.cards import Rows, load_rows
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.results.selection import newest
+from harness.results.store import Store, read_stores
+
+SEEDS = 5
+TASKS = 4
+"""On how many tasks a record is copied, its own included: those with a network of the same topology."""
+
+
+def multiply(source: Path, target: Path, count: int) -> int:
+    """Write `count` records to the store `target`, made from those in `source`; return how many files that takes."""
+    rows = load_rows()
+    base = [record for record in newest(read_stores([source]).records) if record.status == "ok"]
+    plain = [(record, json.loads(record.model_dump_json(exclude_defaults=True))) for record in base]
+    left, files = count, 0
+    numbers = itertools.count()
+    while left:
+        machine = f"made-up-{next(numbers)}"
+        lines: dict[Path, list[str]] = defaultdict(list)
+        made: set[Cell] = set()
+        for record, data in plain:
+            cells = [cell for cell in _cells(record.cell, rows) if cell not in made][:left]
+            made.update(cells)
+            for cell in cells:
+                lines[Store(target).packed(machine, cell.suite, cell.task)].append(_line(data, cell, machine))
+                left -= 1
+        for path, several in lines.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(several))
+        files += len(lines)
+    return files
+
+
+def _cells(cell: Cell, rows: Rows) -> Iterator[Cell]:
+    trained = cell.task != NOT_APPLICABLE and cell.suite != "libraries"
+    target = rows.task(cell.task).target if trained else None
+    tasks = [
+        task
+        for task in (rows.tasks if trained else ())
+        if rows.network(task, cell.topology) is not None and rows.task(task).target == target
+    ]
+    others = [task for task in tasks if task != cell.task]
+    for task in (cell.task, *random.Random(cell.id).sample(others, min(TASKS - 1, len(others)))):
+        for seed in range(SEEDS) if trained else (cell.seed,):
+            yield replace(cell, task=task, seed=cell.seed * SEEDS + seed)
+
+
+def _line(data: dict[str, Any], cell: Cell, machine: str) -> str:
+    luck = random.Random(f"{cell.id} {machine}")
+    factor = luck.uniform(0.97, 1.03)
+    metrics = {name: _moved(metric, factor) for name, metric in data.get("metrics", {}).items()}
+    provenance = data["provenance"] | {"machine": data["provenance"]["machine"] | {"name": machine}}
+    made = data | {"schema_version": 1, "cell": asdict(cell), "cell_id": cell.id, "metrics": metrics}
+    return json.dumps(made | {"provenance": provenance}, separators=(",", ":")) + "\n"
+
+
+def _moved(metric: dict[str, Any], factor: float) -> dict[str, Any]:
+    if metric.get("exact"):
+        return metric
+    return metric | {key: metric[key] * factor for key in ("value", "low", "high") if metric.get(key) is not None}
