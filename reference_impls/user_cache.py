@@ -12,9 +12,10 @@ __all__ = ["cache_folders", "cache_home"]
 
 def cache_home() -> Path:
     """Return ``$XDG_CACHE_HOME/spikeboard`` or ``~/.cache/spikeboard``; without a home, one for temporary files."""
-    given = os.environ.get("XDG_CACHE_HOME")
+    given = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        base = Path(given) if given else Path.home() / ".cache"
+        # One that is not absolute would be another folder for each cell; the standard says to ignore it.
+        base = Path(given) if os.path.isabs(given) else Path.home() / ".cache"
     except RuntimeError:  # neither HOME nor an entry in the system's list of users, as containers have it
         return _temporary()
     return base / "spikeboard"

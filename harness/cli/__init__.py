@@ -6,6 +6,7 @@ processes that a run starts do.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -31,6 +32,15 @@ for module in (listing, running, checking, searching, data, reporting, filling, 
     module.register(app)
 
 
+def _is_homeless() -> bool:
+    """Whether the current folder has been removed: then whatever is asked of it fails without a name."""
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+    return False
+
+
 def main() -> None:
     """Run the command line."""
     with prepared_streams():
@@ -44,5 +54,7 @@ def main() -> None:
                 raise
             # What the system refuses (rights, room, a folder that is gone) is for its user to mend, too.
             names = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+            if not names and _is_homeless():
+                names = "the folder that this runs in"
             say(f"spikeboard: {names + ': ' if names else ''}{error.strerror}", fg="red", err=True)
             sys.exit(2)

@@ -34,7 +34,8 @@ def overview(context: typer.Context, data_root: DataRoot = None) -> None:
     root = resolve(data_root)
     table = Table(box=None, pad_edge=False)
     for heading in ("data set", "title", "present", "where, or how to get it"):
-        table.add_column(heading, no_wrap=heading == "data set")
+        # A path is folded rather than cut: it is there to be copied.
+        table.add_column(heading, no_wrap=heading == "data set", overflow="fold")
     for presence in presences(root):
         known = data_set(presence.name)
         if known.embedded:

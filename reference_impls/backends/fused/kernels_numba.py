@@ -6,6 +6,7 @@ arithmetic. Must not know how a step was traced.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -48,6 +49,8 @@ def _started_threads() -> int:
 MOST_THREADS = _started_threads()
 """What Numba was started with."""
 
+# Of Numba's ways to have threads, the one that it brings along ends the process when two threads start a loop at once.
+_launching = threading.Lock() if numba.threading_layer() == "workqueue" else contextlib.nullcontext()
 _buffers = threading.local()
 _loading = threading.Lock()
 _forked = False
@@ -122,7 +125,8 @@ def _run(
     scratch = _scratch(threads * own_bytes)
     if _forked:
         launch_alone(kernel, table, scratch, steps, neurons, block, past_cache)
-    else:
+        return
+    with _launching:
         launch(kernel, table, scratch, own_bytes, steps, neurons, block, past_cache, threads)
 
 

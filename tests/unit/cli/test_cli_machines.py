@@ -292,3 +292,14 @@ def test_records_of_a_shared_store_can_be_read_by_others(tmp_path: Path) -> None
         os.umask(before)
     (path,) = (tmp_path / "reports/runs").rglob("*.json")
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    shell = 'rmdir "$PWD" && exec "$0" -c "from harness.cli import main; main()" run --preset smoke --dry-run'
+    (tmp_path / "gone").mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        ["sh", "-c", shell, sys.executable], cwd=tmp_path / "gone", env=environment, capture_output=True, text=True
+    )
+    assert ended.returncode == 2
+    assert "spikeboard: the folder that this runs in: No such file or directory" in ended.stderr

@@ -27,6 +27,10 @@ def test_root_is_explicit_then_variable_then_cache(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert data.data_root() == tmp_path / ".cache" / "spikeboard" / "data"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # would be another folder for each cell
+    assert data.data_root() == tmp_path / ".cache" / "spikeboard" / "data"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert data.data_root() == tmp_path / "xdg" / "spikeboard" / "data"
 
 
 def test_every_set_says_whether_it_is_there_without_files(tmp_path: Path) -> None:
