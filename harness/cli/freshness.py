@@ -39,10 +39,10 @@ def status(store: Published = None, machine: MachineName = None) -> None:
     from harness.paths import PUBLISHED, by_default
     from harness.planning.stale import grouped, stale_of
     from harness.report.words import count
-    from harness.results.store import read_stores
+    from harness.results.index import select
 
     stores = store or [by_default(PUBLISHED)]
-    contents = read_stores(stores)
+    contents = select(stores)
     for problem in contents.problems:
         say(f"skipped {problem}", fg="yellow", err=True)
     records = [record for record in contents.records if machine in (None, record.provenance.machine.name)]

@@ -16,8 +16,10 @@ from harness.catalogue.cards import Rows
 from harness.errors import UserError
 from harness.results.fingerprint import Fingerprint, Fingerprints
 from harness.results.freshness import Today
+from harness.results.packing import publish
+from harness.results.reading import PACKED, files_below, scan
 from harness.results.record import Record
-from harness.results.store import Store, read_record
+from harness.results.store import Store
 from harness.results.trees import Tree, checked_out
 
 __all__ = ["Finding", "Migrated", "migrate", "restated"]
@@ -50,10 +52,13 @@ def migrate(store: Store, rows: Rows) -> Counter[Finding]:
     """Rewrite the records of a store whose fingerprint can be proved, and count what became of all.
 
     Where two records of a cell come to share a fingerprint, the newer one takes the place; the older stays as it is.
+    What lay packed is packed again.
     """
-    read = {path: read_record(path) for path in sorted(store.root.rglob("*.json"))}
-    files = {id(record): path for path, record in read.items()}
-    records = [record for record in read.values() if isinstance(record, Record)]
+    paths = [store.root / name for name in files_below(store.root)]
+    read = [(path, entry.found) for path in paths for entry in scan(path)]
+    files = {id(found): path for path, found in read}
+    records = [found for _, found in read if isinstance(found, Record)]
+    packed = {path for path in paths if path.suffix == PACKED}
     counts: Counter[Finding] = Counter()
     taken: set[tuple[str, str, str]] = set()
     for item in sorted(restated(records, rows), key=lambda item: item.before.provenance.started_at, reverse=True):
@@ -65,8 +70,10 @@ def migrate(store: Store, rows: Rows) -> Counter[Finding]:
             taken.add(key)
             # The new one first: an interruption leaves both, never neither.
             kept, old = store.write(item.after), files[id(item.before)]
-            if old != kept:
+            if old not in (kept, *packed):
                 old.unlink()
+    if packed:
+        publish((), store, Today(rows))
     return counts
 
 

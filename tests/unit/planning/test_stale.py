@@ -14,6 +14,7 @@ from harness.catalogue.cards import load_rows
 from harness.catalogue.cell import Cell
 from harness.cli import app
 from harness.errors import UserError
+from harness.execute.jobs import jobs_of
 from harness.planning.plan import Filters, Plan
 from harness.planning.stale import grouped, plan_stale, stale_of
 from harness.results.fingerprint import fingerprint
@@ -83,7 +84,9 @@ def test_exactly_what_is_stale_here_is_measured_again(tmp_path: Path) -> None:
     ]
     plan = planned(records, tmp_path)
     assert cells(plan) == {MNIST, replace(CELL, neuron="psn")}
-    assert {one.code_hash for one in plan.todo} == {fingerprint(cell, ROWS).code_hash for cell in cells(plan)}
+    assert {job.code_hash for job in jobs_of(plan.todo, ROWS)} == {
+        fingerprint(cell, ROWS).code_hash for cell in cells(plan)
+    }
     done = next(one.cell for one in plan.todo)
     Store(tmp_path).write(record(done))
     assert cells(planned([*records, record(done)], tmp_path)) == cells(plan) - {done}
