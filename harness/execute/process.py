@@ -145,7 +145,7 @@ class CellProcess:
 
     def _end_all(self) -> None:
         """Kill what the cell has started, then its supervisor; both may end at any moment by themselves."""
-        if self._supervisor is not None:
+        if self._supervisor is not None and self._supervisor.is_running():
             descendants.kill_all(self._supervisor)
         if self._process.is_alive():
             with contextlib.suppress(ProcessLookupError):

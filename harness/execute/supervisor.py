@@ -49,7 +49,8 @@ def supervise(
     for end in cells_own:
         end.close()
     status = _end_of(child, lifeline.fileno())
-    kill_all(psutil.Process(supervisor))
+    if _has_children():
+        kill_all(psutil.Process(supervisor))
     if status is None:
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
@@ -72,6 +73,15 @@ def _end_of(child: int, lifeline: int) -> int | None:
         if lifeline in readable:
             return None
         os.read(reader, 512)
+
+
+def _has_children() -> bool:
+    """Whether anything is left: whose parent has ended is a child of this process. A scan of all processes is dear."""
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _end_with(exit_code: int) -> NoReturn:
