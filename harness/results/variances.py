@@ -26,6 +26,8 @@ __all__ = ["Variances", "moderated", "reach", "tail"]
 
 WILD = 1e-3
 """Chance, for a whole table of rows that are alike, that one of them is taken for wild."""
+NEARLY_WILD = 0.05
+"""Chance for a single row that is like the others."""
 MOST_FREEDOM = 1e3
 """Degrees of freedom beyond which a variance counts as known."""
 CAUTION = 0.25
@@ -59,11 +61,14 @@ def moderated(own: Variances) -> Variances:
     unit = values[known].max()
     values = np.where(known, values / unit, 0.0)
     typical = float(np.median(values[known] * freedom[known] / chdtri(freedom[known], 0.5)))
-    wild = known & (chdtrc(freedom, freedom * values / typical) < WILD / known.sum())
+    above = chdtrc(freedom, freedom * values / typical)
+    wild = known & (above < WILD / known.sum())
     alike = known & ~wild
     prior, scale = _prior(np.maximum(values[alike], LOWEST * np.median(values[alike])), freedom[alike])
     total = prior + freedom
     posterior = (prior * scale + freedom * values) / np.where(total > 0, total, 1.0)
+    # Nearly wild: the others are not believed where they would make it smaller.
+    posterior = np.where(above < NEARLY_WILD, np.maximum(posterior, values), posterior)
     shared = np.where(np.isfinite(own.values), np.minimum(total, freedom[alike].sum()), 0.0)
     found = Variances(posterior * unit, shared)
     if wild.any():
