@@ -31,7 +31,7 @@ INSTALLED = {name: f"{installed_version(name)}+cpu" for name in RULED_BY}
 
 @dataclass(frozen=True)
 class History:
-    """Two commits: LIF computed something else at the first, the second is today's code."""
+    """Two commits: at the first LIF computed something else and PSN's card had other keys; the second is today's code."""
 
     first: str
     second: str
@@ -44,8 +44,14 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, History]:
     path = folder / "reference_impls/neurons/lif.py"
     today = path.read_text()
     path.write_text(today.replace("s = self.fire(h)", "s = self.fire(h) * 1.0"))
+    foreign = folder / "reference_impls/neurons/psn.py"
+    psn = foreign.read_text()
+    foreign.write_text(
+        psn.replace('    "version": ', '    "reported": [{"odd": 1}],\n    "key of its time": 1,\n    "version": ', 1)
+    )
     first = commit(folder)
     path.write_text(today)
+    foreign.write_text(psn)
     return folder, History(first, commit(folder))
 
 
