@@ -152,9 +152,8 @@ def test_conformance_of_older_code_verifies_nothing() -> None:
 
 
 def test_a_page_says_why_a_figure_is_not_ranked() -> None:
-    shown = figure(
-        value(table(older(trained("psn", 1), with_inputs(CELL, suite="0"))), "psn"), scale_for("fraction", 0.1), {}
-    )
+    stale = older(trained("psn", 1), with_inputs(CELL, suite="0"))
+    shown = figure(value(table(stale), "psn"), scale_for("fraction", 0.1))
     assert shown.mark == "older"
     assert shown.reason.startswith("older suite or task (")
     assert not shown.ranked

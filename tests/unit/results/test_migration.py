@@ -19,6 +19,7 @@ from harness.cli import app
 from harness.results.fingerprint import RULED_BY, fingerprint
 from harness.results.freshness import Today
 from harness.results.migration import migrate, restated
+from harness.results.packing import publish
 from harness.results.record import Record
 from harness.results.store import Store
 from reference_impls.requirements import installed_version
@@ -31,7 +32,7 @@ INSTALLED = {name: f"{installed_version(name)}+cpu" for name in RULED_BY}
 
 @dataclass(frozen=True)
 class History:
-    """Two commits: at the first LIF computed something else and PSN's card had other keys; the second is today's code."""
+    """Two commits: at the first LIF computed something else, and PSN's card had other keys; the second is today's."""
 
     first: str
     second: str
@@ -74,7 +75,9 @@ def commit(folder: Path) -> str:
 
 def before(cell: Cell, commit: str | None, **changes: Any) -> Record:
     """Return a record from before inputs were named, measured at `commit`."""
-    made = older(record(cell, changes.pop("status", "ok"), started_at=changes.pop("started_at", "2026-01-01")))
+    made = older(
+        record(cell, changes.pop("status", "ok"), started_at=changes.pop("started_at", "2026-01-01T00:00:00+00:00"))
+    )
     update = {"commit": commit, "dirty": None if commit is None else False, "packages": INSTALLED, **changes}
     return made.model_copy(update={"provenance": made.provenance.model_copy(update=update)})
 
@@ -127,7 +130,7 @@ def test_a_row_that_the_commit_did_not_have_is_left_alone(commits: History) -> N
 def test_a_store_is_rewritten_and_loses_nothing(commits: History, tmp_path: Path) -> None:
     store = Store(tmp_path)
     early = before(PSN, commits.first)
-    late = before(PSN, commits.second, started_at="2026-02-01", code_hash="ab" * 32)
+    late = before(PSN, commits.second, started_at="2026-02-01T00:00:00+00:00", code_hash="ab" * 32)
     kept = before(LIF, None)
     for one in (early, late, kept):
         store.write(one)
@@ -136,10 +139,24 @@ def test_a_store_is_rewritten_and_loses_nothing(commits: History, tmp_path: Path
     assert len(after) == 3
     today = fingerprint(PSN, ROWS).code_hash
     (current,) = [one for one in after if one.provenance.code_hash == today]
-    assert current.provenance.started_at == "2026-02-01"
+    assert current.provenance.started_at == "2026-02-01T00:00:00+00:00"
     assert early in after
     assert kept in after
     assert migrate(store, ROWS)["had its inputs"] == 1
+
+
+def test_what_is_published_and_packed_is_rewritten_in_place(commits: History, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    given = [before(PSN, commits.first), before(replace(PSN, seed=1), None), before(LIF, commits.first)]
+    publish(given, store, Today(ROWS))
+    files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert migrate(store, ROWS) == {"current": 1, "older": 1, "no commit": 1}
+    assert {path.name for path in tmp_path.rglob("*.jsonl")} == {name for name in files if name.endswith("l")}
+    after = {one.cell: one for one in store.read().records}
+    assert store.read().problems == ()
+    assert Today(ROWS).is_current(after[PSN])
+    assert Today(ROWS).of_record(after[LIF]).changed == ("neuron",)
+    assert after[replace(PSN, seed=1)] == given[1]
 
 
 def test_the_command_says_what_became_of_them(commits: History, tmp_path: Path) -> None:
