@@ -35,7 +35,20 @@ from reference_impls.card import (
 from reference_impls.discovery import Catalogue, discover
 from reference_impls.names import nearest, unknown_message
 
-__all__ = ["Budget", "MetricCard", "Row", "Rows", "SuiteCard", "TaskCard", "load_rows", "match", "rows_of"]
+__all__ = [
+    "CAPABILITIES",
+    "Budget",
+    "CardFile",
+    "MetricCard",
+    "Row",
+    "Rows",
+    "SuiteCard",
+    "TaskCard",
+    "card_files",
+    "load_rows",
+    "match",
+    "rows_of",
+]
 
 Direction = Literal["lower", "higher", "none"]
 
@@ -194,30 +207,46 @@ class Rows:
         return card
 
 
+@dataclass(frozen=True, slots=True)
+class CardFile:
+    """A file with a card, as it is written."""
+
+    kind: str
+    path: Path
+    module: str
+    literal: Mapping[str, Any]
+
+
 @functools.lru_cache(maxsize=1)
 def load_rows() -> Rows:
     """Read every card once; cards that do not fit the contract are listed in `Rows.problems`."""
-    return rows_of(discover(), Path(__file__).parents[1])
+    return rows_of(*card_files(discover(), Path(__file__).parents[1]))
 
 
-def rows_of(found: Catalogue, harness: Path) -> Rows:
-    """Return the rows of the implementations `found`, and of the tasks and suites in the folder of a `harness`."""
+def card_files(found: Catalogue, harness: Path) -> tuple[list[CardFile], list[CardError]]:
+    """Return the cards `found`, those of tasks and suites in the folder of a `harness`, and what cannot be read."""
     problems = list(found.problems)
-    rows: dict[str, dict[str, Row]] = {kind: {} for kind in _CARDS}
-    files = [(source.kind, source.path, source.module, source.literal) for source in found.sources]
+    files = [CardFile(source.kind, source.path, source.module, source.literal) for source in found.sources]
     for kind in ("task", "suite"):
         folder = harness / f"{kind}s"
         for path in sorted(folder.glob("[!_]*.py")):
             if path.stem == "base":
                 continue
             try:
-                files.append((kind, path, f"harness.{kind}s.{path.stem}", read_literal(path)))  # type: ignore[arg-type]
+                files.append(CardFile(kind, path, f"harness.{kind}s.{path.stem}", read_literal(path)))
             except CardError as error:
                 problems.append(error)
-    for kind, path, module, literal in files:
+    return files, problems
+
+
+def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), papers: bool = True) -> Rows:
+    """Return the rows of cards; `papers`: with the figures that stand in the files beside them."""
+    rows: dict[str, dict[str, Row]] = {kind: {} for kind in _CARDS}
+    problems = list(problems)
+    for file in files:
         try:
-            for row in _rows_of(kind, path, module, literal):
-                rows[kind][row.name] = row
+            for row in _rows_of(file, papers):
+                rows[file.kind][row.name] = row
         except CardError as error:
             problems.append(error)
     return Rows(
@@ -248,8 +277,9 @@ def match(what: str, patterns: Iterable[str], known: Mapping[str, Any]) -> list[
     return [name for name in known if name in chosen]
 
 
-def _rows_of(kind: str, path: Path, module: str, literal: Mapping[str, Any]) -> list[Row]:
-    literal = _with_reported(kind, path, literal)
+def _rows_of(file: CardFile, papers: bool) -> list[Row]:
+    kind, path, module = file.kind, file.path, file.module
+    literal = _with_reported(kind, path, file.literal) if papers else file.literal
     card = _validated(_CARDS[kind], path, literal)
     base: Mapping[str, Any] = getattr(card, "capabilities", {})
     defaults: Mapping[str, Any] = getattr(card, "defaults", {})

@@ -37,6 +37,7 @@ COMPILERS = {
     "fused": ("numba", "cupy-cuda12x", "cupy-cuda13x"),
 }
 """Packages that turn a backend's text into machine code; "absent" is a version too."""
+SETTLED = frozenset({*RULED_BY, *(name for names in COMPILERS.values() for name in names)})
 _FUSED = "reference_impls.backends.fused"
 PRINTERS = {
     "cpu": frozenset({f"{_FUSED}_numba", f"{_FUSED}.kernels_numba", f"{_FUSED}.numba_source"}),
@@ -142,7 +143,8 @@ class Fingerprints:
         """Return what the figures of `cell` depend on; cells that differ in seed, threads or dtype share it."""
         used = self._used(cell)
         names = (cell.suite, cell.task, cell.neuron, cell.method, cell.topology)
-        key = (*names, cell.backend, cell.device, cell.budget, *(id(row) for row in used.values()))
+        versions = tuple(self.version_of(name) for name in _required(used.get("neuron")))
+        key = (*names, cell.backend, cell.device, cell.budget, *(id(row) for row in used.values()), *versions)
         if key not in self._known:
             inputs = MappingProxyType(dict(sorted(self._inputs(cell, used))))
             self._known[key] = Fingerprint(inputs, combined(inputs)), used
@@ -222,9 +224,8 @@ class Fingerprints:
                 yield axis, settings.row_settings(row, asked)
 
     def _versions(self, cell: Cell, used: Mapping[str, Row | None]) -> dict[str, str | None]:
-        neuron = used.get("neuron")
-        required = neuron.capabilities.requires if neuron is not None and neuron.kind == "peer" else ()
-        return {name: self.version_of(name) for name in (*RULED_BY, *COMPILERS.get(cell.backend, ()), *required)}
+        compilers, required = COMPILERS.get(cell.backend, ()), _required(used.get("neuron"))
+        return {name: self.version_of(name) for name in (*RULED_BY, *compilers, *required)}
 
     def _vectors(self, cell: Cell, used: Mapping[str, Row | None]) -> dict[str, str]:
         """Return the golden vectors that the rows of a cell answer for."""
@@ -267,8 +268,18 @@ def _fingerprints(key: _ById, root: Path | None) -> Fingerprints:
     return Fingerprints(key.rows, root, _version)
 
 
-_version = functools.lru_cache(maxsize=64)(installed_version)
+_settled = functools.lru_cache(maxsize=64)(installed_version)
 """Looking a version up reads a file, and a plan asks for every cell."""
+
+
+def _version(name: str) -> str | None:
+    """Return an installed version; a peer's library may be installed later in the life of a process."""
+    return _settled(name) if name in SETTLED else installed_version(name)
+
+
+def _required(neuron: Row | None) -> Iterable[str]:
+    """Return the libraries that a peer needs."""
+    return neuron.capabilities.requires if neuron is not None and neuron.kind == "peer" else ()
 
 
 def _slugs(used: Mapping[str, Row | None], *axes: str) -> set[str]:

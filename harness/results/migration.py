@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from harness.catalogue.cards import Rows
 from harness.errors import UserError
 from harness.results.fingerprint import Fingerprint, Fingerprints
 from harness.results.freshness import Today
-from harness.results.packing import publish
-from harness.results.reading import PACKED, files_below, scan
+from harness.results.packing import line_of
+from harness.results.reading import PACKED, Problem, files_below, scan
 from harness.results.record import Record
 from harness.results.store import Store
 from harness.results.trees import Tree, checked_out
+from harness.writing import write_whole
 
 __all__ = ["Finding", "Migrated", "migrate", "restated"]
 
@@ -52,29 +54,40 @@ def migrate(store: Store, rows: Rows) -> Counter[Finding]:
     """Rewrite the records of a store whose fingerprint can be proved, and count what became of all.
 
     Where two records of a cell come to share a fingerprint, the newer one takes the place; the older stays as it is.
-    What lay packed is packed again.
     """
-    paths = [store.root / name for name in files_below(store.root)]
-    read = [(path, entry.found) for path in paths for entry in scan(path)]
-    files = {id(found): path for path, found in read}
-    records = [found for _, found in read if isinstance(found, Record)]
-    packed = {path for path in paths if path.suffix == PACKED}
+    held = {
+        path: [entry.found for entry in scan(path, rows)] for path in map(store.root.joinpath, files_below(store.root))
+    }
+    files = {id(found): path for path, items in held.items() for found in items}
+    records = [found for items in held.values() for found in items if isinstance(found, Record)]
     counts: Counter[Finding] = Counter()
     taken: set[tuple[str, str, str]] = set()
-    for item in sorted(restated(records, rows), key=lambda item: item.before.provenance.started_at, reverse=True):
+    anew: dict[Path, dict[int, Record]] = defaultdict(dict)
+    for item in sorted(restated(records, rows), key=lambda item: item.before.provenance.moment, reverse=True):
         counts[item.finding] += 1
         if item.after is None:
             continue
         key = (item.after.cell_id, item.after.provenance.machine.name, item.after.provenance.code_hash)
         if key not in taken:
             taken.add(key)
-            # The new one first: an interruption leaves both, never neither.
-            kept, old = store.write(item.after), files[id(item.before)]
-            if old not in (kept, *packed):
-                old.unlink()
-    if packed:
-        publish((), store, Today(rows))
+            anew[files[id(item.before)]][id(item.before)] = item.after
+    for path, changed in anew.items():
+        _rewrite(store, path, held[path], changed)
     return counts
+
+
+def _rewrite(store: Store, path: Path, items: Sequence[Record | Problem], changed: Mapping[int, Record]) -> None:
+    """Write `changed` (by what it takes the place of) where it belongs; an interruption never leaves neither."""
+    if path.suffix != PACKED:
+        for after in changed.values():
+            if store.write(after) != path:
+                path.unlink()
+        return
+    broken = next((item for item in items if isinstance(item, Problem)), None)
+    if broken:
+        raise UserError(f"{broken}", "mend or delete that line: writing the file anew would lose it")
+    lines = [line_of(changed.get(id(item), item)) for item in items if isinstance(item, Record)]
+    write_whole(path, "".join(lines))
 
 
 def restated(records: Iterable[Record], rows: Rows) -> Iterator[Migrated]:

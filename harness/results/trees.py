@@ -1,6 +1,7 @@
 """The sources of another commit, and the rows that they have: what records of its time are held against.
 
-Cards are read with today's contract; one that no longer fits it is left out, as anywhere. Never imports what it reads.
+Cards of another time are read for what today's contract knows: keys that it does not have, and papers' figures, are
+passed over. Never imports what it reads.
 """
 
 from __future__ import annotations
@@ -8,15 +9,28 @@ from __future__ import annotations
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
-from harness.catalogue.cards import Row, Rows, SuiteCard, rows_of
+from harness.catalogue.cards import (
+    CAPABILITIES,
+    Budget,
+    CardFile,
+    MetricCard,
+    Row,
+    Rows,
+    SuiteCard,
+    TaskCard,
+    card_files,
+    rows_of,
+)
 from harness.errors import UserError
 from harness.results.fingerprint import PACKAGES
+from reference_impls.card import Card, Variant
 from reference_impls.discovery import discover_in
 
 __all__ = ["Tree", "checked_out", "rows_at"]
@@ -53,10 +67,33 @@ def checked_out(commit: str, today: Rows) -> Iterator[Tree]:
 
 def rows_at(root: Path, today: Rows | None = None) -> Rows:
     """Return the rows of the packages in the folder `root`; see `checked_out` for `today`."""
-    rows = rows_of(discover_in(root / "reference_impls"), root / "harness")
+    files, problems = card_files(discover_in(root / "reference_impls"), root / "harness")
+    rows = rows_of([replace(file, literal=_known(file)) for file in files], problems, papers=False)
     if today is None:
         return rows
     return replace(rows, suites={name: _with_baseline(row, today) for name, row in rows.suites.items()})
+
+
+def _known(file: CardFile) -> dict[str, Any]:
+    """Return what today's contract knows of a card."""
+    able = CAPABILITIES.get(file.kind)
+    parts = {"metrics": MetricCard, "budgets": Budget, "variants": Variant, **({"capabilities": able} if able else {})}
+    card = _fitting({"task": TaskCard, "suite": SuiteCard}.get(file.kind, Card), file.literal)
+    card.pop("reported", None)
+    for name in parts.keys() & card.keys():
+        if name == "capabilities":
+            card[name] = _fitting(parts[name], card[name])
+        else:
+            card[name] = {key: _fitting(parts[name], value) for key, value in card[name].items()}
+    for variant in card.get("variants", {}).values():
+        if able and "capabilities" in variant:
+            variant["capabilities"] = _fitting(able, variant["capabilities"])
+    return card
+
+
+def _fitting(of: type, literal: Mapping[str, Any]) -> dict[str, Any]:
+    names = {item.name for item in fields(of)}
+    return {key: value for key, value in literal.items() if key in names}
 
 
 def _with_baseline(row: Row, today: Rows) -> Row:

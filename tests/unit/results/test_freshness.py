@@ -13,8 +13,10 @@ from synthetic import error_metric, metric, older, record
 from harness.catalogue.boards import find_board
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
+from harness.report.cells import figure
 from harness.report.figures import pareto_plot
 from harness.report.formats import FORMATS
+from harness.report.units import scale_for
 from harness.results.fingerprint import Fingerprints, fingerprint
 from harness.results.freshness import CURRENT, Age, Freshness, Today
 from harness.results.ranking import Rank
@@ -147,3 +149,12 @@ def test_conformance_of_older_code_verifies_nothing() -> None:
     assert table(timed, *passed).rows[0].verified
     assert not table(timed, older(passed[0]), passed[1]).rows[0].verified
     assert not table(timed, passed[0], older(passed[1])).rows[0].verified
+
+
+def test_a_page_says_why_a_figure_is_not_ranked() -> None:
+    stale = older(trained("psn", 1), with_inputs(CELL, suite="0"))
+    shown = figure(value(table(stale), "psn"), scale_for("fraction", 0.1))
+    assert shown.mark == "older"
+    assert shown.reason.startswith("older suite or task (")
+    assert not shown.ranked
+    assert any(line.startswith("not ranked: older suite or task") for line in shown.details)

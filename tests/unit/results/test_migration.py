@@ -32,7 +32,7 @@ INSTALLED = {name: f"{installed_version(name)}+cpu" for name in RULED_BY}
 
 @dataclass(frozen=True)
 class History:
-    """Two commits: LIF computed something else at the first, the second is today's code."""
+    """Two commits: at the first LIF computed something else, and PSN's card had other keys; the second is today's."""
 
     first: str
     second: str
@@ -45,8 +45,14 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, History]:
     path = folder / "reference_impls/neurons/lif.py"
     today = path.read_text()
     path.write_text(today.replace("s = self.fire(h)", "s = self.fire(h) * 1.0"))
+    foreign = folder / "reference_impls/neurons/psn.py"
+    psn = foreign.read_text()
+    foreign.write_text(
+        psn.replace('    "version": ', '    "reported": [{"odd": 1}],\n    "key of its time": 1,\n    "version": ', 1)
+    )
     first = commit(folder)
     path.write_text(today)
+    foreign.write_text(psn)
     return folder, History(first, commit(folder))
 
 
@@ -139,18 +145,18 @@ def test_a_store_is_rewritten_and_loses_nothing(commits: History, tmp_path: Path
     assert migrate(store, ROWS)["had its inputs"] == 1
 
 
-def test_packed_records_are_rewritten_and_stay_packed(commits: History, tmp_path: Path) -> None:
+def test_what_is_published_and_packed_is_rewritten_in_place(commits: History, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    given = [before(PSN, commits.second), before(replace(PSN, seed=1), commits.second), before(LIF, None)]
+    given = [before(PSN, commits.first), before(replace(PSN, seed=1), None), before(LIF, commits.first)]
     publish(given, store, Today(ROWS))
-    files = sorted(tmp_path.rglob("*.json*"))
-    assert migrate(store, ROWS) == {"current": 2, "no commit": 1}
-    assert sorted(tmp_path.rglob("*.json*")) == files
+    files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert migrate(store, ROWS) == {"current": 1, "older": 1, "no commit": 1}
+    assert {path.name for path in tmp_path.rglob("*.jsonl")} == {name for name in files if name.endswith("l")}
     after = {one.cell: one for one in store.read().records}
-    assert len(after) == 3
-    assert after[PSN].provenance.code_hash == fingerprint(PSN, ROWS).code_hash
-    assert after[PSN].metrics == given[0].metrics
-    assert after[LIF] == given[2]
+    assert store.read().problems == ()
+    assert Today(ROWS).is_current(after[PSN])
+    assert Today(ROWS).of_record(after[LIF]).changed == ("neuron",)
+    assert after[replace(PSN, seed=1)] == given[1]
 
 
 def test_the_command_says_what_became_of_them(commits: History, tmp_path: Path) -> None:
