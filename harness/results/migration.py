@@ -56,7 +56,7 @@ def migrate(store: Store, rows: Rows) -> Counter[Finding]:
     records = [record for record in read.values() if isinstance(record, Record)]
     counts: Counter[Finding] = Counter()
     taken: set[tuple[str, str, str]] = set()
-    for item in sorted(restated(records, rows), key=lambda item: item.before.provenance.started_at, reverse=True):
+    for item in sorted(restated(records, rows), key=lambda item: item.before.provenance.moment, reverse=True):
         counts[item.finding] += 1
         if item.after is None:
             continue

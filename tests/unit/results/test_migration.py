@@ -68,7 +68,9 @@ def commit(folder: Path) -> str:
 
 def before(cell: Cell, commit: str | None, **changes: Any) -> Record:
     """Return a record from before inputs were named, measured at `commit`."""
-    made = older(record(cell, changes.pop("status", "ok"), started_at=changes.pop("started_at", "2026-01-01")))
+    made = older(
+        record(cell, changes.pop("status", "ok"), started_at=changes.pop("started_at", "2026-01-01T00:00:00+00:00"))
+    )
     update = {"commit": commit, "dirty": None if commit is None else False, "packages": INSTALLED, **changes}
     return made.model_copy(update={"provenance": made.provenance.model_copy(update=update)})
 
@@ -121,7 +123,7 @@ def test_a_row_that_the_commit_did_not_have_is_left_alone(commits: History) -> N
 def test_a_store_is_rewritten_and_loses_nothing(commits: History, tmp_path: Path) -> None:
     store = Store(tmp_path)
     early = before(PSN, commits.first)
-    late = before(PSN, commits.second, started_at="2026-02-01", code_hash="ab" * 32)
+    late = before(PSN, commits.second, started_at="2026-02-01T00:00:00+00:00", code_hash="ab" * 32)
     kept = before(LIF, None)
     for one in (early, late, kept):
         store.write(one)
@@ -130,7 +132,7 @@ def test_a_store_is_rewritten_and_loses_nothing(commits: History, tmp_path: Path
     assert len(after) == 3
     today = fingerprint(PSN, ROWS).code_hash
     (current,) = [one for one in after if one.provenance.code_hash == today]
-    assert current.provenance.started_at == "2026-02-01"
+    assert current.provenance.started_at == "2026-02-01T00:00:00+00:00"
     assert early in after
     assert kept in after
     assert migrate(store, ROWS)["had its inputs"] == 1
