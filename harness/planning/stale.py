@@ -155,7 +155,7 @@ def _why_blocked(cell: Cell, rows: Rows) -> str:
 
 
 def _group(key: tuple[str, str, str], members: Sequence[Stale]) -> StaleGroup:
-    ordered = sorted(members, key=lambda one: one.record.provenance.started_at)
+    ordered = sorted(members, key=lambda one: one.record.provenance.moment)
     changed = Counter(name for one in members for name in one.freshness.changed)
     commits = dict.fromkeys((one.record.provenance.commit or "no commit")[:8] for one in ordered)
     return StaleGroup(

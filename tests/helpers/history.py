@@ -65,7 +65,8 @@ def cell(suite: str, neuron: str, **more: Any) -> Cell:
 
 def figure(suite: str, name: str, value: float, samples: Sequence[float] = ()) -> dict[str, Metric]:
     card = rows().suite(suite).metrics[name]
-    return {name: Metric(value=value, unit=card.unit, direction=card.direction, samples=tuple(samples))}
+    kept = tuple(samples)
+    return {name: Metric(value=value, unit=card.unit, direction=card.direction, samples=kept, n=len(kept) or 1)}
 
 
 def measured_at(
