@@ -19,7 +19,7 @@ from asv_runner.benchmarks.mark import SkipNotImplemented
 from harness.asv.series import (
     PARAMETER,
     SELECTION_VARIABLE,
-    Samples,
+    SeriesSamples,
     current_version,
     reported,
     selected,
@@ -27,11 +27,11 @@ from harness.asv.series import (
 )
 
 if TYPE_CHECKING:
-    from harness.catalogue.cards import Rows
+    from harness.catalogue.cards import Registry
     from harness.catalogue.cell import Cell
     from harness.results.record import Record
 
-Figures = dict[str, float | Samples | None]
+Figures = dict[str, float | SeriesSamples | None]
 Measured = dict[str, Figures | str]
 """For each series that could be run its figures, or the reason of its failure. Plain, because asv pickles it."""
 
@@ -62,7 +62,7 @@ class _Tracked:
         cls.params = [list(tracked_cells(suite))]
         cls.version = current_version(suite)
 
-    def figure(self, measured: Measured, label: str, metric: str) -> float | Samples | None:
+    def figure(self, measured: Measured, label: str, metric: str) -> float | SeriesSamples | None:
         """Return a figure of a series, or None if it failed; skip one that the commit lacks or nobody asked for."""
         figures = measured.get(label, {})
         if isinstance(figures, str):
@@ -75,36 +75,36 @@ class _Tracked:
 
 def measure(suite: str) -> Measured:
     """Run the tracked cells of `suite` with the implementations of the installed commit."""
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.execute.jobs import jobs_of
     from harness.execute.pool import LocalPool
     from harness.planning.plan import plan_cells
     from harness.results.store import Store
 
-    rows = load_rows()
-    cells = _present(suite, rows)
+    registry = load_registry()
+    cells = _present(suite, registry)
     with tempfile.TemporaryDirectory(prefix="spikeboard-asv-") as folder:
         store = Store(Path(folder))
-        with LocalPool(store, rows=rows) as pool:
-            pool.run(jobs_of(plan_cells(cells.values(), rows), rows))
+        with LocalPool(store, registry=registry) as pool:
+            pool.run(jobs_of(plan_cells(cells.values(), registry), registry))
         records = {record.cell: record for record in store.read().records}
     return {label: _figures(records.get(cell)) for label, cell in cells.items()}
 
 
-def _present(suite: str, rows: Rows) -> dict[str, Cell]:
+def _present(suite: str, registry: Registry) -> dict[str, Cell]:
     """Map the selected series that this commit can run to their cells."""
     from harness.catalogue.compatibility import why_unsupported
     from harness.results.machine import this_machine
 
-    threads = this_machine().physical_cores if rows.suite(suite).exclusive else 1
+    threads = this_machine().physical_cores if registry.suite(suite).exclusive else 1
     tracked = {label: replace(cell, threads=threads) for label, cell in tracked_cells(suite).items()}
     patterns = os.environ.get(SELECTION_VARIABLE, "").split(",")
     return {
         label: cell
         for label in selected(tracked, [pattern for pattern in patterns if pattern])
-        if (cell := tracked[label]).neuron in rows.neurons
-        and cell.method in rows.methods
-        and why_unsupported(cell, rows) is None
+        if (cell := tracked[label]).neuron in registry.neurons
+        and cell.method in registry.methods
+        and why_unsupported(cell, registry) is None
     }
 
 

@@ -32,6 +32,8 @@ MOVED = {
     },
 }
 """Former name to today's."""
+MEMBERS = {"harness.catalogue.cards": {"load_rows": "load_registry", "Rows": "Registry"}}
+"""What a module's members were called; a module that is imported under its former name has both."""
 
 
 class _Former(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -48,6 +50,8 @@ class _Former(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         warnings.warn(f"{spec.name} is now {MOVED[spec.name]}", DeprecationWarning, stacklevel=2)
         module = importlib.import_module(MOVED[spec.name])
+        for former, today in MEMBERS.get(module.__name__, {}).items():
+            setattr(module, former, getattr(module, today))
         self._own = module.__spec__
         return module
 

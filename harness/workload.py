@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from harness.catalogue.cards import Budget, Rows, TaskCard
+from harness.catalogue.cards import Budget, Registry, TaskCard
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.tasks.common.base import Split, Task
 from reference_impls.api import LayerShape, Network, Neuron, TrainingMethod, build_method, build_network, build_neuron
@@ -38,7 +38,7 @@ class Workload:
     Parameters
     ----------
     cell : what to build.
-    rows : where its names are looked up.
+    registry : where its names are looked up.
     data_root : folder of data sets; None: the default places.
     scratch : folder that survives the cell, for what later cells may use again (trained weights).
     vectors : folder of golden vectors that the contract is checked with; None: those that travel with the project.
@@ -46,7 +46,7 @@ class Workload:
     """
 
     cell: Cell
-    rows: Rows
+    registry: Registry
     data_root: Path | None = None
     scratch: Path | None = None
     vectors: Path | None = None
@@ -67,7 +67,7 @@ class Workload:
     @property
     def task_card(self) -> TaskCard:
         """Return the card of the cell's task."""
-        return self.rows.task(self.cell.task)
+        return self.registry.task(self.cell.task)
 
     @property
     def budget(self) -> Budget:
@@ -77,7 +77,7 @@ class Workload:
     @functools.cached_property
     def task(self) -> Task:
         """Build the task."""
-        row = self.rows.tasks[self.cell.task]
+        row = self.registry.tasks[self.cell.task]
         task: Task = load_class(row.module, Task)(self.task_card, **row.params)
         return task
 
@@ -92,7 +92,7 @@ class Workload:
         `T` is the number of time steps for neurons whose parameters depend on it (None: the task's); `shape` that of
         the layer, for neurons whose parameters are a channel's or a neuron's own.
         """
-        row = self.rows.neurons[self.cell.neuron]
+        row = self.registry.neurons[self.cell.neuron]
         given = dict(self._recipe("neuron")) | params
         if row.capabilities.needs_T:
             given["T"] = self.task_card.T if T is None else T
@@ -102,8 +102,8 @@ class Workload:
     def network(self, T: int | None = None) -> Network:
         """Build the cell's network with weights drawn from its seed, on its device."""
         torch.manual_seed(self.cell.seed)
-        card, row = self.task_card, self.rows.topologies[self.cell.topology]
-        sizes = self.rows.network(self.cell.task, self.cell.topology) or {}
+        card, row = self.task_card, self.registry.topologies[self.cell.topology]
+        sizes = self.registry.network(self.cell.task, self.cell.topology) or {}
         network = build_network(
             row.card.name,
             card.sample_shape,
@@ -129,6 +129,6 @@ class Workload:
     def _recipe(self, part: str) -> Mapping[str, Any]:
         if self.cell.method == NOT_APPLICABLE:
             return {}
-        card = self.rows.methods[self.cell.method].card
+        card = self.registry.methods[self.cell.method].card
         assert isinstance(card, Card)
         return card.recipe.get(part, {})

@@ -25,9 +25,9 @@ from asv.util import UserError as AsvError
 from asv.util import is_na, load_json, write_json
 
 from harness.asv.machines import FILE, describe
-from harness.asv.points import CommitDate, Line, Points, Value
+from harness.asv.points import CommitDate, Points, SeriesLine, Value
 from harness.asv.series import PARAMETER, benchmark_name, current_version
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.text import inside
 
 __all__ = ["export"]
@@ -42,7 +42,7 @@ _ByBenchmark = dict[tuple[str, str], _ByLabel]
 """(suite, metric) -> label -> value."""
 
 
-def export(points: Points, results: Path, rows: Rows, commit_date: CommitDate) -> int:
+def export(points: Points, results: Path, registry: Registry, commit_date: CommitDate) -> int:
     """Write `points` in place of what an earlier export wrote, and return how many were written.
 
     Call it after ``asv run``, which forgets benchmarks that it did not find in ``benchmarks/``. If it fails, what was
@@ -57,7 +57,7 @@ def export(points: Points, results: Path, rows: Rows, commit_date: CommitDate) -
     """
     earlier = set(results.glob(f"*/*-{KIND}-py*.json"))
     measured = frozenset(_measured_by_asv(results, {point.benchmark: point.suite for point in points.values}))
-    files: dict[tuple[Line, str], _ByBenchmark] = defaultdict(lambda: defaultdict(dict))
+    files: dict[tuple[SeriesLine, str], _ByBenchmark] = defaultdict(lambda: defaultdict(dict))
     for point, value in points.values.items():
         if (point.line.machine, point.commit, point.benchmark, point.label) not in measured:
             files[point.line, point.commit][point.suite, point.metric][point.label] = value
@@ -68,7 +68,7 @@ def export(points: Points, results: Path, rows: Rows, commit_date: CommitDate) -
             description = describe(points.machines[line.machine], results)
             write_json(str(inside(draft, line.machine, FILE)), description, AsvMachine.api_version)
             _write(line, commit, commit_date(commit) or 0, figures, description, draft)
-        _add_benchmarks(files.values(), results / BENCHMARKS, draft / BENCHMARKS, rows)
+        _add_benchmarks(files.values(), results / BENCHMARKS, draft / BENCHMARKS, registry)
         _replace(earlier, draft, results)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -108,7 +108,7 @@ def _measured_by_asv(results: Path, suites: Mapping[str, str]) -> Iterator[tuple
 
 
 def _write(
-    line: Line, commit: str, date: int, figures: _ByBenchmark, description: Mapping[str, str], results: Path
+    line: SeriesLine, commit: str, date: int, figures: _ByBenchmark, description: Mapping[str, str], results: Path
 ) -> None:
     """Write one file of results: all that is known of a commit on a line."""
     environment = "-".join([KIND, f"py{line.python}", *(name + version for name, version in line.packages)])
@@ -141,7 +141,7 @@ def _result(values: list[Value]) -> BenchmarkResult:
     )
 
 
-def _add_benchmarks(files: Iterable[_ByBenchmark], path: Path, out: Path, rows: Rows) -> None:
+def _add_benchmarks(files: Iterable[_ByBenchmark], path: Path, out: Path, registry: Registry) -> None:
     """Write the benchmarks of `path` to `out`, with those of `files`: new ones, or further values of a known one's."""
     known: dict[str, Any] = load_json(str(path), BENCHMARKS_FORMAT) if path.exists() else {}
     labels: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -149,7 +149,7 @@ def _add_benchmarks(files: Iterable[_ByBenchmark], path: Path, out: Path, rows: 
         for key, by_label in figures.items():
             labels[key].update(map(repr, by_label))
     for (suite, metric), added in labels.items():
-        card = rows.suite(suite).metrics[metric]
+        card = registry.suite(suite).metrics[metric]
         name = benchmark_name(suite, metric)
         entry = known.setdefault(
             name,

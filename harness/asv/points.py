@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from harness.asv.series import (
-    Samples,
+    SeriesSamples,
     benchmark_name,
     benchmark_version,
     clock_version,
@@ -23,12 +23,12 @@ from harness.asv.series import (
     reported,
     series_label,
 )
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import Cell
 from harness.results.record import Machine, Metric, Record
 from harness.text import slug
 
-__all__ = ["CommitDate", "Line", "Point", "Points", "Value", "points_of"]
+__all__ = ["CommitDate", "Points", "SeriesLine", "SeriesPoint", "Value", "points_of"]
 
 FIXED_BY = ("numpy", "torch")
 """Packages whose version starts a new line on every graph, as asv.conf.json has it."""
@@ -38,11 +38,11 @@ _VERSION = re.compile(r"[0-9A-Za-z.+_-]{1,40}")
 
 CommitDate = Callable[[str], int | None]
 """Date of a commit in milliseconds since 1970, or None if it is not in this history."""
-Value = float | Samples | None
+Value = float | SeriesSamples | None
 """What asv is given for a figure; None is a failure."""
 
 
-class Line(NamedTuple):
+class SeriesLine(NamedTuple):
     """What the points of one commit have in common with those of others: their lines on the graphs."""
 
     machine: str
@@ -52,10 +52,10 @@ class Line(NamedTuple):
     """(name, version)."""
 
 
-class Point(NamedTuple):
+class SeriesPoint(NamedTuple):
     """Where a figure belongs."""
 
-    line: Line
+    line: SeriesLine
     commit: str
     suite: str
     metric: str
@@ -71,7 +71,7 @@ class Point(NamedTuple):
 class Points:
     """What records say, as points."""
 
-    values: Mapping[Point, Value]
+    values: Mapping[SeriesPoint, Value]
     machines: Mapping[str, Machine]
     """Machine of each line's `machine`."""
     left_out: Mapping[str, int]
@@ -81,14 +81,14 @@ class Points:
 class _Group(NamedTuple):
     """What records must share to be one estimate over several seeds."""
 
-    line: Line
+    line: SeriesLine
     commit: str
     cell: Cell
     """Without what the label leaves out."""
     task_version: int
 
 
-def points_of(records: Iterable[Record], rows: Rows, commit_date: CommitDate) -> Points:
+def points_of(records: Iterable[Record], registry: Registry, commit_date: CommitDate) -> Points:
     """Return every figure of `records` that belongs on a graph.
 
     Parameters
@@ -101,7 +101,7 @@ def points_of(records: Iterable[Record], rows: Rows, commit_date: CommitDate) ->
     machines: dict[str, Machine] = {}
     groups: dict[_Group, dict[int, Record]] = defaultdict(dict)
     for record in sorted(records, key=lambda one: one.provenance.moment):
-        reason = _why_left_out(record, rows, commit_date)
+        reason = _why_left_out(record, registry, commit_date)
         if reason is not None:
             left_out[reason] += 1
             continue
@@ -109,12 +109,14 @@ def points_of(records: Iterable[Record], rows: Rows, commit_date: CommitDate) ->
         machines[slug(machine.name)] = machine
         groups[_group(record)][record.cell.seed] = record
     values = {
-        point: value for group, by_seed in groups.items() for point, value in _figures(group, [*by_seed.values()], rows)
+        point: value
+        for group, by_seed in groups.items()
+        for point, value in _figures(group, [*by_seed.values()], registry)
     }
     return Points(values, machines, dict(left_out))
 
 
-def _why_left_out(record: Record, rows: Rows, commit_date: CommitDate) -> str | None:
+def _why_left_out(record: Record, registry: Registry, commit_date: CommitDate) -> str | None:
     """Return why a record is no point, or None if it is one."""
     origin, suite = record.provenance, record.cell.suite
     if record.status in NO_RESULT:
@@ -123,7 +125,7 @@ def _why_left_out(record: Record, rows: Rows, commit_date: CommitDate) -> str | 
         return "timed too noisily"
     if origin.commit is None or origin.dirty is not False:
         return "measured on a changed tree, which is no commit"
-    if suite not in rows.suites or not is_plain(series_label(record.cell)):
+    if suite not in registry.suites or not is_plain(series_label(record.cell)):
         return "of a suite or a name that is not known"
     if not all(map(_VERSION.fullmatch, (origin.machine.python, *_packages(record).values()))):
         return "of a version that is none"
@@ -140,7 +142,7 @@ def _group(record: Record) -> _Group:
     origin = record.provenance
     assert origin.commit is not None
     python = ".".join(origin.machine.python.split(".")[:2])
-    line = Line(slug(origin.machine.name), python, tuple(_packages(record).items()))
+    line = SeriesLine(slug(origin.machine.name), python, tuple(_packages(record).items()))
     return _Group(line, origin.commit, replace(record.cell, seed=0, threads=0), origin.task_version or 1)
 
 
@@ -150,13 +152,13 @@ def _packages(record: Record) -> dict[str, str]:
     return {name: installed[name].partition("+")[0] for name in FIXED_BY if name in installed}
 
 
-def _figures(group: _Group, records: Sequence[Record], rows: Rows) -> Iterator[tuple[Point, Value]]:
+def _figures(group: _Group, records: Sequence[Record], registry: Registry) -> Iterator[tuple[SeriesPoint, Value]]:
     """Yield the figures of one combination; of one that failed, each figure that its suite has."""
     label = series_label(group.cell, group.task_version, len(records))
-    for metric, card in rows.suite(group.cell.suite).metrics.items():
+    for metric, card in registry.suite(group.cell.suite).metrics.items():
         failed = any(record.status != "ok" for record in records)
         if card.direction == "lower" and (failed or all(metric in record.metrics for record in records)):
-            point = Point(group.line, group.commit, group.cell.suite, metric, label)
+            point = SeriesPoint(group.line, group.commit, group.cell.suite, metric, label)
             yield point, None if failed else _value([record.metrics[metric] for record in records])
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.asv.series import graph_link, split_name
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 
 __all__ = ["Jump", "Regression", "new_regressions", "published_regressions"]
 
@@ -81,7 +81,7 @@ def published_regressions(pages: Path) -> list[Regression]:
 def new_regressions(
     found: Iterable[Regression],
     commits: Collection[str],
-    rows: Rows,
+    registry: Registry,
     thresholds: Mapping[str, float],
     labels: Collection[str] | None = None,
 ) -> list[Regression]:
@@ -101,7 +101,7 @@ def new_regressions(
         jumps = tuple(jump for jump in item.jumps if jump.commit in commits)
         if not jumps or (labels is not None and item.label not in labels):
             continue
-        card = rows.suite(item.suite).metrics.get(item.metric)
+        card = registry.suite(item.suite).metrics.get(item.metric)
         recent = replace(item, jumps=jumps, best=jumps[0].old)
         if card is not None and card.judged and recent.growth > 1 + _threshold(item.entry, thresholds):
             judged.append(recent)

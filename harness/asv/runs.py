@@ -28,7 +28,7 @@ from harness.asv.page import make_self_contained
 from harness.asv.points import Points, points_of
 from harness.asv.selection import expressions, forget_unasked, states
 from harness.asv.series import SELECTION_VARIABLE, SUITES, selected, tracked_cells
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.errors import UserError
 from harness.results.machine import this_machine
 from harness.results.store import read_stores
@@ -138,7 +138,7 @@ def _labels(patterns: Sequence[str]) -> list[str]:
     return selected(known, patterns) if patterns else []
 
 
-def publish(tree: Tree, stores: Sequence[Path], rows: Rows) -> Points:
+def publish(tree: Tree, stores: Sequence[Path], registry: Registry) -> Points:
     """Write asv's pages of what it has measured and of the records in `stores`; return what the records gave.
 
     Raises
@@ -147,13 +147,13 @@ def publish(tree: Tree, stores: Sequence[Path], rows: Rows) -> Points:
         If there is nothing to publish, or asv could not.
     """
     dates = commit_dates(tree.root)
-    points = points_of(read_stores(list(stores)).records, rows, dates)
+    points = points_of(read_stores(list(stores)).records, registry, dates)
     shutil.rmtree(tree.merged, ignore_errors=True)
     results = tree.merged / "results"
     if tree.results.is_dir():
         shutil.copytree(tree.results, results)
     results.mkdir(parents=True, exist_ok=True)
-    export(points, results, rows, dates)
+    export(points, results, registry, dates)
     if not (results / "benchmarks.json").is_file():
         raise UserError("no figure belongs to a commit of this history", "measure one: spikeboard asv 'HEAD^!'")
     if code := _asv(tree.root, str(_configuration(tree, results)), ["publish", "--no-pull"]):

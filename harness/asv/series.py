@@ -28,7 +28,7 @@ __all__ = [
     "SELECTION_VARIABLE",
     "SUITES",
     "Published",
-    "Samples",
+    "SeriesSamples",
     "benchmark_name",
     "benchmark_version",
     "clock_version",
@@ -60,7 +60,7 @@ _NAME = re.compile(r"(?P<suite>\w+)\.\w+\.track_(?P<metric>\w+)")
 _PLAIN = re.compile(r"[\w .+=-]+", re.ASCII)
 
 
-class Samples(TypedDict):
+class SeriesSamples(TypedDict):
     """What a ``track_*`` benchmark returns to be treated like a timing: median, interval, weight."""
 
     samples: list[float]
@@ -158,7 +158,7 @@ def _combinations(suite: str, folder: Path) -> Iterator[Cell]:
             yield Cell(suite, TASK, "if", card["name"], topology, budget=BUDGET)
 
 
-def reported(value: float, samples: Sequence[float]) -> float | Samples | None:
+def reported(value: float, samples: Sequence[float]) -> float | SeriesSamples | None:
     """Return what asv is given for a figure: its samples if they make an interval, else its value.
 
     None, a failure, where the value is not finite: asv's step detection stumbles over it, and no page is published.

@@ -40,12 +40,12 @@ __all__ = [
     "Budget",
     "CardFile",
     "MetricCard",
+    "Registry",
     "Row",
-    "Rows",
     "SuiteCard",
     "TaskCard",
     "card_files",
-    "load_rows",
+    "load_registry",
     "match",
     "rows_of",
 ]
@@ -171,7 +171,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class Registry:
     """All rows, by kind and name, and the cards that could not be used."""
 
     neurons: Mapping[str, Row]
@@ -218,8 +218,8 @@ class CardFile:
 
 
 @functools.lru_cache(maxsize=1)
-def load_rows() -> Rows:
-    """Read every card once; cards that do not fit the contract are listed in `Rows.problems`."""
+def load_registry() -> Registry:
+    """Read every card once; cards that do not fit the contract are listed in `Registry.problems`."""
     return rows_of(*card_files(discover(), Path(__file__).parents[1]))
 
 
@@ -239,7 +239,7 @@ def card_files(found: Catalogue, harness: Path) -> tuple[list[CardFile], list[Ca
     return files, problems
 
 
-def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), papers: bool = True) -> Rows:
+def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), papers: bool = True) -> Registry:
     """Return the rows of cards; `papers`: with the figures that stand in the files beside them."""
     rows: dict[str, dict[str, Row]] = {kind: {} for kind in _CARDS}
     problems = list(problems)
@@ -249,7 +249,7 @@ def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), paper
                 rows[file.kind][row.name] = row
         except CardError as error:
             problems.append(error)
-    return Rows(
+    return Registry(
         neurons=rows["neuron"],
         methods=rows["training"],
         topologies=rows["topology"],

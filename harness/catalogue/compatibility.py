@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.catalogue.cards import Row, Rows
+from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from reference_impls.card import NeuronCapabilities, PeerCapabilities, TopologyCapabilities, TrainingCapabilities
 from reference_impls.requirements import why_missing
@@ -20,18 +20,18 @@ FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("c
 """Devices of each backend that prints one kernel over time."""
 
 
-def why_unsupported(cell: Cell, rows: Rows) -> str | None:
+def why_unsupported(cell: Cell, registry: Registry) -> str | None:
     """Return a sentence that says why `cell` cannot be run, or None if it can."""
-    neuron = rows.neurons.get(cell.neuron)
-    method = rows.methods.get(cell.method)
-    topology = rows.topologies.get(cell.topology)
-    peer = rows.peers.get(cell.neuron)
+    neuron = registry.neurons.get(cell.neuron)
+    method = registry.methods.get(cell.method)
+    topology = registry.topologies.get(cell.topology)
+    peer = registry.peers.get(cell.neuron)
     reasons = (
         peer and _peer(peer, cell),
-        cell.task != NOT_APPLICABLE and _target(cell, method, rows),
-        topology and cell.task != NOT_APPLICABLE and _task_network(cell.task, topology, rows),
+        cell.task != NOT_APPLICABLE and _target(cell, method, registry),
+        topology and cell.task != NOT_APPLICABLE and _task_network(cell.task, topology, registry),
         method and topology and _method_topology(method, topology),
-        method and topology and cell.task != NOT_APPLICABLE and _method_depth(method, topology, cell.task, rows),
+        method and topology and cell.task != NOT_APPLICABLE and _method_depth(method, topology, cell.task, registry),
         neuron and topology and _neuron_topology(neuron, topology),
         neuron and method and _neuron_method(neuron, method),
         neuron and _backend(cell, neuron, topology),
@@ -48,14 +48,14 @@ def _peer(peer: Row, cell: Cell) -> str | None:
     return why_missing(peer.name, able.requires)
 
 
-def _target(cell: Cell, method: Row | None, rows: Rows) -> str | None:
+def _target(cell: Cell, method: Row | None, registry: Registry) -> str | None:
     """Whether suite and training method know what to do with the task's kind of target."""
-    wanted = rows.task(cell.task).target
+    wanted = registry.task(cell.task).target
     if method and wanted not in method.capabilities.targets:
         return f"{method.name} learns {_kinds(method.capabilities.targets)}; {cell.task} asks for {_kinds((wanted,))}."
-    suite = rows.suites.get(cell.suite)
-    if suite and wanted not in rows.suite(suite.name).targets:
-        judged = _kinds(rows.suite(suite.name).targets)
+    suite = registry.suites.get(cell.suite)
+    if suite and wanted not in registry.suite(suite.name).targets:
+        judged = _kinds(registry.suite(suite.name).targets)
         return f"{suite.name} is asked of tasks with {judged}; {cell.task} asks for {_kinds((wanted,))}."
     return None
 
@@ -64,8 +64,8 @@ def _kinds(targets: Sequence[str]) -> str:
     return " and ".join({"classes": "classes", "signal": "a signal"}[target] for target in targets)
 
 
-def _task_network(task: str, topology: Row, rows: Rows) -> str | None:
-    card = rows.task(task)
+def _task_network(task: str, topology: Row, registry: Registry) -> str | None:
+    card = registry.task(task)
     needs: TopologyCapabilities = topology.capabilities
     if len(card.sample_shape) not in needs.sample_dims:
         dims = " or ".join(map(str, needs.sample_dims))
@@ -73,7 +73,7 @@ def _task_network(task: str, topology: Row, rows: Rows) -> str | None:
             f"{topology.name} takes samples of {dims} dimensions; one step of {task} has {len(card.sample_shape)} "
             f"(shape {card.sample_shape})."
         )
-    if rows.network(task, topology.name) is None:
+    if registry.network(task, topology.name) is None:
         return f"{task} defines no {topology.name} network (it has {', '.join(card.networks)})."
     return None
 
@@ -89,9 +89,9 @@ def _method_topology(method: Row, topology: Row) -> str | None:
     return None
 
 
-def _method_depth(method: Row, topology: Row, task: str, rows: Rows) -> str | None:
+def _method_depth(method: Row, topology: Row, task: str, registry: Registry) -> str | None:
     most: int | None = method.capabilities.hidden_layers
-    sizes = {**topology.params, **(rows.network(task, topology.name) or {})}
+    sizes = {**topology.params, **(registry.network(task, topology.name) or {})}
     layers = len(sizes.get("channels") or sizes.get("hidden") or ())
     if most is None or layers <= most:
         return None

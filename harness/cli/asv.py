@@ -57,20 +57,20 @@ def asv(
     from harness.asv.commits import commits_since
     from harness.asv.regressions import new_regressions, published_regressions
     from harness.asv.runs import measure, open_tree, publish
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.paths import readable_stores
 
-    tree, rows = open_tree(Path()), load_rows()
+    tree, registry = open_tree(Path()), load_registry()
     baseline = since or _baseline(tree)
     judged = frozenset(commits_since(tree.root, baseline))
     complete = only_publish or measure(tree, commits, cells=cell or (), benchmarks=bench or ())
-    points = publish(tree, readable_stores(store), rows)
+    points = publish(tree, readable_stores(store), registry)
     say(f"{len(points.values)} figures of records stand on the graphs")
     for reason, count in points.left_out.items():
         say(f"  {count} records do not: {reason}")
     labels = _labels(tree, cell or ())
     found = published_regressions(tree.pages)
-    worse = new_regressions(found, judged, rows, tree.thresholds, labels)
+    worse = new_regressions(found, judged, registry, tree.thresholds, labels)
     _report(worse, len(found) - len(worse), baseline, judged, tree)
     if not complete:
         say("some benchmarks failed; asv's output above says why", fg="yellow", err=True)

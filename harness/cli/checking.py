@@ -15,9 +15,9 @@ from harness.terminal import say
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from harness.catalogue.cards import Rows
+    from harness.catalogue.cards import Registry
     from harness.execute.job import Summary
-    from harness.planning.checking import CheckRow, Verdict
+    from harness.planning.checking import CheckRow, EntryVerdict
     from harness.planning.plan import Plan
     from harness.results.record import Record
     from harness.results.store import Store
@@ -53,7 +53,7 @@ def check(
 
     Nothing is stored. Exit code 1 if anything fails, 130 after Ctrl-C.
     """
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.errors import UserError
     from harness.planning.checking import check_rows, plan_check, unanswered
     from harness.results.machine import this_machine
@@ -66,12 +66,12 @@ def check(
     if device == "cuda" and this_machine().gpu is None:
         raise UserError("no CUDA device on this machine", "leave out --device cuda")
     strangers = unanswered(vectors) if vectors is not None else {}
-    rows, console = load_rows(), _console()
+    registry, console = load_registry(), _console()
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        plan = plan_check(rows, entry or (), backend or (), store, device)
-        summary = _run(plan, rows, store, vectors, slots, console)
-        found = check_rows(plan, store.read().records, rows)
+        plan = plan_check(registry, entry or (), backend or (), store, device)
+        summary = _run(plan, registry, store, vectors, slots, console)
+        found = check_rows(plan, store.read().records, registry)
     _print(console, found, plan)
     _explain(found)
     for slug, files in strangers.items():
@@ -87,12 +87,14 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=max(console.width, FILE_WIDTH))
 
 
-def _run(plan: Plan, rows: Rows, store: Store, vectors: Path | None, slots: int | None, console: Console) -> Summary:
+def _run(
+    plan: Plan, registry: Registry, store: Store, vectors: Path | None, slots: int | None, console: Console
+) -> Summary:
     from harness.execute.display import Display
     from harness.execute.jobs import jobs_of
     from harness.execute.pool import LocalPool
 
-    jobs = jobs_of(plan.todo, rows)
+    jobs = jobs_of(plan.todo, registry)
 
     def failed(record: Record) -> bool:
         broken = record.metrics.get("failed_checks")
@@ -100,7 +102,9 @@ def _run(plan: Plan, rows: Rows, store: Store, vectors: Path | None, slots: int 
 
     worth_a_line = failed if console.is_terminal else None
     with (
-        LocalPool(store, slots=slots, rows=rows, vectors=vectors, backends=[job.cell.backend for job in jobs]) as pool,
+        LocalPool(
+            store, slots=slots, registry=registry, vectors=vectors, backends=[job.cell.backend for job in jobs]
+        ) as pool,
         Display(jobs, console, worth_a_line) as display,
     ):
         return pool.run(jobs, display)
@@ -123,7 +127,7 @@ def _print(console: Console, found: Sequence[CheckRow], plan: Plan) -> None:
     console.print(table)
 
 
-def _field(verdict: Verdict | None, column: str) -> Text:
+def _field(verdict: EntryVerdict | None, column: str) -> Text:
     from rich.text import Text
 
     if verdict is None:

@@ -49,19 +49,19 @@ def compare_sets(
     do not touch and the change exceeds the threshold; an exact one (bytes saved, operations) if it is worse at all.
     It is gone if B has no record of it. Exit code 1 if any cell has regressed or is gone, 0 otherwise.
     """
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.paths import readable_stores
     from harness.report.changes import changes_to_text
     from harness.results.comparison import compare, records_of
 
     if output_format is not None:
         changes_to_text((), output_format)  # an unknown format is said before anything is read
-    rows = load_rows()
+    registry = load_registry()
     stores = readable_stores(store)
-    sets = [records_of(name, stores, rows) for name in (before, after)]
+    sets = [records_of(name, stores, registry) for name in (before, after)]
     for contents in sets:
         tell_problems(contents.problems)
-    found = compare(sets[0].records, sets[1].records, rows, threshold)
+    found = compare(sets[0].records, sets[1].records, registry, threshold)
     _demand_common((before, after), sets, found)
     counts: Counter[str] = Counter(item.verdict for item in found)
     if partial:

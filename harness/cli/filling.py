@@ -91,7 +91,7 @@ def _said(words: list[str]) -> str:
 def _functions(store: Path) -> Mapping[str, Any]:
     """Return what sentences may call; records are read at the first call."""
     from harness.catalogue.boards import find_board
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.errors import UserError
     from harness.report.quoting import QuotedTable, quoted_cell
     from harness.results.freshness import Today
@@ -105,7 +105,7 @@ def _functions(store: Path) -> Mapping[str, Any]:
 
     @functools.cache
     def tables(board: str) -> list[Table]:
-        return build_tables(contents().records, load_rows(), find_board(board))
+        return build_tables(contents().records, load_registry(), find_board(board))
 
     def table(board: str, **axes: str) -> QuotedTable:
         """Return the fullest table of a board on these axes."""
@@ -119,6 +119,6 @@ def _functions(store: Path) -> Mapping[str, Any]:
 
     def cell(**axes: str) -> QuotedRow:
         """Return the cells on these axes, as one row."""
-        return quoted_cell(preferred(contents().records, Today(load_rows())), axes)
+        return quoted_cell(preferred(contents().records, Today(load_registry())), axes)
 
     return {"table": table, "cell": cell}

@@ -35,7 +35,7 @@ def status(store: Published = None, machine: MachineName = None) -> None:
 
     Exit code 1 while one is.
     """
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.paths import PUBLISHED, by_default
     from harness.planning.stale import grouped, stale_of
     from harness.report.words import count
@@ -47,7 +47,7 @@ def status(store: Published = None, machine: MachineName = None) -> None:
         say(f"skipped {problem}", fg="yellow", err=True)
     records = [record for record in contents.records if machine in (None, record.provenance.machine.name)]
     cells = {(one.cell_id, one.provenance.machine.name) for one in records if one.status != "unsupported"}
-    groups = grouped(stale_of(records, load_rows()))
+    groups = grouped(stale_of(records, load_registry()))
     stale = sum(group.cells for group in groups)
     where = ", ".join(map(str, stores))
     if not stale:
@@ -67,13 +67,13 @@ def migrate(
     Their figures are not touched. Where a record has no commit, the tree had changes, or the commit is not in this
     repository, nothing can be proved, and the record stays as it is.
     """
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.paths import PUBLISHED, by_default
     from harness.results.migration import migrate as rewrite
     from harness.results.store import Store
 
     target = Store(store or by_default(PUBLISHED))
-    counts = rewrite(target, load_rows())
+    counts = rewrite(target, load_registry())
     say(f"{target.root}: {counts.total():,} records")
     for finding, count in counts.most_common():
         changed = "has the fingerprint of its commit: " if finding in ("current", "older") else "left as it is: "

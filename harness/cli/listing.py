@@ -42,7 +42,7 @@ def list_rows(
 def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
     """Yield (name, title, note) of every row of a kind."""
     from harness.catalogue.boards import BOARDS
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.catalogue.presets import PRESETS
     from reference_impls import backends
 
@@ -52,7 +52,7 @@ def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
         return ((preset.name, preset.summary, f"budget {preset.budget}") for preset in PRESETS.values())
     if kind == "boards":
         return ((board.name, board.title, board.question) for board in BOARDS)
-    rows = getattr(load_rows(), kind)
+    rows = getattr(load_registry(), kind)
     return ((row.name, row.title, _note(kind, row)) for row in rows.values())
 
 
@@ -77,7 +77,7 @@ def _note(kind: str, row: object) -> str:
 def _print(found: dict[str, list[tuple[str, str, str]]]) -> None:
     from rich.table import Table
 
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.terminal import Console
 
     console = Console()
@@ -90,7 +90,7 @@ def _print(found: dict[str, list[tuple[str, str, str]]]) -> None:
             table.add_row(*entry)
         console.print(table)
         console.print()
-    problems = load_rows().problems
+    problems = load_registry().problems
     if problems:
         console.print("cards that cannot be used", style="bold red")
         for problem in problems:

@@ -122,7 +122,7 @@ def publish(
     They are packed into few files. An interrupted cell says nothing about an implementation and stays behind, as does
     what another record supersedes or the cards rule out. From a store to itself, it is packed where it lies.
     """
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.catalogue.cell import NOT_APPLICABLE
     from harness.paths import PUBLISHED, RUNS, by_default, existing_store
     from harness.results import packing
@@ -134,7 +134,9 @@ def publish(
     tell_problems(contents.problems)
     budgets = (preset_budget, NOT_APPLICABLE)
     wanted = [record for record in contents.records if preset_budget is None or record.cell.budget in budgets]
-    packed = packing.publish(wanted if own.root.resolve() != target.root.resolve() else (), target, Today(load_rows()))
+    packed = packing.publish(
+        wanted if own.root.resolve() != target.root.resolve() else (), target, Today(load_registry())
+    )
     say(
         f"{packed.records} records in {packed.files} files of {target.root}; {packed.left_out} that are superseded, "
         "interrupted or impossible are left out"
@@ -188,7 +190,7 @@ def _tables(
     store: list[Path] | None, board: str | None, axes: dict[str, str | None], machine: str | None
 ) -> list[Table]:
     from harness.catalogue.boards import BOARDS, find_board
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.errors import UserError
     from harness.paths import readable_stores
     from harness.results.index import select
@@ -201,7 +203,7 @@ def _tables(
     tell_problems(contents.problems)
     tables = [
         item
-        for item in build_tables(contents.records, load_rows(), chosen)
+        for item in build_tables(contents.records, load_registry(), chosen)
         if machine in (None, item.group.machine)
         and all(value is None or dict(item.group.axes).get(axis, value) == value for axis, value in axes.items())
     ]

@@ -14,7 +14,7 @@ from harness.cli._options import DataRoot, tell_problems
 from harness.terminal import say
 
 if TYPE_CHECKING:
-    from harness.catalogue.cards import Rows
+    from harness.catalogue.cards import Registry
     from harness.execute.job import Job, Summary
     from harness.planning.plan import Plan
     from harness.results.store import Store
@@ -68,7 +68,7 @@ def run(
     Every cell runs in a process of its own, within hard limits of time and memory; a failure is a record with its
     reason, and the rest goes on. Ctrl-C leaves a store from which the same command resumes.
     """
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.data import data_root as resolve
     from harness.data import data_set
     from harness.errors import UserError
@@ -82,7 +82,11 @@ def run(
     from harness.search.evaluation import with_named
     from reference_impls.names import check_name
 
-    rows, machine, target = with_named(load_rows(), topology or ()), this_machine(), Store(store or by_default(RUNS))
+    registry, machine, target = (
+        with_named(load_registry(), topology or ()),
+        this_machine(),
+        Store(store or by_default(RUNS)),
+    )
     check_name("device", device or "cpu", ("cpu", "cuda"))
     if device == "cuda" and machine.gpu is None:
         raise UserError("no CUDA device on this machine", "leave out --device cuda")
@@ -103,7 +107,7 @@ def run(
     present = functools.cache(lambda data: data_set(data).find(root).present)
     if stale:
         plan = plan_stale(
-            rows,
+            registry,
             target,
             machine.name,
             select(stores).records,
@@ -115,7 +119,7 @@ def run(
     else:
         plan_with = functools.partial(
             make_plan,
-            rows,
+            registry,
             target,
             machine.name,
             budget=budget,
@@ -133,12 +137,12 @@ def run(
         return
     jobs = jobs_of(
         plan.todo,
-        rows,
+        registry,
         memory_bytes=int(memory_gib * GIBIBYTE) if memory_gib else None,
         timeout_factor=timeout_factor,
     )
-    summary = _measure(jobs, rows, target, root, by_default(SCRATCH), slots)
-    _conclude(summary, plan, target, rows)
+    summary = _measure(jobs, registry, target, root, by_default(SCRATCH), slots)
+    _conclude(summary, plan, target, registry)
 
 
 def _preset_plan(plan_with: Callable[..., Plan], preset: str | None, budget: str | None, combined: bool) -> Plan:
@@ -159,7 +163,9 @@ def _preset_plan(plan_with: Callable[..., Plan], preset: str | None, budget: str
         return plan
 
 
-def _measure(jobs: list[Job], rows: Rows, store: Store, data_root: Path, scratch: Path, slots: int | None) -> Summary:
+def _measure(
+    jobs: list[Job], registry: Registry, store: Store, data_root: Path, scratch: Path, slots: int | None
+) -> Summary:
     from harness.execute.display import Display
     from harness.execute.job import Summary
     from harness.execute.pool import LocalPool
@@ -168,7 +174,7 @@ def _measure(jobs: list[Job], rows: Rows, store: Store, data_root: Path, scratch
         return Summary({})
     backends = [job.cell.backend for job in jobs]
     with (
-        LocalPool(store, data_root, scratch, slots=slots, rows=rows, backends=backends) as pool,
+        LocalPool(store, data_root, scratch, slots=slots, registry=registry, backends=backends) as pool,
         Display(jobs) as display,
     ):
         return pool.run(jobs, display)
@@ -207,7 +213,7 @@ def _list_cells(plan: Plan) -> None:
         say(f"impossible  {count:>9,}  {sentence}", dim=True)
 
 
-def _conclude(summary: Summary, plan: Plan, store: Store, rows: Rows) -> None:
+def _conclude(summary: Summary, plan: Plan, store: Store, registry: Registry) -> None:
     """Say how it went and print the tables; exit 1 if a cell failed for a reason of its own, 128 + n after signal n."""
     from harness.cli.reporting import print_tables
     from harness.results.index import select
@@ -218,7 +224,7 @@ def _conclude(summary: Summary, plan: Plan, store: Store, rows: Rows) -> None:
     touched = {(cell.task, cell.budget) for cell in (*(planned.cell for planned in plan.todo), *plan.done)}
     contents = select([store.root], [Wanted({"task": (task,), "budget": (budget,)}) for task, budget in touched])
     tell_problems(contents.problems)
-    print_tables(worth_comparing(build_tables(contents.records, rows)))
+    print_tables(worth_comparing(build_tables(contents.records, registry)))
     if summary.counts:
         say("this run: " + ", ".join(f"{count} {status}" for status, count in summary.counts.items()))
     if summary.interrupted:

@@ -12,8 +12,8 @@ from harness.cli._options import DataRoot
 from harness.terminal import say
 
 if TYPE_CHECKING:
-    from harness.catalogue.cards import Rows
-    from harness.search.run import Outcome, SearchPlan
+    from harness.catalogue.cards import Registry
+    from harness.search.run import SearchOutcome, SearchPlan
 
 __all__ = ["register"]
 
@@ -62,18 +62,18 @@ def search(
         from harness.errors import UserError
 
         raise UserError("optuna is not installed", "pip install -c constraints.txt -e '.[search]'")
-    from harness.catalogue.cards import load_rows
+    from harness.catalogue.cards import load_registry
     from harness.paths import RUNS, by_default
     from harness.search.export import check_exportable
-    from harness.search.request import Request
+    from harness.search.request import SearchRequest
     from harness.search.run import SearchPlan, run_search
 
-    rows = load_rows()
-    target = None if export is None else check_exportable(export, rows)
+    registry = load_registry()
+    target = None if export is None else check_exportable(export, registry)
     types = tuple(sorted(set(skip_type or ("asc", "dsc"))))
     known = name or "-".join((task, topology, neuron, method, budget, space, str(seed)))
     plan = SearchPlan(
-        request=Request(task, topology, neuron, method, device, space, types, max_skips, max_parameters),
+        request=SearchRequest(task, topology, neuron, method, device, space, types, max_skips, max_parameters),
         folder=(folder or by_default(RUNS) / "search") / known,
         evaluations=evaluations,
         initial=initial,
@@ -86,16 +86,16 @@ def search(
         final_seeds=final_seeds,
         slots=slots,
     )
-    outcome = run_search(plan, rows, data_root, say)
+    outcome = run_search(plan, registry, data_root, say)
     if outcome is None:
         say("interrupted. The same command goes on from here.", fg="yellow")
         raise typer.Exit(130)
     _conclude(plan, outcome)
     if export is not None and target is not None:
-        _export(export, target, plan, outcome, rows)
+        _export(export, target, plan, outcome, registry)
 
 
-def _conclude(plan: SearchPlan, outcome: Outcome) -> None:
+def _conclude(plan: SearchPlan, outcome: SearchOutcome) -> None:
     from rich.table import Table
 
     from harness.report.units import scale_for, with_interval
@@ -116,7 +116,7 @@ def _conclude(plan: SearchPlan, outcome: Outcome) -> None:
     say(f"figure: {outcome.picture}")
 
 
-def _export(name: str, path: Path, plan: SearchPlan, outcome: Outcome, rows: Rows) -> None:
+def _export(name: str, path: Path, plan: SearchPlan, outcome: SearchOutcome, registry: Registry) -> None:
     from harness.search.export import export
 
     asked, best = plan.request, outcome.best
@@ -124,7 +124,7 @@ def _export(name: str, path: Path, plan: SearchPlan, outcome: Outcome, rows: Row
         f"validation accuracy {best.search_accuracy:.2%} with {asked.neuron} and {asked.method} under {plan.budget} "
         f"({best.label}, {plan.evaluations} evaluations, seed {plan.seed})"
     )
-    export(name, rows.topologies[asked.topology], best.candidate, asked.task, found, path)
+    export(name, registry.topologies[asked.topology], best.candidate, asked.task, found, path)
     say(f"wrote {path}")
     say(
         f"spikeboard run --budget {plan.final_budget} --task {asked.task} --neuron {asked.neuron} "

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["Check", "CheckFailedError", "Outcome", "run_checks"]
+__all__ = ["Check", "CheckFailedError", "CheckOutcome", "run_checks"]
 
 Subject = TypeVar("Subject")
 
@@ -31,7 +31,7 @@ class Check(Generic[Subject]):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckOutcome:
     """What became of a check."""
 
     name: str
@@ -40,7 +40,7 @@ class Outcome:
     problem: str = ""
 
 
-def run_checks(checks: Iterable[Check[Subject]], subject: Subject) -> list[Outcome]:
+def run_checks(checks: Iterable[Check[Subject]], subject: Subject) -> list[CheckOutcome]:
     """Run every check that applies; an exception inside one is its failure, and the others go on."""
     outcomes = []
     for check in checks:
@@ -50,7 +50,7 @@ def run_checks(checks: Iterable[Check[Subject]], subject: Subject) -> list[Outco
             check.run(subject)
         except Exception as error:
             problem = str(error) if isinstance(error, CheckFailedError) else f"{type(error).__name__}: {error}"
-            outcomes.append(Outcome(check.name, check.promise, False, problem))
+            outcomes.append(CheckOutcome(check.name, check.promise, False, problem))
         else:
-            outcomes.append(Outcome(check.name, check.promise, True))
+            outcomes.append(CheckOutcome(check.name, check.promise, True))
     return outcomes

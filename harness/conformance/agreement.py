@@ -41,8 +41,8 @@ class LayerAgreement:
 
 def agreement(subject: MethodSubject) -> tuple[LayerAgreement, ...]:
     """Compare the method's gradient of one batch with BPTT's, for every layer; nothing where BPTT has no gradient."""
-    structure = subject.rows.topologies[subject.topology].capabilities.structure
-    if structure not in subject.rows.methods["bptt"].capabilities.structures:
+    structure = subject.registry.topologies[subject.topology].capabilities.structure
+    if structure not in subject.registry.methods["bptt"].capabilities.structures:
         return ()
     with float64_default():
         most = subject.row.capabilities.hidden_layers or LAYERS

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import Row, Rows
+from harness.catalogue.cards import Registry, Row
 from harness.conformance import Check, CheckFailedError
 from harness.conformance.neurons import require
 from harness.conformance.vectors import cases_about, check_cases
@@ -44,14 +44,14 @@ class MethodSubject:
     row: Row
     neuron: str
     topology: str
-    rows: Rows
+    registry: Registry
     vectors: Path = VECTORS
     """Folder of golden vectors."""
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
         """Shape of one sample at one step, as the topology wants it."""
-        return (FEATURES,) if 1 in self.rows.topologies[self.topology].capabilities.sample_dims else IMAGE
+        return (FEATURES,) if 1 in self.registry.topologies[self.topology].capabilities.sample_dims else IMAGE
 
     def batch(self, T: int = STEPS) -> tuple[Tensor, Tensor]:
         """Return a constant sequence ``[T, B, ...]`` of separable classes, and the classes."""
@@ -65,14 +65,14 @@ class MethodSubject:
     def network(self, T: int = STEPS, layers: int | None = None) -> Network:
         """Build the network, seeded, with so many layers or stages (None: as few as show every connection)."""
         torch.manual_seed(SEED)
-        neuron_row = self.rows.neurons[self.neuron]
+        neuron_row = self.registry.neurons[self.neuron]
         assert isinstance(self.row.card, Card)
         params = dict(self.row.card.recipe.get("neuron", {}))
         if neuron_row.capabilities.needs_T:
             params["T"] = T
         make = functools.partial(build_neuron, self.neuron, **params)
         keyword = "hidden" if self.sample_shape == (FEATURES,) else "channels"
-        structure: StructureName = self.rows.topologies[self.topology].capabilities.structure
+        structure: StructureName = self.registry.topologies[self.topology].capabilities.structure
         size = {keyword: [WIDTH_OF[keyword]] * (layers or STRUCTURES[structure].least_layers)}
         return build_network(self.topology, self.sample_shape, CLASSES, make, **size)
 
@@ -85,7 +85,7 @@ class MethodSubject:
 
     def golden_cases(self) -> list[Case]:
         """Return the vectors that this row's file and the topology's answer for (variants leave them to it)."""
-        topology = self.rows.topologies[self.topology].card
+        topology = self.registry.topologies[self.topology].card
         assert isinstance(topology, Card)
         if self.row.name != self.row.card.name:
             return []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.data.base import DataFile, DataSet, Presence, Progress, Verdict, data_root
+from harness.data.base import DataFile, DataSet, FileVerdict, Presence, Progress, data_root
 from harness.data.cifar import CIFAR10, CIFAR100
 from harness.data.cifar10dvs import CIFAR10DVS
 from harness.data.digits import DIGITS
@@ -81,7 +81,7 @@ def fetch(name: str, root: Path, progress: Progress) -> Presence:
     return data_set(name).fetch(root, progress)
 
 
-def verify(root: Path, name: str | None = None) -> dict[str, tuple[Verdict, ...]]:
+def verify(root: Path, name: str | None = None) -> dict[str, tuple[FileVerdict, ...]]:
     """Check the data set `name` (None: every one that is present) and return what was found, by data set.
 
     Raises

@@ -17,7 +17,7 @@ from pathlib import Path
 from harness.errors import UserError
 from reference_impls.user_cache import cache_home
 
-__all__ = ["DataFile", "DataSet", "Presence", "Progress", "Verdict", "data_root", "naming", "staging"]
+__all__ = ["DataFile", "DataSet", "FileVerdict", "Presence", "Progress", "data_root", "naming", "staging"]
 
 ROOT_VARIABLE = "SPIKEBOARD_DATA"
 
@@ -59,7 +59,7 @@ class Presence:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FileVerdict:
     """What a check of one file, or of one property of a whole set, found."""
 
     subject: str
@@ -95,7 +95,7 @@ class DataSet(ABC):
         """Look for the set below `root`; cheap, reads no sample."""
 
     @abstractmethod
-    def verify(self, root: Path) -> tuple[Verdict, ...]:
+    def verify(self, root: Path) -> tuple[FileVerdict, ...]:
         """Check digests and counts of a present set.
 
         Raises

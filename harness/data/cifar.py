@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.archives import Archive, ArchivedSet
-from harness.data.base import DataFile, Presence, Verdict, naming
+from harness.data.base import DataFile, FileVerdict, Presence, naming
 from harness.data.events import whole_numbers
 from harness.errors import UserError
 
@@ -73,7 +73,7 @@ class Pickles(ArchivedSet):
             return Presence(self.name, False, missing=tuple(str(where / name) for name in lacking[where]))
         return Presence(self.name, True, where, {"train": 50_000, "test": 10_000})
 
-    def verify(self, root: Path) -> tuple[Verdict, ...]:
+    def verify(self, root: Path) -> tuple[FileVerdict, ...]:
         """Compare the MD5 of each pickle."""
         folder = self.require(root)
         verdicts = []
@@ -82,10 +82,10 @@ class Pickles(ArchivedSet):
                 with naming(folder / file.name, f"a batch of {self.title}", ""):
                     found = hashlib.md5((folder / file.name).read_bytes()).hexdigest()
             except UserError as error:
-                verdicts.append(Verdict(str(folder / file.name), False, str(error.args[0])))
+                verdicts.append(FileVerdict(str(folder / file.name), False, str(error.args[0])))
                 continue
             finding = "MD5 as published" if found == file.md5 else f"{file.name}: MD5 is {found}, expected {file.md5}"
-            verdicts.append(Verdict(str(folder / file.name), found == file.md5, finding))
+            verdicts.append(FileVerdict(str(folder / file.name), found == file.md5, finding))
         return tuple(verdicts)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.base import DataSet, Presence, Verdict, naming
+from harness.data.base import DataSet, FileVerdict, Presence, naming
 from harness.data.events import Events, Recording, checked
 from harness.errors import UserError
 
@@ -66,7 +66,7 @@ class Aedat2Set(DataSet):
         """
         return tuple(self._listed(self.require(root)))
 
-    def verify(self, root: Path) -> tuple[Verdict, ...]:
+    def verify(self, root: Path) -> tuple[FileVerdict, ...]:
         """Read every recording."""
         broken = []
         recordings = self.recordings(root)
@@ -74,9 +74,9 @@ class Aedat2Set(DataSet):
             try:
                 read_events(item.path)
             except UserError as error:
-                broken.append(Verdict(str(item.path), False, str(error.args[0])))
+                broken.append(FileVerdict(str(item.path), False, str(error.args[0])))
         whole = f"{len(recordings) - len(broken):,} of {len(recordings):,} files can be read"
-        return (*broken, Verdict(str(self.require(root)), not broken, whole))
+        return (*broken, FileVerdict(str(self.require(root)), not broken, whole))
 
     def _listed(self, folder: Path) -> list[Recording]:
         there = set(folder.glob("*/*.aedat"))  # one look at each folder, not at 10,000 files

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.base import DataFile, DataSet, Presence, Verdict, naming
+from harness.data.base import DataFile, DataSet, FileVerdict, Presence, naming
 from harness.errors import UserError
 
 __all__ = ["DIGITS", "read_digits"]
@@ -33,16 +33,18 @@ class Digits(DataSet):
             return Presence(self.name, False, missing=("scikit-learn with its datasets/data/digits.csv.gz",))
         return Presence(self.name, True, where, {"all": COUNT})
 
-    def verify(self, root: Path) -> tuple[Verdict, ...]:
+    def verify(self, root: Path) -> tuple[FileVerdict, ...]:
         """Compare the table's digest."""
         where, file = self.require(root), self.files[0]
         try:
             with naming(where, "the table of the digits", HINT):
                 table = _table(where)
         except UserError as error:
-            return (Verdict(str(where), False, str(error.args[0])),)
+            return (FileVerdict(str(where), False, str(error.args[0])),)
         intact = hashlib.sha256(table).hexdigest() == file.sha256
-        return (Verdict(str(where), intact, "SHA-256 as expected" if intact else "not the table that was expected"),)
+        return (
+            FileVerdict(str(where), intact, "SHA-256 as expected" if intact else "not the table that was expected"),
+        )
 
 
 DIGITS = Digits(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.data.archives import Archive, ArchivedSet
-from harness.data.base import Presence, Verdict, naming
+from harness.data.base import FileVerdict, Presence, naming
 from harness.data.events import Events, Recording, checked, whole_numbers
 from harness.errors import UserError
 
@@ -60,7 +60,7 @@ class GestureSet(ArchivedSet):
         """
         return tuple(_listed(self.require(root)))
 
-    def verify(self, root: Path) -> tuple[Verdict, ...]:
+    def verify(self, root: Path) -> tuple[FileVerdict, ...]:
         """Read every recording; nobody may be in both parts."""
         recordings = self.recordings(root)
         broken = []
@@ -68,15 +68,15 @@ class GestureSet(ArchivedSet):
             try:
                 read_events(item.path)
             except UserError as error:
-                broken.append(Verdict(str(item.path), False, str(error.args[0])))
+                broken.append(FileVerdict(str(item.path), False, str(error.args[0])))
         whole = f"{len(recordings) - len(broken):,} of {len(recordings):,} files can be read"
         people = [{item.number for item in recordings if item.part == part} for part in PARTS]
         apart = not people[0] & people[1]
         where = str(self.require(root))
         return (
             *broken,
-            Verdict(where, not broken, whole),
-            Verdict(f"{where}, people", apart, f"{len(people[0])} train, {len(people[1])} test, apart: {apart}"),
+            FileVerdict(where, not broken, whole),
+            FileVerdict(f"{where}, people", apart, f"{len(people[0])} train, {len(people[1])} test, apart: {apart}"),
         )
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.base import DataSet, Presence, Verdict, naming
+from harness.data.base import DataSet, FileVerdict, Presence, naming
 from harness.errors import UserError
 
 __all__ = ["FSDD", "SAMPLE_RATE_HZ", "SPEAKERS", "TEST_TAKES", "Spoken", "SpokenDigits", "read_wave"]
@@ -70,7 +70,7 @@ class SpokenDigits(DataSet):
         """
         return tuple(self._listed(self.require(root)))
 
-    def verify(self, root: Path) -> tuple[Verdict, ...]:
+    def verify(self, root: Path) -> tuple[FileVerdict, ...]:
         """Read every file and compare the digest of all."""
         recordings = self.recordings(root)
         broken = []
@@ -78,7 +78,7 @@ class SpokenDigits(DataSet):
             try:
                 read_wave(item.path)
             except UserError as error:
-                broken.append(Verdict(str(item.path), False, str(error.args[0])))
+                broken.append(FileVerdict(str(item.path), False, str(error.args[0])))
         whole = f"{len(recordings) - len(broken):,} of {len(recordings):,} files can be read"
         paths = sorted((item.path for item in recordings), key=lambda path: path.name)
         lines = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths)
@@ -86,8 +86,8 @@ class SpokenDigits(DataSet):
         where = str(self.require(root))
         return (
             *broken,
-            Verdict(where, not broken, whole),
-            Verdict(where, found == ALL_SHA256, f"SHA-256 of the list is {found}"),
+            FileVerdict(where, not broken, whole),
+            FileVerdict(where, found == ALL_SHA256, f"SHA-256 of the list is {found}"),
         )
 
     def _listed(self, folder: Path) -> list[Spoken]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.base import DataSet, Presence, Verdict
+from harness.data.base import DataSet, FileVerdict, Presence
 
 __all__ = ["GENERATED", "adding", "delayed_xor"]
 
@@ -100,7 +100,7 @@ class Generated(DataSet):
         """Return that it is there: it always is."""
         return Presence(self.name, True, Path(__file__))
 
-    def verify(self, root: Path) -> tuple[Verdict, ...]:  # noqa: ARG002
+    def verify(self, root: Path) -> tuple[FileVerdict, ...]:  # noqa: ARG002
         """Make some samples and compare their digests."""
         made = {
             "delayed_xor": delayed_xor(100, 40, 20, 5, 10, (0.05, 0.5)),
@@ -109,7 +109,7 @@ class Generated(DataSet):
         verdicts = []
         for name, (inputs, labels) in made.items():
             found = hashlib.sha256(inputs.tobytes() + labels.astype("<i8").tobytes()).hexdigest()
-            verdicts.append(Verdict(name, found == SHA256[name], f"SHA-256 of 100 samples is {found}"))
+            verdicts.append(FileVerdict(name, found == SHA256[name], f"SHA-256 of 100 samples is {found}"))
         return tuple(verdicts)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.archives import Archive, ArchivedSet
-from harness.data.base import Presence, Verdict, naming
+from harness.data.base import FileVerdict, Presence, naming
 from harness.data.events import Events, checked, whole_numbers
 from harness.errors import UserError
 
@@ -55,7 +55,7 @@ class SpokenSpikes(ArchivedSet):
             return Presence(self.name, False, missing=tuple(str(self.path(where, part)) for part in lacking[where]))
         return Presence(self.name, True, where, dict(self.counts))
 
-    def verify(self, root: Path) -> tuple[Verdict, ...]:
+    def verify(self, root: Path) -> tuple[FileVerdict, ...]:
         """Read every sample; compare the numbers of samples with the published ones."""
         verdicts = []
         for part, wanted in self.counts.items():
@@ -64,9 +64,9 @@ class SpokenSpikes(ArchivedSet):
                 found = sum(1 for _ in read_part(self, root, part))
                 read_labels(self, root, part)
             except UserError as error:
-                verdicts.append(Verdict(str(path), False, str(error.args[0])))
+                verdicts.append(FileVerdict(str(path), False, str(error.args[0])))
             else:
-                verdicts.append(Verdict(str(path), found == wanted, f"{found:,} of {wanted:,} samples"))
+                verdicts.append(FileVerdict(str(path), found == wanted, f"{found:,} of {wanted:,} samples"))
         return tuple(verdicts)
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.base import DataFile, DataSet, Presence, Progress, Verdict, staging
+from harness.data.base import DataFile, DataSet, FileVerdict, Presence, Progress, staging
 from harness.data.idx import content, idx_shape, read_idx, write_idx
 from harness.errors import UserError
 
@@ -67,24 +67,26 @@ class IdxImages(DataSet):
             return Presence(self.name, False, missing=tuple(f"{where / name}[.gz]" for name in lacking[where]))
         return Presence(self.name, True, where, _counts(where))
 
-    def verify(self, root: Path) -> tuple[Verdict, ...]:
+    def verify(self, root: Path) -> tuple[FileVerdict, ...]:
         """Compare the digest of each decompressed file."""
         folder = self.require(root)
         return tuple(self._verdict(folder, file) for file in self.files)
 
-    def _verdict(self, folder: Path, file: DataFile) -> Verdict:
+    def _verdict(self, folder: Path, file: DataFile) -> FileVerdict:
         path = _stored(folder, file.name)
         assert path is not None
         try:
             data = content(path)
         except UserError as error:
-            return Verdict(str(path), False, str(error.args[0]))
+            return FileVerdict(str(path), False, str(error.args[0]))
         if len(data) != file.size_bytes:
-            return Verdict(str(path), False, f"{file.name} has {len(data):,} bytes, expected {file.size_bytes:,}")
+            return FileVerdict(str(path), False, f"{file.name} has {len(data):,} bytes, expected {file.size_bytes:,}")
         found = hashlib.sha256(data).hexdigest()
         if found != file.sha256:
-            return Verdict(str(path), False, f"{file.name}: SHA-256 is {found[:12]}..., expected {file.sha256[:12]}...")
-        return Verdict(str(path), True, "SHA-256 as expected")
+            return FileVerdict(
+                str(path), False, f"{file.name}: SHA-256 is {found[:12]}..., expected {file.sha256[:12]}..."
+            )
+        return FileVerdict(str(path), True, "SHA-256 as expected")
 
 
 @dataclass(frozen=True)

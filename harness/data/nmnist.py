@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.data.base import DataSet, Presence, Progress, Verdict, naming, staging
+from harness.data.base import DataSet, FileVerdict, Presence, Progress, naming, staging
 from harness.data.events import Events, Recording, checked
 
 __all__ = ["NMNIST", "NMNIST_1100", "SENSOR", "EventSet", "read_events"]
@@ -77,19 +77,19 @@ class EventSet(DataSet):
         """
         return tuple(self._select(self.require(root)))
 
-    def verify(self, root: Path) -> tuple[Verdict, ...]:
+    def verify(self, root: Path) -> tuple[FileVerdict, ...]:
         """Check every file's form, the number of recordings of each label, and the digest of the first 1,000 + 100."""
         folder = self.require(root)
         recordings = self._select(folder)
-        broken = [Verdict(str(item.path), False, why) for item in recordings if (why := _malformed(item.path))]
+        broken = [FileVerdict(str(item.path), False, why) for item in recordings if (why := _malformed(item.path))]
         whole = f"{len(recordings) - len(broken):,} of {len(recordings):,} files are whole"
         labels = {part: tuple(_tally(item.label for item in recordings if item.part == part)) for part in PARTS}
         found = _listing_digest(folder, _first(recordings, NMNIST_1100.counts))
         return (
             *broken,
-            Verdict(str(folder), not broken, whole),
-            Verdict(f"{folder}, labels", labels == self.per_label, f"recordings of each label: {labels}"),
-            Verdict(f"{folder}, first 1,000 + 100", found == FIRST_1100_SHA256, f"SHA-256 of the list is {found}"),
+            FileVerdict(str(folder), not broken, whole),
+            FileVerdict(f"{folder}, labels", labels == self.per_label, f"recordings of each label: {labels}"),
+            FileVerdict(f"{folder}, first 1,000 + 100", found == FIRST_1100_SHA256, f"SHA-256 of the list is {found}"),
         )
 
     def _select(self, folder: Path) -> list[Recording]:

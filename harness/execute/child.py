@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from harness.execute.isolation import isolate
-from harness.execute.messages import Message, Request, encoded
+from harness.execute.messages import CellRequest, Message, encoded
 from harness.execute.supervisor import supervise
 
 __all__ = ["LEFT_OUTCOME", "Ends", "main"]
@@ -32,12 +32,12 @@ class Ends(NamedTuple):
     lifeline: Connection
 
 
-def main(request: Request, ends: Ends) -> NoReturn:
+def main(request: CellRequest, ends: Ends) -> NoReturn:
     """Run the cell of `request`, and end this process when nothing of it is left."""
     supervise(functools.partial(_cell, request, ends), ends.lifeline, (ends.messages, ends.output), request.folder)
 
 
-def _cell(request: Request, ends: Ends) -> NoReturn:
+def _cell(request: CellRequest, ends: Ends) -> NoReturn:
     isolate(ends.output.fileno(), ends.lifeline.fileno(), request.memory_bytes, request.folder)
     from harness.execute.worker import work
 

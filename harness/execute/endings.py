@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 
-from harness.execute.messages import Outcome
+from harness.execute.messages import CellOutcome
 
 __all__ = [
     "died",
@@ -26,40 +26,40 @@ NO_MEMORY = ("std::bad_alloc", "Cannot allocate memory", "MemoryError")
 """What C++ and Python runtimes print last when they abort for want of memory."""
 
 
-def timed_out(limit_seconds: float) -> Outcome:
+def timed_out(limit_seconds: float) -> CellOutcome:
     """Return the outcome of a cell that was killed at its time limit."""
-    return Outcome(status="timeout", reason=f"The cell was still running after its limit of {limit_seconds:g} s.")
+    return CellOutcome(status="timeout", reason=f"The cell was still running after its limit of {limit_seconds:g} s.")
 
 
-def over_memory(used_bytes: int, limit_bytes: int) -> Outcome:
+def over_memory(used_bytes: int, limit_bytes: int) -> CellOutcome:
     """Return the outcome of a cell that was killed because its processes held too much memory."""
-    return Outcome(
+    return CellOutcome(
         status="oom",
         reason=f"The cell held {gibibytes(used_bytes)} of memory; its limit is {gibibytes(limit_bytes)}.",
     )
 
 
-def interrupted() -> Outcome:
+def interrupted() -> CellOutcome:
     """Return the outcome of a cell that was running when the user stopped the run."""
-    return Outcome(status="interrupted", reason="The run was interrupted while the cell was running.")
+    return CellOutcome(status="interrupted", reason="The run was interrupted while the cell was running.")
 
 
-def not_importable(module: str, why: str) -> Outcome:
+def not_importable(module: str, why: str) -> CellOutcome:
     """Return the outcome of a cell whose suite or task cannot be imported without harm to the importing process."""
-    return Outcome(status="error", reason=f"The module {module} cannot be imported: {why}.")
+    return CellOutcome(status="error", reason=f"The module {module} cannot be imported: {why}.")
 
 
-def orphaned() -> Outcome:
+def orphaned() -> CellOutcome:
     """Return the outcome of a cell whose fork server died."""
-    return Outcome(status="crashed", reason="The fork server that the cell came from died.")
+    return CellOutcome(status="crashed", reason="The fork server that the cell came from died.")
 
 
-def not_started(error: Exception) -> Outcome:
+def not_started(error: Exception) -> CellOutcome:
     """Return the outcome of a cell for which no process could be made."""
-    return Outcome(status="crashed", reason=f"No process could be started for the cell: {error!r}.")
+    return CellOutcome(status="crashed", reason=f"No process could be started for the cell: {error!r}.")
 
 
-def died(exit_code: int, tail: Sequence[str], short_of_memory: bool = False) -> Outcome:
+def died(exit_code: int, tail: Sequence[str], short_of_memory: bool = False) -> CellOutcome:
     """Return the outcome of a process that ended without giving one.
 
     Parameters
@@ -69,16 +69,16 @@ def died(exit_code: int, tail: Sequence[str], short_of_memory: bool = False) -> 
     short_of_memory : whether the system has killed some process meanwhile because memory ran out.
     """
     if exit_code == -signal.SIGKILL and short_of_memory:
-        return Outcome(status="oom", reason="The system killed the process because memory ran out.")
+        return CellOutcome(status="oom", reason="The system killed the process because memory ran out.")
     if exit_code == -signal.SIGABRT and any(mark in line for line in tail[-5:] for mark in NO_MEMORY):
-        return Outcome(status="oom", reason="The process aborted because it could not allocate memory.")
+        return CellOutcome(status="oom", reason="The process aborted because it could not allocate memory.")
     if exit_code >= 0:
         reason = f"The process ended with exit code {exit_code} before it gave a result."
     else:
         reason = f"The process was killed by {_signal_name(-exit_code)}"
         # Nobody here sends a signal without having said why.
         reason += ", as the system does when memory runs out." if exit_code == -signal.SIGKILL else "."
-    return Outcome(status="crashed", reason=reason)
+    return CellOutcome(status="crashed", reason=reason)
 
 
 def gibibytes(count: int) -> str:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.execute.job import Job
-from harness.planning.plan import Planned
+from harness.planning.plan import PlannedCell
 from harness.results.fingerprint import code_hash
 from harness.results.machine import this_machine
 
@@ -20,13 +20,13 @@ MEMORY_FRACTION = 0.8
 
 
 def jobs_of(
-    planned: Iterable[Planned], rows: Rows, *, memory_bytes: int | None = None, timeout_factor: float = 1.0
+    planned: Iterable[PlannedCell], registry: Registry, *, memory_bytes: int | None = None, timeout_factor: float = 1.0
 ) -> list[Job]:
     """Return a job for each of `planned`, in their order, with the limits that the card of its suite gives.
 
     Parameters
     ----------
-    rows : what the names in the cells stand for.
+    registry : what the names in the cells stand for.
     memory_bytes : host memory that a cell may take. [default: 80 % of this machine's]
     timeout_factor : multiplies every suite's time limit.
     """
@@ -34,9 +34,9 @@ def jobs_of(
     return [
         Job(
             cell=one.cell,
-            code_hash=code_hash(one.cell, rows),
-            exclusive=rows.suite(one.cell.suite).exclusive,
-            timeout_seconds=rows.suite(one.cell.suite).timeout_seconds * timeout_factor,
+            code_hash=code_hash(one.cell, registry),
+            exclusive=registry.suite(one.cell.suite).exclusive,
+            timeout_seconds=registry.suite(one.cell.suite).timeout_seconds * timeout_factor,
             memory_bytes=limit,
             expected_seconds=one.estimated_seconds,
         )

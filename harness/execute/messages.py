@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import Cell
 from harness.results.record import Metric, Predictions, Series, Status
 
-__all__ = ["Message", "MessageReader", "Outcome", "Progress", "Request", "Setting", "encoded"]
+__all__ = ["CellOutcome", "CellRequest", "Message", "MessageReader", "Progress", "Setting", "encoded"]
 
 LONGEST_MESSAGE_BYTES = 64 << 20
 """A line that grows beyond this is no outcome; it is dropped before it fills the parent's memory."""
@@ -27,11 +27,11 @@ _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CellRequest:
     """All that a worker needs to run a cell."""
 
     cell: Cell
-    rows: Rows
+    registry: Registry
     """The rows that the plan was made from, so that worker and plan cannot disagree."""
     data_root: Path | None = None
     scratch: Path | None = None
@@ -62,7 +62,7 @@ class Progress(BaseModel):
     note: str
 
 
-class Outcome(BaseModel):
+class CellOutcome(BaseModel):
     """How a cell ended: said by its worker, or concluded from the death of its process."""
 
     model_config = _STRICT
@@ -81,7 +81,7 @@ class Outcome(BaseModel):
     """See :class:`harness.results.record.Provenance`."""
 
 
-Message = Setting | Progress | Outcome
+Message = Setting | Progress | CellOutcome
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 
 

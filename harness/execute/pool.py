@@ -17,14 +17,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from harness.catalogue.cards import Rows, load_rows
+from harness.catalogue.cards import Registry, load_registry
 from harness.execute import endings, forkserver
 from harness.execute.isolation import HELD_BACK
 from harness.execute.job import Job, Listener, Summary
-from harness.execute.messages import Outcome, Request
+from harness.execute.messages import CellOutcome, CellRequest
 from harness.execute.outbox import Outbox
 from harness.execute.process import CellProcess
-from harness.execute.records import Recorder, Run
+from harness.execute.records import CellRun, Recorder
 from harness.measure.neighbours import Watch
 from harness.results.machine import this_machine
 from harness.results.record import Status
@@ -58,12 +58,12 @@ class LocalPool:
         data_root: Path | None = None,
         scratch: Path | None = None,
         slots: int | None = None,
-        rows: Rows | None = None,
+        registry: Registry | None = None,
         vectors: Path | None = None,
         backends: Iterable[str] = (),
     ) -> None:
         self.store = store
-        self.recorder = Recorder(rows or load_rows())
+        self.recorder = Recorder(registry or load_registry())
         self._data_root = data_root
         self._scratch = scratch
         self._vectors = vectors
@@ -103,13 +103,13 @@ class LocalPool:
         data_root, scratch, vectors = (
             path and path.absolute() for path in (self._data_root, self._scratch, self._vectors)
         )
-        request = Request(job.cell, self.recorder.rows, data_root, scratch, vectors, job.memory_bytes)
+        request = CellRequest(job.cell, self.recorder.registry, data_root, scratch, vectors, job.memory_bytes)
         return CellProcess(job, request)
 
     def modules_of(self, job: Job) -> list[str]:
         """Return the modules of the suite and the task of `job`."""
-        rows = self.recorder.rows
-        used = (rows.suites.get(job.cell.suite), rows.tasks.get(job.cell.task))
+        registry = self.recorder.registry
+        used = (registry.suites.get(job.cell.suite), registry.tasks.get(job.cell.task))
         return [row.module for row in used if row is not None]
 
     def has_room(self, job: Job, running: Sequence[Job]) -> bool:
@@ -180,13 +180,13 @@ class _Session:
             harmful = next((module for module in self._pool.modules_of(job) if module in self._left_out), None)
             if harmful:
                 outcome = endings.not_importable(harmful, self._left_out[harmful])
-                self._record(job, outcome, Run(datetime.now(UTC), 0.0))
+                self._record(job, outcome, CellRun(datetime.now(UTC), 0.0))
                 continue
             self._look_around(job)
             try:
                 cell = self._pool.start(job)
             except (OSError, EOFError) as error:
-                self._record(job, endings.not_started(error), Run(datetime.now(UTC), 0.0))
+                self._record(job, endings.not_started(error), CellRun(datetime.now(UTC), 0.0))
                 continue
             self._running.append(cell)
             self._tell(self._listener.started, job)
@@ -233,7 +233,7 @@ class _Session:
 
     def _look_around(self, job: Job) -> None:
         """Say once, before the first timing, if other processes use the machine."""
-        if self._looked or not self._pool.recorder.rows.suite(job.cell.suite).timed:
+        if self._looked or not self._pool.recorder.registry.suite(job.cell.suite).timed:
             return
         self._looked = True
         watch = Watch()
@@ -251,7 +251,7 @@ class _Session:
         except OSError:
             self._listener_is_gone = True
 
-    def _record(self, job: Job, outcome: Outcome, run: Run, output_tail: tuple[str, ...] = ()) -> None:
+    def _record(self, job: Job, outcome: CellOutcome, run: CellRun, output_tail: tuple[str, ...] = ()) -> None:
         record = self._pool.recorder.record(job.cell, job.code_hash, outcome, run, output_tail)
         self._outbox.put(record)
         self._counts[record.status] += 1

@@ -11,14 +11,14 @@ import gc
 import scipy.stats  # noqa: F401 - intervals: a second
 import torch._dynamo  # noqa: F401 - the first optimizer step imports it: another
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.execute import worker  # noqa: F401 - imported for those who are forked
 from harness.execute.descendants import adopt_orphans
 from harness.execute.imports import import_named
 
 # Should a cell kill its supervisor, what it has started comes here, where the pool finds it.
 adopt_orphans()
-_rows = load_rows()
+_rows = load_registry()
 import_named(dict.fromkeys(row.module for row in (*_rows.suites.values(), *_rows.tasks.values())))
 
 # Objects that will not die need not be looked at by any child's collector, which would copy their pages.

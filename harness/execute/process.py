@@ -21,8 +21,8 @@ import psutil
 
 from harness.execute import child, descendants, endings, forkserver
 from harness.execute.job import Job
-from harness.execute.messages import MessageReader, Outcome, Progress, Request, Setting
-from harness.execute.records import Run
+from harness.execute.messages import CellOutcome, CellRequest, MessageReader, Progress, Setting
+from harness.execute.records import CellRun
 from harness.execute.tail import Tail
 from harness.results.resources import out_of_memory_kills
 
@@ -38,14 +38,14 @@ LAST_WORDS_SECONDS = 5.0
 class CellProcess:
     """Starts the cell of `job`; `OSError` or `EOFError` if the fork server dies meanwhile."""
 
-    def __init__(self, job: Job, request: Request) -> None:
+    def __init__(self, job: Job, request: CellRequest) -> None:
         self.job = job
         self._tail = Tail()
         self._reader = MessageReader()
         self._setting: Setting | None = None
-        self._outcome: Outcome | None = None
+        self._outcome: CellOutcome | None = None
         """What the worker said."""
-        self._verdict: Outcome | None = None
+        self._verdict: CellOutcome | None = None
         """Why the process was killed, if it was."""
         self._supervisor: psutil.Process | None = None
         """None if it was over before it was seen."""
@@ -101,7 +101,7 @@ class CellProcess:
                     progress.append(message)
                 case Setting():
                     self._setting = message
-                case Outcome():
+                case CellOutcome():
                     self._outcome = message
                     self.deadline = min(self.deadline, time.monotonic() + LAST_WORDS_SECONDS)
         return progress
@@ -117,14 +117,14 @@ class CellProcess:
         if held > self.job.memory_bytes:
             self.kill(endings.over_memory(held, self.job.memory_bytes))
 
-    def kill(self, verdict: Outcome) -> None:
+    def kill(self, verdict: CellOutcome) -> None:
         """Kill the cell and all it started; `verdict` is its outcome, unless it has already given one."""
         if self._verdict is None:
             self._verdict = verdict
             self.deadline = time.monotonic() + LAST_WORDS_SECONDS
         self._end_all()
 
-    def close(self) -> tuple[Outcome, Run, tuple[str, ...]]:
+    def close(self) -> tuple[CellOutcome, CellRun, tuple[str, ...]]:
         """Clear away what is left of the cell; return its outcome, when and how it ran, and its last lines."""
         duration_seconds = time.monotonic() - self._began
         orphaned = not self._process.is_alive() and psutil.pid_exists(self.pid)
@@ -141,7 +141,7 @@ class CellProcess:
             outcome = (
                 endings.orphaned() if orphaned else endings.died(self._process.exitcode or 0, lines, short_of_memory)
             )
-        return outcome, Run(self._started_at, duration_seconds, self._setting), lines
+        return outcome, CellRun(self._started_at, duration_seconds, self._setting), lines
 
     def _end_all(self) -> None:
         """Kill what the cell has started, then its supervisor; both may end at any moment by themselves."""
@@ -155,7 +155,7 @@ class CellProcess:
         """Take in an outcome that found no pipe, and remove the cell's folder."""
         with contextlib.suppress(OSError):
             for message in MessageReader().feed((self._folder / child.LEFT_OUTCOME).read_bytes()):
-                if isinstance(message, Outcome) and self._outcome is None:
+                if isinstance(message, CellOutcome) and self._outcome is None:
                     self._outcome = message
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
-from harness.execute.messages import Outcome, Setting
+from harness.execute.messages import CellOutcome, Setting
 from harness.results import provenance
 from harness.results.fingerprint import fingerprint
 from harness.results.provenance import Origin, this_origin
@@ -21,14 +21,14 @@ from harness.results.record import DONE, MEASURED, Provenance, Record
 from harness.results.validity import problems_of_metric
 from harness.text import redacted
 
-__all__ = ["Recorder", "Run"]
+__all__ = ["CellRun", "Recorder"]
 
 IMPOSSIBLE = "impossible_figures"
 """Key of the details that keeps what cannot be a figure."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class CellRun:
     """When and under which rules a cell ran."""
 
     started_at: datetime
@@ -42,11 +42,11 @@ class Run:
 class Recorder:
     """Makes records from the rows that the plan was made from."""
 
-    rows: Rows
+    registry: Registry
     origin: Origin = field(default_factory=this_origin)
 
     def record(
-        self, cell: Cell, code_hash: str, outcome: Outcome, run: Run, output_tail: tuple[str, ...] = ()
+        self, cell: Cell, code_hash: str, outcome: CellOutcome, run: CellRun, output_tail: tuple[str, ...] = ()
     ) -> Record:
         """Return the record of `cell`, measured with the code of `code_hash`.
 
@@ -69,15 +69,15 @@ class Recorder:
 
     def _inputs(self, cell: Cell, code_hash: str) -> Mapping[str, str] | None:
         """Return the inputs that `code_hash` stands for; None if it is not the code of these rows."""
-        found = fingerprint(cell, self.rows)
+        found = fingerprint(cell, self.registry)
         return dict(found.inputs) if found.code_hash == code_hash else None
 
-    def _possible(self, cell: Cell, outcome: Outcome) -> Outcome:
+    def _possible(self, cell: Cell, outcome: CellOutcome) -> CellOutcome:
         """Return `outcome`, or a failure in its place if one of its figures cannot be true.
 
         Such figures move, with the reason, to the details: what was measured is not lost, and stands in no table.
         """
-        cards = self.rows.suite(cell.suite).metrics
+        cards = self.registry.suite(cell.suite).metrics
         reasons = {
             name: reason
             for name, metric in outcome.metrics.items()
@@ -95,15 +95,15 @@ class Recorder:
             changes |= {"status": "error", "reason": f"The suite gave figures that cannot be: {named}."}
         return outcome.model_copy(update=changes)
 
-    def _provenance(self, cell: Cell, code_hash: str, outcome: Outcome, run: Run) -> Provenance:
+    def _provenance(self, cell: Cell, code_hash: str, outcome: CellOutcome, run: CellRun) -> Provenance:
         return Provenance(
             spikeboard=self.origin.spikeboard,
             commit=self.origin.commit,
             dirty=self.origin.dirty,
             code_hash=code_hash,
             inputs=self._inputs(cell, code_hash),
-            suite_version=self.rows.suite(cell.suite).version,
-            task_version=None if cell.task == NOT_APPLICABLE else self.rows.task(cell.task).version,
+            suite_version=self.registry.suite(cell.suite).version,
+            task_version=None if cell.task == NOT_APPLICABLE else self.registry.task(cell.task).version,
             clock_version=run.setting and run.setting.clock_version,
             packages=self.origin.packages,
             machine=self.origin.machine,

@@ -22,12 +22,12 @@ from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.execute import allocator
 from harness.execute.isolation import lift_memory_limit
-from harness.execute.messages import Message, Outcome, Progress, Request, Setting, encoded
+from harness.execute.messages import CellOutcome, CellRequest, Message, Progress, Setting, encoded
 from harness.measure.clock import CLOCK_VERSION
 from harness.measure.neighbours import Load, Watch
 from harness.results import provenance
 from harness.results.record import Series
-from harness.suites.common.base import Answer, DivergedError, Figure, Suite, to_metrics
+from harness.suites.common.base import Answer, DivergedError, Measurement, Suite, to_metrics
 from harness.workload import Workload
 from reference_impls.api import UnsupportedError
 from reference_impls.discovery import load_class
@@ -49,7 +49,7 @@ NO_MEMORY = (
 """What torch says in a plain RuntimeError when an allocation fails."""
 
 
-def work(request: Request, send: Send) -> Outcome:
+def work(request: CellRequest, send: Send) -> CellOutcome:
     """Run the cell of `request` and return how it ended; whatever it raises becomes an outcome too.
 
     Parameters
@@ -69,12 +69,12 @@ def work(request: Request, send: Send) -> Outcome:
     return outcome
 
 
-def _run(request: Request, send: Send) -> Outcome:
+def _run(request: CellRequest, send: Send) -> CellOutcome:
     cell = request.cell
     _prepare(cell)
-    card = request.rows.suite(cell.suite)
-    suite = load_class(request.rows.suites[cell.suite].module, Suite)(card)
-    workload = Workload(cell, request.rows, request.data_root, request.scratch, request.vectors, _throttled(send))
+    card = request.registry.suite(cell.suite)
+    suite = load_class(request.registry.suites[cell.suite].module, Suite)(card)
+    workload = Workload(cell, request.registry, request.data_root, request.scratch, request.vectors, _throttled(send))
     suite.validate(workload)
     watch = Watch() if card.timed else None
     try:
@@ -91,7 +91,7 @@ def _run(request: Request, send: Send) -> Outcome:
     status, reason = ("ok", None) if diverged is None else ("diverged", diverged)
     if status == "ok" and (noise := _noise(answer, load)):
         status, reason = "noisy", noise
-    return Outcome(
+    return CellOutcome(
         status=status,
         reason=reason and _sentence(reason),
         metrics=to_metrics(card, figures),
@@ -141,7 +141,7 @@ def _gpu_uuid(device: torch.device) -> str | None:
     return str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else None
 
 
-def _is_finite(figure: Figure) -> bool:
+def _is_finite(figure: Measurement) -> bool:
     bounds = (bound for bound in (figure.low, figure.high) if bound is not None)
     return all(math.isfinite(number) for number in (figure.value, *figure.samples, *bounds))
 
@@ -151,7 +151,7 @@ def _finite(curve: Series) -> Series:
     return curve.model_copy(update={"points": points})
 
 
-def _first_not_finite(answer: Answer, figures: Mapping[str, Figure], series: Mapping[str, Series]) -> str | None:
+def _first_not_finite(answer: Answer, figures: Mapping[str, Measurement], series: Mapping[str, Series]) -> str | None:
     """Name the first figure or series that had to be left out or cut, or return None."""
     for name, figure in answer.figures.items():
         if name not in figures:
@@ -169,20 +169,22 @@ def _noise(answer: Answer, load: Load | None) -> str | None:
     return answer.noise
 
 
-def _outcome_of(error: BaseException) -> Outcome:
+def _outcome_of(error: BaseException) -> CellOutcome:
     """Classify what a cell raised."""
     message = str(error)
     if isinstance(error, UnsupportedError):
-        return Outcome(status="unsupported", reason=_sentence(message))
+        return CellOutcome(status="unsupported", reason=_sentence(message))
     if any(map(_is_out_of_memory, _causes(error))):
-        return Outcome(status="oom", reason=_sentence(f"Out of memory: {message or 'an allocation failed'}"))
+        return CellOutcome(status="oom", reason=_sentence(f"Out of memory: {message or 'an allocation failed'}"))
     if isinstance(error, SystemExit):
-        return Outcome(status="error", reason=_sentence(f"It called sys.exit({error.code!r}) before it gave a result."))
+        return CellOutcome(
+            status="error", reason=_sentence(f"It called sys.exit({error.code!r}) before it gave a result.")
+        )
     if isinstance(error, DivergedError):
-        return Outcome(status="diverged", reason=_sentence(message))
+        return CellOutcome(status="diverged", reason=_sentence(message))
     if isinstance(error, UserError):
-        return Outcome(status="error", reason=_sentence(message.replace("\n", "; ")))
-    return Outcome(status="error", reason=_sentence(f"{type(error).__name__}: {message}"))
+        return CellOutcome(status="error", reason=_sentence(message.replace("\n", "; ")))
+    return CellOutcome(status="error", reason=_sentence(f"{type(error).__name__}: {message}"))
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:

@@ -20,8 +20,8 @@ from harness.measure.timers import BlockTimer, Function, timer_for
 __all__ = [
     "CLOCK_VERSION",
     "COVERS",
-    "Protocol",
     "Timing",
+    "TimingProtocol",
     "garbage_collection_off",
     "measure",
     "median_interval",
@@ -44,7 +44,7 @@ LARGEST_GROWTH = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
+class TimingProtocol:
     """How to measure; the defaults are the rule for published figures, a quick preset asks for less.
 
     Parameters
@@ -146,7 +146,7 @@ def median_interval(samples: Sequence[float]) -> tuple[float, float] | None:
 def measure(
     functions: Mapping[str, Function],
     device: torch.device | str = "cpu",
-    protocol: Protocol | None = None,
+    protocol: TimingProtocol | None = None,
     timer: BlockTimer | None = None,
 ) -> dict[str, Timing]:
     """Time `functions`, taking turns: a block of each in order, then the next round.
@@ -164,7 +164,7 @@ def measure(
     """
     if not functions:
         raise ValueError("nothing to time: give at least one function")
-    protocol = protocol or Protocol()
+    protocol = protocol or TimingProtocol()
     timer = timer or timer_for(torch.device(device), protocol.cold_l2)
     start = timer.now()
     with garbage_collection_off() as collect:
@@ -188,7 +188,7 @@ def measure(
     return timings
 
 
-def warm_up(timer: BlockTimer, function: Function, protocol: Protocol, deadline: float) -> None:
+def warm_up(timer: BlockTimer, function: Function, protocol: TimingProtocol, deadline: float) -> None:
     """Call until both count and time are reached, or the deadline: lazy work, autotuning, clock rates."""
     start, calls = timer.now(), 0
     while True:
@@ -198,7 +198,7 @@ def warm_up(timer: BlockTimer, function: Function, protocol: Protocol, deadline:
             return
 
 
-def _calls_per_block(timer: BlockTimer, function: Function, protocol: Protocol) -> int:
+def _calls_per_block(timer: BlockTimer, function: Function, protocol: TimingProtocol) -> int:
     """Return how many calls make a block of at least the asked duration."""
     calls = 1
     while (seconds := timer.block(function, calls)) < protocol.block_seconds:

@@ -13,18 +13,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from harness.catalogue.cards import Rows, match
+from harness.catalogue.cards import Registry, match
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.presets import ALL_CELLS, Preset
 from harness.errors import UserError
-from harness.planning.plan import GATE, Filters, Plan, Planned, make_plan
+from harness.planning.plan import GATE, Filters, Plan, PlannedCell, make_plan
 from harness.results.record import Record
 from harness.results.store import Store
 from reference_impls.card import Kind
 from reference_impls.discovery import resolve
 from reference_impls.names import UnknownNameError
 
-__all__ = ["COLUMNS", "SURROGATES", "CheckRow", "Verdict", "check_rows", "plan_check", "unanswered"]
+__all__ = ["COLUMNS", "SURROGATES", "CheckRow", "EntryVerdict", "check_rows", "plan_check", "unanswered"]
 
 SURROGATES = "surrogates"
 """The entry that is no row: what all neurons build on. The conformance suite knows it by this name too."""
@@ -39,7 +39,7 @@ State = Literal["passed", "failed", "unsupported", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class EntryVerdict:
     """One field of the table."""
 
     state: State
@@ -55,7 +55,7 @@ class CheckRow:
 
     name: str
     kind: str
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    verdicts: dict[str, EntryVerdict] = field(default_factory=dict)
     """By column: ``golden``, ``contract`` or the name of a backend; what does not apply is absent."""
 
     @property
@@ -64,7 +64,7 @@ class CheckRow:
         return any(verdict.state in ("failed", "missing") for verdict in self.verdicts.values())
 
 
-def plan_check(rows: Rows, names: Sequence[str], backends: Sequence[str], store: Store, device: str) -> Plan:
+def plan_check(registry: Registry, names: Sequence[str], backends: Sequence[str], store: Store, device: str) -> Plan:
     """Return the cells that judge the entries `names` (patterns; none: all) under the `backends` (patterns).
 
     Raises
@@ -72,10 +72,10 @@ def plan_check(rows: Rows, names: Sequence[str], backends: Sequence[str], store:
     UserError
         If a pattern matches nothing; the message suggests the nearest name.
     """
-    known = {SURROGATES: None, **dict.fromkeys(rows.cell_neurons), **dict.fromkeys(rows.methods)}
+    known = {SURROGATES: None, **dict.fromkeys(registry.cell_neurons), **dict.fromkeys(registry.methods)}
     wanted = set(match("entry to check", names, known)) if names else set(known)
     plan = make_plan(
-        rows,
+        registry,
         store,
         "-",
         preset=_EVERYTHING,
@@ -91,7 +91,7 @@ def plan_check(rows: Rows, names: Sequence[str], backends: Sequence[str], store:
         if entry_of(planned.cell) in wanted
     ]
     if SURROGATES in wanted:
-        todo.insert(0, Planned(Cell(GATE, neuron=SURROGATES, dtype="float64", device=device), 0.2))
+        todo.insert(0, PlannedCell(Cell(GATE, neuron=SURROGATES, dtype="float64", device=device), 0.2))
     impossible = tuple(one for one in plan.impossible if entry_of(one.cell) in wanted)
     return Plan(tuple(todo), (), impossible, {})
 
@@ -101,11 +101,11 @@ def entry_of(cell: Cell) -> str:
     return cell.neuron if cell.method == NOT_APPLICABLE else cell.method
 
 
-def check_rows(plan: Plan, records: Iterable[Record], rows: Rows) -> list[CheckRow]:
+def check_rows(plan: Plan, records: Iterable[Record], registry: Registry) -> list[CheckRow]:
     """Return a row for each entry of `plan`, in the order of the cards; what has no record was not run."""
     by_cell = {record.cell_id: record for record in records}
     kinds = {SURROGATES: "surrogates"}
-    for kind, of_kind in (("neuron", rows.neurons), ("method", rows.methods), ("peer", rows.peers)):
+    for kind, of_kind in (("neuron", registry.neurons), ("method", registry.methods), ("peer", registry.peers)):
         kinds |= dict.fromkeys(of_kind, kind)
     found = {name: CheckRow(name, kind) for name, kind in kinds.items()}
     for cells, of_columns in (
@@ -151,23 +151,23 @@ def _exists(kind: Kind, name: str) -> bool:
     return True
 
 
-def _unsupported_by(plan: Plan) -> Callable[[Cell], dict[str, Verdict]]:
+def _unsupported_by(plan: Plan) -> Callable[[Cell], dict[str, EntryVerdict]]:
     reasons = {one.cell: one.reason for one in plan.impossible}
-    return lambda cell: {_column(cell): Verdict("unsupported", problems=(reasons[cell],))}
+    return lambda cell: {_column(cell): EntryVerdict("unsupported", problems=(reasons[cell],))}
 
 
 def _column(cell: Cell) -> str:
     return "contract" if cell.backend in ("eager", NOT_APPLICABLE) else cell.backend
 
 
-def _of_record(cell: Cell, record: Record | None) -> dict[str, Verdict]:
+def _of_record(cell: Cell, record: Record | None) -> dict[str, EntryVerdict]:
     """Return what a record says: golden and contract of an eager cell, one column of another backend's."""
     column = _column(cell)
     if record is None:
-        return {column: Verdict("missing", problems=("was not run",))}
+        return {column: EntryVerdict("missing", problems=("was not run",))}
     if record.status != "ok":
         state: State = "unsupported" if record.status == "unsupported" else "failed"
-        return {column: Verdict(state, problems=(record.reason or record.status,))}
+        return {column: EntryVerdict(state, problems=(record.reason or record.status,))}
     checks: list[Mapping[str, object]] = record.details["checks"]
     golden = [check for check in checks if check["name"] == "golden"]
     others = [check for check in checks if check["name"] != "golden"]
@@ -179,14 +179,14 @@ def _of_record(cell: Cell, record: Record | None) -> dict[str, Verdict]:
     return verdicts
 
 
-def _verdict(checks: Iterable[Mapping[str, object]], count: int, named: bool = False) -> Verdict:
+def _verdict(checks: Iterable[Mapping[str, object]], count: int, named: bool = False) -> EntryVerdict:
     """Return what `checks` found; each problem with the name of its clause where a column holds several."""
     broken = [check for check in checks if not check["passed"]]
     problems = tuple(f"{check['name']}: {check['problem']}" if named else str(check["problem"]) for check in broken)
-    return Verdict("failed" if problems else "passed", count, problems)
+    return EntryVerdict("failed" if problems else "passed", count, problems)
 
 
-def _joined(first: Verdict | None, second: Verdict) -> Verdict:
+def _joined(first: EntryVerdict | None, second: EntryVerdict) -> EntryVerdict:
     """Return the verdict of two cells on one field: a method is judged on each kind of network that it trains."""
     if first is None or first.state == "unsupported":
         return second
@@ -194,4 +194,4 @@ def _joined(first: Verdict | None, second: Verdict) -> Verdict:
         return first
     worst = next(state for state in ("failed", "missing", "passed") if state in (first.state, second.state))
     problems = tuple(dict.fromkeys((*first.problems, *second.problems)))
-    return Verdict(worst, max(first.count, second.count), problems)
+    return EntryVerdict(worst, max(first.count, second.count), problems)

@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import Cell
 from harness.results.record import MEASURED, Record
 
@@ -40,12 +40,12 @@ class Durations:
     Parameters
     ----------
     history : what was measured before.
-    rows : what the cells' names stand for.
+    registry : what the cells' names stand for.
     """
 
-    def __init__(self, history: History, rows: Rows) -> None:
+    def __init__(self, history: History, registry: Registry) -> None:
         self._history = history
-        self._rows = rows
+        self._registry = registry
         self._medians: dict[tuple[str, str, str], Mapping[tuple[str, ...], float]] = {}
 
     def of(self, cell: Cell) -> float:
@@ -54,7 +54,7 @@ class Durations:
         if asked not in self._medians:
             self._medians[asked] = _medians(self._history(*asked))
         medians = self._medians[asked]
-        typical = self._rows.suite(cell.suite).typical_seconds
+        typical = self._registry.suite(cell.suite).typical_seconds
         return next((medians[key] for key in _likeness(cell) if key in medians), typical)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
-from harness.catalogue.cards import Row, Rows, match
+from harness.catalogue.cards import Registry, Row, match
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.catalogue.presets import ALL_CELLS, BASES, FASTEST, PARALLEL, Preset, Selection
@@ -71,7 +71,7 @@ class Combinations:
 
 
 def combinations(
-    rows: Rows, *, preset: Preset | None, budget: str, filters: Filters, device: str, cores: int
+    registry: Registry, *, preset: Preset | None, budget: str, filters: Filters, device: str, cores: int
 ) -> Combinations:
     """Return the cells of `preset` (None: of everything) that `filters` let through.
 
@@ -80,23 +80,25 @@ def combinations(
     NothingLeftError
         If the filters leave nothing; the message says which of them.
     """
-    products = [_axes(selection, rows, budget) for selection in (ALL_CELLS if preset is None else preset.selections)]
-    _narrow(products, rows, filters, preset)
+    products = [
+        _axes(selection, registry, budget) for selection in (ALL_CELLS if preset is None else preset.selections)
+    ]
+    _narrow(products, registry, filters, preset)
     found = Combinations()
     for axes in products:
         if all(axes.names.values()):
             found.suites.update(axes.names["suite"])
             start = Cell(UNDECIDED, device=device, dtype=axes.names["dtype"][0])
             seeds = filters.seed or tuple(range(axes.seeds))
-            for cell in _possible(start, ORDER, axes, len(seeds), rows, found.impossible):
+            for cell in _possible(start, ORDER, axes, len(seeds), registry, found.impossible):
                 within = NOT_APPLICABLE if cell.task == NOT_APPLICABLE else budget
-                threads = cores if rows.suite(cell.suite).exclusive else 1
+                threads = cores if registry.suite(cell.suite).exclusive else 1
                 found.possible.update(replace(cell, budget=within, seed=seed, threads=threads) for seed in seeds)
     return found
 
 
 def _possible(
-    cell: Cell, left: Sequence[str], axes: _Axes, seeds: int, rows: Rows, impossible: list[Impossible]
+    cell: Cell, left: Sequence[str], axes: _Axes, seeds: int, registry: Registry, impossible: list[Impossible]
 ) -> Iterator[Cell]:
     """Yield every way to decide the axes `left` of `cell` that the cards allow; count the others as `impossible`."""
     if not left:
@@ -104,10 +106,10 @@ def _possible(
         return
     axis, *rest = left
     for name in axes.names[axis]:
-        decided = _with_fastest_backend(cell, rows) if name in FASTEST else _with(cell, axis, name)
-        reason = why_unsupported(decided, rows)
+        decided = _with_fastest_backend(cell, registry) if name in FASTEST else _with(cell, axis, name)
+        reason = why_unsupported(decided, registry)
         if reason is None:
-            yield from _possible(decided, rest, axes, seeds, rows, impossible)
+            yield from _possible(decided, rest, axes, seeds, registry, impossible)
         else:
             suites = (name,) if axis == "suite" else tuple(axes.names["suite"])
             further = math.prod(len(axes.names[other]) for other in rest)
@@ -122,29 +124,31 @@ class _Axes:
     seeds: int
 
 
-def _axes(selection: Selection, rows: Rows, budget: str) -> _Axes:
+def _axes(selection: Selection, registry: Registry, budget: str) -> _Axes:
     """Resolve the patterns of a selection; one that matches nothing contributes nothing."""
-    tasks = [task for task in _select(selection.tasks, rows.tasks) if _has_budget(task, budget, rows)]
+    tasks = [task for task in _select(selection.tasks, registry.tasks) if _has_budget(task, budget, registry)]
     names = {
-        "suite": _select(selection.suites, rows.suites),
+        "suite": _select(selection.suites, registry.suites),
         "task": tasks,
-        "neuron": _select_rows(selection.peers or selection.neurons, rows.peers if selection.peers else rows.neurons),
-        "method": _select_rows(selection.methods, rows.methods),
-        "topology": _select(selection.topologies, rows.topologies),
+        "neuron": _select_rows(
+            selection.peers or selection.neurons, registry.peers if selection.peers else registry.neurons
+        ),
+        "method": _select_rows(selection.methods, registry.methods),
+        "topology": _select(selection.topologies, registry.topologies),
         "backend": [*FASTEST] if selection.backends == FASTEST else _select(selection.backends, backends.names()),
         "dtype": [selection.dtype],
     }
     return _Axes(names, selection.seeds)
 
 
-def _narrow(products: Sequence[_Axes], rows: Rows, filters: Filters, preset: Preset | None) -> None:
+def _narrow(products: Sequence[_Axes], registry: Registry, filters: Filters, preset: Preset | None) -> None:
     """Apply the filters, axis after axis, before anything is multiplied out: there are millions of cells."""
     known: dict[str, Iterable[str]] = {
-        "suite": rows.suites,
-        "task": rows.tasks,
-        "neuron": rows.cell_neurons,
-        "method": rows.methods,
-        "topology": rows.topologies,
+        "suite": registry.suites,
+        "task": registry.tasks,
+        "neuron": registry.cell_neurons,
+        "method": registry.methods,
+        "topology": registry.topologies,
         "backend": backends.names(),
         "dtype": DTYPES,
     }
@@ -169,16 +173,16 @@ def _with(cell: Cell, axis: str, name: str) -> Cell:
     return replace(cell, **values)
 
 
-def _with_fastest_backend(cell: Cell, rows: Rows) -> Cell:
+def _with_fastest_backend(cell: Cell, registry: Registry) -> Cell:
     """Return `cell` with the first backend that can run its neuron, the fastest first.
 
     A method that updates at every step calls the step itself, which no backend replaces.
     """
-    method = rows.methods.get(cell.method)
+    method = registry.methods.get(cell.method)
     if method is None or method.capabilities.updates == "per_batch":
         for name in ("fused-cupy", "fused-numba"):
             faster = replace(cell, backend=name)
-            if why_unsupported(faster, rows) is None:
+            if why_unsupported(faster, registry) is None:
                 return faster
     return replace(cell, backend="eager")
 
@@ -210,8 +214,8 @@ def _one_of_each_parallel_form(neurons: Mapping[str, Row]) -> list[str]:
     return list(first.values())
 
 
-def _has_budget(task: str, budget: str, rows: Rows) -> bool:
-    return task == NOT_APPLICABLE or budget in rows.task(task).budgets
+def _has_budget(task: str, budget: str, registry: Registry) -> bool:
+    return task == NOT_APPLICABLE or budget in registry.task(task).budgets
 
 
 def _nothing_left(axis: str, patterns: Sequence[str], offered: Sequence[str], preset: Preset | None) -> None:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.presets import Preset
 from harness.errors import UserError
@@ -22,7 +22,17 @@ from harness.results.fingerprint import code_hash
 from harness.results.store import CODE_DIGITS, Finished, Store
 from reference_impls.names import unknown_message
 
-__all__ = ["DTYPES", "GATE", "Filters", "Impossible", "NothingLeftError", "Plan", "Planned", "make_plan", "plan_cells"]
+__all__ = [
+    "DTYPES",
+    "GATE",
+    "Filters",
+    "Impossible",
+    "NothingLeftError",
+    "Plan",
+    "PlannedCell",
+    "make_plan",
+    "plan_cells",
+]
 
 GATE = "conformance"
 DEFAULT_BUDGET = "quick"
@@ -45,7 +55,7 @@ _axes = operator.attrgetter(*Cell.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedCell:
     """A cell that is to be run."""
 
     cell: Cell
@@ -56,7 +66,7 @@ class Planned:
 class Plan:
     """What is to be run, and what is not and why."""
 
-    todo: tuple[Planned, ...]
+    todo: tuple[PlannedCell, ...]
     done: tuple[Cell, ...]
     impossible: tuple[Impossible, ...]
     """What the cards rule out; nothing is recorded of it, because the cards say it again at any time."""
@@ -70,7 +80,7 @@ class Plan:
 
 
 def make_plan(
-    rows: Rows,
+    registry: Registry,
     store: Store,
     machine: str,
     *,
@@ -103,24 +113,24 @@ def make_plan(
         If a name is not known, or the filters leave nothing; the message says which filter.
     """
     name = budget or (preset.budget if preset else DEFAULT_BUDGET)
-    budgets = {known for task in rows.tasks for known in rows.task(task).budgets}
+    budgets = {known for task in registry.tasks for known in registry.task(task).budgets}
     if name not in budgets:
         raise UserError(unknown_message("budget", name, budgets), "a task's card lists its budgets")
-    found = combinations(rows, preset=preset, budget=name, filters=filters, device=device, cores=cores)
+    found = combinations(registry, preset=preset, budget=name, filters=filters, device=device, cores=cores)
     chosen = sorted(_gated(found), key=_order)
 
-    finished = done_in(store, machine, rows)
+    finished = done_in(store, machine, registry)
 
     def is_done(cell: Cell) -> bool:
         return not again and finished(cell)
 
-    plan = sort_out(chosen, rows, is_done, data_present, Durations(history, rows))
+    plan = sort_out(chosen, registry, is_done, data_present, Durations(history, registry))
     return replace(plan, impossible=_impossible(found))
 
 
-def plan_cells(cells: Iterable[Cell], rows: Rows) -> list[Planned]:
+def plan_cells(cells: Iterable[Cell], registry: Registry) -> list[PlannedCell]:
     """Plan cells that are chosen already, whatever is done of them."""
-    return [Planned(cell, rows.suite(cell.suite).typical_seconds) for cell in cells]
+    return [PlannedCell(cell, registry.suite(cell.suite).typical_seconds) for cell in cells]
 
 
 def _order(cell: Cell) -> tuple[int, int, tuple[str, ...]]:
@@ -155,20 +165,20 @@ def _impossible(found: Combinations) -> tuple[Impossible, ...]:
     return tuple(one for one in found.impossible if asked_for.intersection(one.suites))
 
 
-def done_in(store: Store, machine: str, rows: Rows) -> Callable[[Cell], bool]:
+def done_in(store: Store, machine: str, registry: Registry) -> Callable[[Cell], bool]:
     """Return what tells whether a cell is done with today's code; that is worked out only for cells with a record."""
     finished = Finished(store, machine)
 
     def is_done(cell: Cell) -> bool:
         codes = finished.codes(cell)
-        return bool(codes) and code_hash(cell, rows)[:CODE_DIGITS] in codes
+        return bool(codes) and code_hash(cell, registry)[:CODE_DIGITS] in codes
 
     return is_done
 
 
 def sort_out(
     cells: Sequence[Cell],
-    rows: Rows,
+    registry: Registry,
     is_done: Callable[[Cell], bool],
     data_present: Callable[[str], bool],
     seconds: Durations,
@@ -180,8 +190,8 @@ def sort_out(
     for cell in cells:
         if is_done(cell):
             done.append(cell)
-        elif cell.task != NOT_APPLICABLE and not present(rows.task(cell.task).data):
-            missing[rows.task(cell.task).data] += 1
+        elif cell.task != NOT_APPLICABLE and not present(registry.task(cell.task).data):
+            missing[registry.task(cell.task).data] += 1
         else:
-            todo.append(Planned(cell, seconds.of(cell)))
+            todo.append(PlannedCell(cell, seconds.of(cell)))
     return Plan(tuple(todo), tuple(done), (), missing)

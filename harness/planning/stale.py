@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.catalogue.cards import Rows, match
+from harness.catalogue.cards import Registry, match
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.planning.durations import Durations, history_of
@@ -56,15 +56,15 @@ class StaleGroup:
     """How many of them cannot be measured again, here and now."""
 
 
-def stale_of(records: Iterable[Record], rows: Rows) -> list[Stale]:
+def stale_of(records: Iterable[Record], registry: Registry) -> list[Stale]:
     """Return every stale cell among `records`, which also tell how long cells take."""
     records = [record for record in records if record.status != "unsupported"]
-    today, seconds = Today(rows), Durations(history_of(records), rows)
+    today, seconds = Today(registry), Durations(history_of(records), registry)
     found = []
     for record in preferred(records, today):
         freshness = today.of_record(record)
         if not freshness.is_current:
-            blocked = _why_blocked(record.cell, rows)
+            blocked = _why_blocked(record.cell, registry)
             cost = 0.0 if blocked else seconds.of(record.cell)
             found.append(Stale(record, freshness, cost, blocked))
     return found
@@ -80,7 +80,7 @@ def grouped(stale: Iterable[Stale]) -> list[StaleGroup]:
 
 
 def plan_stale(
-    rows: Rows,
+    registry: Registry,
     store: Store,
     machine: str,
     records: Iterable[Record],
@@ -104,26 +104,28 @@ def plan_stale(
         If a pattern matches no name.
     """
     records = list(records)
-    wanted = _wanted(filters, rows)
+    wanted = _wanted(filters, registry)
     cells = sorted(
         one.record.cell
-        for one in stale_of(records, rows)
+        for one in stale_of(records, registry)
         if not one.blocked
         and one.record.provenance.machine.name == machine
         and wanted(one.record.cell)
         and budget in (None, one.record.cell.budget)
         and device in (None, one.record.cell.device)
     )
-    return sort_out(cells, rows, done_in(store, machine, rows), data_present, Durations(history_of(records), rows))
+    return sort_out(
+        cells, registry, done_in(store, machine, registry), data_present, Durations(history_of(records), registry)
+    )
 
 
-def _wanted(filters: Filters, rows: Rows) -> Callable[[Cell], bool]:
+def _wanted(filters: Filters, registry: Registry) -> Callable[[Cell], bool]:
     known = {
-        "suite": rows.suites,
-        "task": rows.tasks,
-        "neuron": rows.cell_neurons,
-        "method": rows.methods,
-        "topology": rows.topologies,
+        "suite": registry.suites,
+        "task": registry.tasks,
+        "neuron": registry.cell_neurons,
+        "method": registry.methods,
+        "topology": registry.topologies,
         "backend": dict.fromkeys(backends.names()),
         "dtype": dict.fromkeys(DTYPES),
     }
@@ -137,21 +139,21 @@ def _wanted(filters: Filters, rows: Rows) -> Callable[[Cell], bool]:
     return wanted
 
 
-def _why_blocked(cell: Cell, rows: Rows) -> str:
+def _why_blocked(cell: Cell, registry: Registry) -> str:
     known = {
-        "suite": rows.suites,
-        "task": rows.tasks,
-        "neuron": rows.cell_neurons,
-        "method": rows.methods,
-        "topology": rows.topologies,
+        "suite": registry.suites,
+        "task": registry.tasks,
+        "neuron": registry.cell_neurons,
+        "method": registry.methods,
+        "topology": registry.topologies,
     }
     for axis, names in known.items():
         name = getattr(cell, axis)
         if name != NOT_APPLICABLE and name not in names:
             return f"there is no {axis} {name!r} any more"
-    if cell.budget != NOT_APPLICABLE and cell.budget not in rows.task(cell.task).budgets:
+    if cell.budget != NOT_APPLICABLE and cell.budget not in registry.task(cell.task).budgets:
         return f"{cell.task} has no budget {cell.budget!r} any more"
-    return why_unsupported(cell, rows) or ""
+    return why_unsupported(cell, registry) or ""
 
 
 def _group(key: tuple[str, str, str], members: Sequence[Stale]) -> StaleGroup:

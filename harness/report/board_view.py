@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.catalogue.boards import Board
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.report.curves import COMPARED_OVER, SeriesPlot, cost_curves
 from harness.report.formats import to_text
 from harness.report.impossible import Impossibilities, Impossible
@@ -20,14 +20,14 @@ from harness.report.words import AXIS_TITLES, metric_titles
 from harness.results.record import Record
 from harness.results.tables import Group, Table, grouped
 
-__all__ = ["BoardPage", "Choice", "Plan", "Planned", "Section", "Selector", "plan_board", "view_pages"]
+__all__ = ["BoardPage", "BoardPlan", "Choice", "PlannedTable", "Section", "Selector", "plan_board", "view_pages"]
 
 PAGE_ROWS = 250
 """A page of a board takes tables until it has so many rows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedTable:
     """A group of rows, and the page it will be on."""
 
     table: Table
@@ -41,11 +41,11 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BoardPlan:
     """All groups of a board, the fullest first."""
 
     board: Board
-    groups: tuple[Planned, ...]
+    groups: tuple[PlannedTable, ...]
 
     def addresses(self) -> dict[tuple[str, Group], str]:
         """Return page and anchor of every group."""
@@ -99,7 +99,7 @@ class BoardPage:
 
 def plan_board(
     board: Board, tables: Iterable[Table], records: Sequence[Record], impossibilities: Impossibilities
-) -> Plan:
+) -> BoardPlan:
     """Decide the order of a board's tables and the page of each.
 
     Parameters
@@ -118,15 +118,15 @@ def plan_board(
         rows += len(table.rows)
         page = board_page(board.name, number)
         one = (tuple(curves.get(table.group, ())), page, len(tried(table)) < 2)
-        planned.append(Planned(table, *one, impossibilities.of(table)))
-    return Plan(board, tuple(planned))
+        planned.append(PlannedTable(table, *one, impossibilities.of(table)))
+    return BoardPlan(board, tuple(planned))
 
 
-def view_pages(plan: Plan, sitemap: Sitemap, rows: Rows) -> Iterable[BoardPage]:
+def view_pages(plan: BoardPlan, sitemap: Sitemap, registry: Registry) -> Iterable[BoardPage]:
     """Yield the pages of a board; one that has no table yet has one page all the same."""
     files = tuple(dict.fromkeys(planned.page for planned in plan.groups)) or (board_page(plan.board.name),)
     selectors, choices = _selectors(plan), tuple(_choices(plan))
-    titles = metric_titles(rows)
+    titles = metric_titles(registry)
     for number, file in enumerate(files, start=1):
         here = [planned for planned in plan.groups if planned.page == file]
         yield BoardPage(
@@ -141,7 +141,7 @@ def view_pages(plan: Plan, sitemap: Sitemap, rows: Rows) -> Iterable[BoardPage]:
         )
 
 
-def _section(planned: Planned, sitemap: Sitemap, titles: Mapping[str, str]) -> Section:
+def _section(planned: PlannedTable, sitemap: Sitemap, titles: Mapping[str, str]) -> Section:
     table = planned.table
     labels = row_labels(table)
     axis = table.board.axis
@@ -159,7 +159,7 @@ def _values(table: Table) -> dict[str, str]:
     return dict(table.group.axes) | {"machine": table.group.machine}
 
 
-def _selectors(plan: Plan) -> tuple[Selector, ...]:
+def _selectors(plan: BoardPlan) -> tuple[Selector, ...]:
     """Return the axes in which the tables that compare something differ, with their values, the fullest's first."""
     found: dict[str, dict[str, None]] = {}
     for planned in plan.groups:
@@ -169,7 +169,7 @@ def _selectors(plan: Plan) -> tuple[Selector, ...]:
     return tuple(Selector(axis, AXIS_TITLES[axis], tuple(values)) for axis, values in found.items() if len(values) > 1)
 
 
-def _choices(plan: Plan) -> Iterable[Choice]:
+def _choices(plan: BoardPlan) -> Iterable[Choice]:
     axes = {selector.axis for selector in _selectors(plan)}
     for planned in plan.groups:
         if not planned.folded:

@@ -21,7 +21,7 @@ from harness.results.record import MEASURED, Record
 from harness.results.standing import Standing
 from harness.results.tables import Table, Value
 
-__all__ = ["Blank", "Figure", "Interval", "Spread", "blank", "card_of", "figure", "spread_of"]
+__all__ = ["BlankCell", "Interval", "MeasurementCell", "Spread", "blank", "card_of", "figure", "spread_of"]
 
 NOT_RANKED: Mapping[Standing, str] = {
     Standing.OLDER: "what decides it has changed since it was measured",
@@ -39,7 +39,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class MeasurementCell:
     """A figure in a cell."""
 
     is_figure: ClassVar[bool] = True
@@ -66,7 +66,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Blank:
+class BlankCell:
     """A cell without a figure."""
 
     is_figure: ClassVar[bool] = False
@@ -109,7 +109,7 @@ def figure(
     marks: Marks | None = None,
     spread: Spread | None = None,
     failure: Record | None = None,
-) -> Figure:
+) -> MeasurementCell:
     """Return a figure.
 
     Parameters
@@ -120,7 +120,7 @@ def figure(
     """
     text, _, half = with_interval(value.estimate, scale).partition(" ± ")
     missing = f"a run ended as {failure.status}; this rests on {count(len(value.records), 'run')}" if failure else ""
-    return Figure(
+    return MeasurementCell(
         text=text,
         half=half,
         details=(*_details(value, scale, marks), *([missing] if missing else [])),
@@ -137,11 +137,11 @@ def figure(
     )
 
 
-def blank(failure: Record | None, anchors: Mapping[str, str]) -> Blank:
+def blank(failure: Record | None, anchors: Mapping[str, str]) -> BlankCell:
     """Return a cell without a figure; `anchors` leads from a record's file to its entry below the table."""
     if failure is None or failure.status in MEASURED:
-        return Blank("", "", "")
-    return Blank(failure.status, failure.reason or "", anchors.get(record_link(failure), ""))
+        return BlankCell("", "", "")
+    return BlankCell(failure.status, failure.reason or "", anchors.get(record_link(failure), ""))
 
 
 def card_of(table: Table, column: Column) -> MetricCard:

@@ -18,13 +18,13 @@ from harness.report.links import AXIS_OF_KIND, record_link
 from harness.report.units import pretty
 from harness.results.record import Record
 
-__all__ = ["Agreement", "Check", "Conformance", "conformance_of"]
+__all__ = ["Agreement", "CheckView", "ConformanceView", "conformance_of"]
 
 Found = TypeVar("Found")
 
 
 @checked(frozen=True, config=ConfigDict(extra="ignore"))
-class Check:
+class CheckView:
     """One clause of the contract, as the conformance suite left it."""
 
     name: str
@@ -49,19 +49,19 @@ class Agreement:
         return tuple("–" if value is None else pretty(value, "") for value in values)
 
 
-_CHECKS = TypeAdapter(tuple[Check, ...])
+_CHECKS = TypeAdapter(tuple[CheckView, ...])
 _AGREEMENT = TypeAdapter(tuple[Agreement, ...])
 
 
 @dataclass(frozen=True, slots=True)
-class Conformance:
+class ConformanceView:
     """One run of the conformance suite."""
 
     what: str
     machine: str
     measured: str
     status: str
-    checks: tuple[Check, ...]
+    checks: tuple[CheckView, ...]
     agreement: tuple[Agreement, ...]
     record: str
     cell_id: str
@@ -72,7 +72,7 @@ class Conformance:
         return sum(not check.passed for check in self.checks)
 
 
-def conformance_of(row: Row, records: Iterable[Record]) -> Iterable[Conformance]:
+def conformance_of(row: Row, records: Iterable[Record]) -> Iterable[ConformanceView]:
     """Yield the runs of the conformance suite among `records` that are about `row`, the newest first."""
     axis = AXIS_OF_KIND[row.kind]
     for record in sorted(records, key=lambda record: record.provenance.moment, reverse=True):
@@ -81,7 +81,7 @@ def conformance_of(row: Row, records: Iterable[Record]) -> Iterable[Conformance]
         if cell.suite != "conformance" or (axis == "neuron" and cell.method != NOT_APPLICABLE):
             continue
         parts = () if axis == "neuron" else (f"with {cell.neuron}", f"on {cell.topology}")
-        yield Conformance(
+        yield ConformanceView(
             what=", ".join(
                 part
                 for part in (*parts, "" if cell.backend == NOT_APPLICABLE else f"{cell.backend} backend", cell.dtype)

@@ -9,10 +9,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from harness.catalogue.cards import Row, Rows, TaskCard
+from harness.catalogue.cards import Registry, Row, TaskCard
 from harness.catalogue.cell import NOT_APPLICABLE
-from harness.report.board_view import Plan
-from harness.report.conformance_view import Conformance, conformance_of
+from harness.report.board_view import BoardPlan
+from harness.report.conformance_view import ConformanceView, conformance_of
 from harness.report.curves import SeriesPlot
 from harness.report.failures import FailureView, failed, failure_view
 from harness.report.formats import column_scale
@@ -91,7 +91,7 @@ class ImplementationView:
     settings: tuple[Place, ...]
     measured: tuple[Measured, ...]
     curves: tuple[tuple[str, tuple[SeriesPlot, ...]], ...]
-    conformance: tuple[Conformance, ...]
+    conformance: tuple[ConformanceView, ...]
     failures: tuple[FailureView, ...]
     failures_left_out: int
     unsupported: tuple[tuple[str, int], ...]
@@ -101,7 +101,7 @@ class ImplementationView:
 
 def dossiers(
     records: Iterable[Record],
-    plans: Iterable[Plan],
+    plans: Iterable[BoardPlan],
     combinations: Mapping[tuple[str, str], list[Combination]],
 ) -> Mapping[tuple[str, str], Dossier]:
     """Sort what there is by (kind, name) of the implementation it is about; a peer counts as a neuron."""
@@ -126,7 +126,7 @@ def dossiers(
     return found
 
 
-def view_implementation(row: Row, dossier: Dossier, rows: Rows, sitemap: Sitemap) -> ImplementationView:
+def view_implementation(row: Row, dossier: Dossier, registry: Registry, sitemap: Sitemap) -> ImplementationView:
     """Return the page of `row`."""
     card = row.card
     assert isinstance(card, Card | TaskCard)
@@ -149,7 +149,7 @@ def view_implementation(row: Row, dossier: Dossier, rows: Rows, sitemap: Sitemap
         budgets=tuple(_budgets(task)) if task else (),
         networks=tuple(_networks(task, sitemap)) if task else (),
         references=references(card.citations),
-        reported=reported_beside(card.reported, dossier.combinations, rows, pages),
+        reported=reported_beside(card.reported, dossier.combinations, registry, pages),
         divergences=tuple(getattr(card, "divergences", ())) + tuple(getattr(card, "notes", ())),
         base=None if row.name == card.name else (card.name, pages[(row.kind, card.name)]),
         variants=tuple(
@@ -159,8 +159,8 @@ def view_implementation(row: Row, dossier: Dossier, rows: Rows, sitemap: Sitemap
         ),
         places=tuple(_places(dossier, sitemap)),
         settings=tuple(_settings(dossier, sitemap)),
-        measured=measured_of(dossier.combinations, rows, sitemap),
-        curves=curves_of(dossier.combinations, metric_titles(rows)),
+        measured=measured_of(dossier.combinations, registry, sitemap),
+        curves=curves_of(dossier.combinations, metric_titles(registry)),
         conformance=tuple(conformance_of(row, dossier.records)),
         failures=tuple(_failure(record, row) for record in failures[:MOST_FAILURES]),
         failures_left_out=max(0, len(failures) - MOST_FAILURES),

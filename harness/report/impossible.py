@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from harness.catalogue.boards import Board
-from harness.catalogue.cards import Row, Rows
+from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.results.tables import Table
@@ -30,8 +30,8 @@ class Impossible:
 class Impossibilities:
     """What the cards rule out, remembered: many tables ask the same of them."""
 
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
         self._known: dict[Cell, str | None] = {}
 
     def of(self, table: Table) -> tuple[Impossible, ...]:
@@ -54,7 +54,7 @@ class Impossibilities:
         for suite in suites:
             asked = replace(cell, suite=suite)
             if asked not in self._known:
-                self._known[asked] = why_unsupported(asked, self._rows)
+                self._known[asked] = why_unsupported(asked, self._registry)
             reason = self._known[asked]
             if reason is not None:
                 reasons.setdefault(reason, []).append(suite)
@@ -64,8 +64,8 @@ class Impossibilities:
         if board.axis == "neuron" and shared.get("task", NOT_APPLICABLE) == NOT_APPLICABLE:
             return ()  # layers and libraries: whoever has none of them is no gap
         kinds: Mapping[str, Mapping[str, Row]] = {
-            "neuron": self._rows.neurons,
-            "method": self._rows.methods,
-            "task": self._rows.tasks,
+            "neuron": self._registry.neurons,
+            "method": self._registry.methods,
+            "task": self._registry.tasks,
         }
         return kinds.get(board.axis, {})

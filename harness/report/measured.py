@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.catalogue.boards import Axis, Board, Column
-from harness.catalogue.cards import MetricCard, Row, Rows
+from harness.catalogue.cards import MetricCard, Registry, Row
 from harness.catalogue.cell import NOT_APPLICABLE
-from harness.report.cells import Blank, Figure, figure
+from harness.report.cells import BlankCell, MeasurementCell, figure
 from harness.report.curves import SeriesPlot, series_plots
 from harness.report.links import Sitemap, record_link, slug
 from harness.report.units import Scale, scale_for
@@ -22,7 +22,7 @@ from harness.report.words import commit_of, shown
 from harness.results.record import Record
 from harness.results.tables import Table, TableRow, build_tables
 
-__all__ = ["Combination", "Measured", "MeasuredRow", "Run", "combinations_of", "curves_of", "measured_of"]
+__all__ = ["Combination", "Measured", "MeasuredRow", "MeasuredRun", "combinations_of", "curves_of", "measured_of"]
 
 MOST_ROWS = 60
 """Rows of a suite that an implementation's page shows; all of them are in the downloads."""
@@ -65,7 +65,7 @@ class Combination:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class MeasuredRun:
     """One record behind a row."""
 
     cell_id: str
@@ -85,9 +85,9 @@ class MeasuredRow:
     id: str
     label: str
     machine: str
-    cells: tuple[Figure | Blank, ...]
+    cells: tuple[MeasurementCell | BlankCell, ...]
     measured: str
-    runs: tuple[Run, ...]
+    runs: tuple[MeasuredRun, ...]
     details: tuple[tuple[str, str], ...]
     """What the suite wants shown beside the figures, of the newest run."""
     over_commits: tuple[tuple[str, str], ...]
@@ -107,26 +107,26 @@ class Measured:
     left_out: int
 
 
-def combinations_of(records: Sequence[Record], rows: Rows) -> Mapping[tuple[str, str], list[Combination]]:
+def combinations_of(records: Sequence[Record], registry: Registry) -> Mapping[tuple[str, str], list[Combination]]:
     """Sort all figures by (axis, name) of the implementations that they belong to."""
     found: dict[tuple[str, str], list[Combination]] = defaultdict(list)
-    for suite, row in rows.suites.items():
+    for suite, row in registry.suites.items():
         of_suite = [record for record in records if record.cell.suite == suite]
         axes: tuple[Axis, ...] = ("neuron", "method")
         for axis in () if suite in ELSEWHERE else axes:
-            for table in build_tables(of_suite, rows, _everything(suite, row, axis, rows)):
+            for table in build_tables(of_suite, registry, _everything(suite, row, axis, registry)):
                 for entry in table.rows:
                     if entry.values and entry.name != NOT_APPLICABLE:
                         found[(axis, entry.name)].append(Combination(suite, table, entry))
     return found
 
 
-def measured_of(combinations: Iterable[Combination], rows: Rows, sitemap: Sitemap) -> tuple[Measured, ...]:
+def measured_of(combinations: Iterable[Combination], registry: Registry, sitemap: Sitemap) -> tuple[Measured, ...]:
     """Return a table for each suite."""
     by_suite: dict[str, list[Combination]] = defaultdict(list)
     for combination in combinations:
         by_suite[combination.suite].append(combination)
-    return tuple(_measured(suite, of_suite, rows, sitemap) for suite, of_suite in by_suite.items())
+    return tuple(_measured(suite, of_suite, registry, sitemap) for suite, of_suite in by_suite.items())
 
 
 def curves_of(
@@ -144,23 +144,23 @@ def curves_of(
     )
 
 
-def _everything(suite: str, row: Row, axis: Axis, rows: Rows) -> Board:
+def _everything(suite: str, row: Row, axis: Axis, registry: Registry) -> Board:
     """Return a board of all figures of one suite."""
-    columns = tuple(Column(suite, metric) for metric in rows.suite(suite).metrics)
+    columns = tuple(Column(suite, metric) for metric in registry.suite(suite).metrics)
     return Board(f"all-{suite}", row.title, row.summary, axis, columns, columns[0].key)
 
 
-def _measured(suite: str, combinations: list[Combination], rows: Rows, sitemap: Sitemap) -> Measured:
+def _measured(suite: str, combinations: list[Combination], registry: Registry, sitemap: Sitemap) -> Measured:
     ordered = sorted(combinations, key=lambda one: (one.table.group.machine, one.label, one.row.topology))
     kept = sorted(combinations, key=lambda one: one.measured, reverse=True)[:MOST_ROWS]
     chosen = [one for one in ordered if one in kept] if len(ordered) > MOST_ROWS else ordered
-    cards = rows.suite(suite).metrics
+    cards = registry.suite(suite).metrics
     keys = [metric for metric in cards if any(f"{suite}.{metric}" in one.row.values for one in chosen)]
     scales = {metric: _scale(suite, metric, cards[metric], chosen) for metric in keys}
     return Measured(
         suite=suite,
-        title=rows.suites[suite].title,
-        summary=rows.suites[suite].summary,
+        title=registry.suites[suite].title,
+        summary=registry.suites[suite].summary,
         columns=tuple((cards[metric].title, scales[metric].label) for metric in keys),
         rows=tuple(_row(one, scales, tuple(_over_commits(one, cards, sitemap))) for one in chosen),
         left_out=len(ordered) - len(chosen),
@@ -183,10 +183,10 @@ def _over_commits(one: Combination, cards: Mapping[str, MetricCard], sitemap: Si
 
 
 def _row(one: Combination, scales: Mapping[str, Scale], over_commits: tuple[tuple[str, str], ...]) -> MeasuredRow:
-    cells: list[Figure | Blank] = []
+    cells: list[MeasurementCell | BlankCell] = []
     for metric, scale in scales.items():
         value = one.row.values.get(f"{one.suite}.{metric}")
-        cells.append(Blank("", "", "") if value is None else figure(value, scale))
+        cells.append(BlankCell("", "", "") if value is None else figure(value, scale))
     return MeasuredRow(
         id=_id(one),
         label=one.label,
@@ -199,9 +199,9 @@ def _row(one: Combination, scales: Mapping[str, Scale], over_commits: tuple[tupl
     )
 
 
-def _run(record: Record) -> Run:
+def _run(record: Record) -> MeasuredRun:
     provenance = record.provenance
-    return Run(
+    return MeasuredRun(
         cell_id=record.cell_id,
         record=record_link(record),
         seed=record.cell.seed,

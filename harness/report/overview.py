@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.catalogue.boards import BOARDS, Board
-from harness.catalogue.cards import MetricCard, Rows
-from harness.report.board_view import Plan, Planned
+from harness.catalogue.cards import MetricCard, Registry
+from harness.report.board_view import BoardPlan, PlannedTable
 from harness.report.failures import failed
 from harness.report.formats import column_scale
 from harness.report.implementation_view import ImplementationView
@@ -136,7 +136,7 @@ class About:
     """Of shares in points and of everything else in percent: what two figures may differ by and be no worse."""
 
 
-def view_overview(plans: Iterable[Plan], records: Sequence[Record], sitemap: Sitemap) -> Overview:
+def view_overview(plans: Iterable[BoardPlan], records: Sequence[Record], sitemap: Sitemap) -> Overview:
     """Return the front page; `records` are the newest of every cell."""
     by_board = {plan.board.name: plan for plan in plans}
     newest = max(records, key=lambda record: record.provenance.moment, default=None)
@@ -158,7 +158,7 @@ def view_overview(plans: Iterable[Plan], records: Sequence[Record], sitemap: Sit
     )
 
 
-def _board(board: Board, plan: Plan, sitemap: Sitemap) -> BoardCard:
+def _board(board: Board, plan: BoardPlan, sitemap: Sitemap) -> BoardCard:
     fullest = next(iter(plan.groups), None)
     compared = sum(not planned.folded for planned in plan.groups)
     if fullest is None:
@@ -180,7 +180,7 @@ def _board(board: Board, plan: Plan, sitemap: Sitemap) -> BoardCard:
     )
 
 
-def _leaders(planned: Planned, sitemap: Sitemap) -> Iterable[Leader]:
+def _leaders(planned: PlannedTable, sitemap: Sitemap) -> Iterable[Leader]:
     table = planned.table
     key, labels = table.board.rank_by, row_labels(table)
     column = next((column for column in table.columns if column.key == key), None)
@@ -218,7 +218,7 @@ def view_entry(view: ImplementationView) -> Entry:
     )
 
 
-def view_about(records: Sequence[Record], rows: Rows, problems: Iterable[Fact]) -> About:
+def view_about(records: Sequence[Record], registry: Registry, problems: Iterable[Fact]) -> About:
     """Return the page about measuring; `problems` are files that were skipped, with the reason."""
     by_machine: dict[str, list[Record]] = defaultdict(list)
     for record in records:
@@ -226,11 +226,11 @@ def view_about(records: Sequence[Record], rows: Rows, problems: Iterable[Fact]) 
     return About(
         machines=tuple(_machine(name, several) for name, several in sorted(by_machine.items())),
         suites=tuple(
-            SuiteView(name, row.title, row.summary, rows.suite(name).version, rows.suite(name).metrics)
-            for name, row in rows.suites.items()
+            SuiteView(name, row.title, row.summary, registry.suite(name).version, registry.suite(name).metrics)
+            for name, row in registry.suites.items()
         ),
         problems=tuple(problems),
-        card_problems=tuple(str(problem) for problem in rows.problems),
+        card_problems=tuple(str(problem) for problem in registry.problems),
         figures=figures_files(len(records)),
         statuses=tuple(Counter(record.status for record in records).most_common()),
         margins=(100 * BOARDS[0].share_margin, 100 * BOARDS[0].relative_margin),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from harness.catalogue.cards import Budget, Rows
+from harness.catalogue.cards import Budget, Registry
 from harness.report.measured import Combination
 from harness.report.units import Scale, with_interval
 from harness.report.words import count
@@ -115,7 +115,10 @@ class ReportedView:
 
 
 def reported_beside(
-    reported: Iterable[Reported], combinations: Iterable[Combination], rows: Rows, pages: Mapping[tuple[str, str], str]
+    reported: Iterable[Reported],
+    combinations: Iterable[Combination],
+    registry: Registry,
+    pages: Mapping[tuple[str, str], str],
 ) -> tuple[ReportedView, ...]:
     """Set every reported figure beside the measured ones of its task.
 
@@ -130,22 +133,22 @@ def reported_beside(
     for one in combinations:
         if {ERROR, SIGNAL_ERROR} & set(one.row.values):
             by_task[dict(one.table.group.axes).get("task", "")].append(one)
-    return tuple(_view(figure, by_task, layers, rows, pages) for figure in reported)
+    return tuple(_view(figure, by_task, layers, registry, pages) for figure in reported)
 
 
 def _view(
     figure: Reported,
     by_task: Mapping[str, list[Combination]],
     layers: Iterable[Combination],
-    rows: Rows,
+    registry: Registry,
     pages: Mapping[tuple[str, str], str],
 ) -> ReportedView:
-    tasks = [task for task in rows.tasks if _plain(figure.task) in _names(rows, task)]
+    tasks = [task for task in registry.tasks if _plain(figure.task) in _names(registry, task)]
     name, _, unit = figure.metric.rpartition("_")
     if unit not in _UNITS:
         name, unit = figure.metric, ""
     measured = _MEASURED_AS.get(figure.metric)
-    longest = [one for task in tasks for one in _longest(by_task.get(task, ()), rows)]
+    longest = [one for task in tasks for one in _longest(by_task.get(task, ()), registry)]
     return ReportedView(
         task=figure.task,
         task_page=next((pages[("task", task)] for task in tasks if ("task", task) in pages), None),
@@ -158,7 +161,11 @@ def _view(
         system=figure.system,
         note=figure.note,
         here=(
-            *(_here(figure, one, rows, measured) for one in longest if measured and measured.column in one.row.values),
+            *(
+                _here(figure, one, registry, measured)
+                for one in longest
+                if measured and measured.column in one.row.values
+            ),
             *_speedups(figure, layers),
         ),
     )
@@ -183,33 +190,33 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _names(rows: Rows, task: str) -> set[str]:
+def _names(registry: Registry, task: str) -> set[str]:
     # Not the data set's name: a figure for MNIST says nothing of MNIST read pixel by pixel.
-    return {_plain(task), _plain(rows.tasks[task].title)}
+    return {_plain(task), _plain(registry.tasks[task].title)}
 
 
-def _longest(combinations: Iterable[Combination], rows: Rows) -> list[Combination]:
+def _longest(combinations: Iterable[Combination], registry: Registry) -> list[Combination]:
     """Keep of each combination the one with the longest training budget."""
     longest: dict[tuple[object, ...], Combination] = {}
-    for one in sorted(combinations, key=lambda one: (_epochs(one, rows), one.measured)):
+    for one in sorted(combinations, key=lambda one: (_epochs(one, registry), one.measured)):
         axes = {axis: value for axis, value in one.table.group.axes if axis != "budget"}
         longest[(one.row.topology, *axes.items())] = one
     return list(longest.values())[-MOST:]
 
 
-def _budget(one: Combination, rows: Rows) -> Budget | None:
+def _budget(one: Combination, registry: Registry) -> Budget | None:
     axes = dict(one.table.group.axes)
-    return rows.task(axes["task"]).budgets.get(axes.get("budget", ""))
+    return registry.task(axes["task"]).budgets.get(axes.get("budget", ""))
 
 
-def _epochs(one: Combination, rows: Rows) -> int:
-    budget = _budget(one, rows)
+def _epochs(one: Combination, registry: Registry) -> int:
+    budget = _budget(one, registry)
     return budget.epochs if budget else 0
 
 
-def _here(figure: Reported, one: Combination, rows: Rows, measured: _Counterpart) -> Here:
-    axes, value, budget = dict(one.table.group.axes), one.row.values[measured.column], _budget(one, rows)
-    card = rows.task(axes["task"])
+def _here(figure: Reported, one: Combination, registry: Registry, measured: _Counterpart) -> Here:
+    axes, value, budget = dict(one.table.group.axes), one.row.values[measured.column], _budget(one, registry)
+    card = registry.task(axes["task"])
     steps = f"T {figure.T} there, {card.T} here" if figure.T not in (None, card.T) else ""
     network = f"network {figure.network} there, {one.row.topology} here" if figure.network else ""
     epochs = f"{count(budget.epochs, 'epoch')} here" if budget else ""

@@ -22,10 +22,10 @@ from markupsafe import Markup
 
 from harness import __version__
 from harness.catalogue.boards import BOARDS
-from harness.catalogue.cards import Row, Rows, load_rows
+from harness.catalogue.cards import Registry, Row, load_registry
 from harness.errors import UserError
 from harness.report import links
-from harness.report.board_view import Plan, plan_board, view_pages
+from harness.report.board_view import BoardPlan, plan_board, view_pages
 from harness.report.downloads import write_downloads
 from harness.report.implementation_view import Dossier, ImplementationView, dossiers, view_implementation
 from harness.report.impossible import Impossibilities
@@ -51,7 +51,7 @@ def build_site(
     stores: list[Path],
     out: Path,
     *,
-    rows: Rows | None = None,
+    registry: Registry | None = None,
     built_at: datetime | None = None,
     over_commits: OverCommits | None = None,
 ) -> Path:
@@ -63,7 +63,7 @@ def build_site(
     ----------
     stores : folders of records; broken files in them are listed on the page about measuring.
     out : folder of the site.
-    rows : what the names in the records stand for. [default: every card there is]
+    registry : what the names in the records stand for. [default: every card there is]
     built_at : what the pages give as their date. [default: now]
     over_commits : where the graphs of asv's pages are, if those lie in `out`.
 
@@ -73,14 +73,14 @@ def build_site(
         If `out` is a folder with other contents than a site.
     """
     _check_target(out)
-    rows = rows or load_rows()
+    registry = registry or load_registry()
     contents = select(stores)
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         draft.chmod(0o755)
         gc.freeze()  # the records stay to the end: looking through them for garbage takes a third of the time
-        _write_site(draft, contents, stores, rows, over_commits, built_at or datetime.now(UTC))
+        _write_site(draft, contents, stores, registry, over_commits, built_at or datetime.now(UTC))
         _replace(out, draft)
     finally:
         gc.unfreeze()
@@ -92,19 +92,21 @@ def _write_site(
     out: Path,
     contents: Contents,
     stores: Sequence[Path],
-    rows: Rows,
+    registry: Registry,
     over_commits: OverCommits | None,
     built_at: datetime,
 ) -> None:
     """Build every table once, and hand them to all that show them."""
-    latest = preferred(contents.records, Today(rows))
-    tables, impossibilities = build_tables(latest, rows), Impossibilities(rows)
+    latest = preferred(contents.records, Today(registry))
+    tables, impossibilities = build_tables(latest, registry), Impossibilities(registry)
     plans = [
         plan_board(board, [table for table in tables if table.board is board], latest, impossibilities)
         for board in BOARDS
     ]
     implemented = [
-        row for kind in (rows.neurons, rows.methods, rows.topologies, rows.peers, rows.tasks) for row in kind.values()
+        row
+        for kind in (registry.neurons, registry.methods, registry.topologies, registry.peers, registry.tasks)
+        for row in kind.values()
     ]
     sitemap = Sitemap(
         implementations={(row.kind, row.name): implementation_page(row.kind, row.name) for row in implemented},
@@ -113,14 +115,14 @@ def _write_site(
     )
     pages = _Pages(out, sitemap, built_at)
     for plan in plans:
-        for page in view_pages(plan, sitemap, rows):
+        for page in view_pages(plan, sitemap, registry):
             pages.write(page.file, "board.html", page=page)
-    views = _implementations(implemented, latest, plans, rows, sitemap)
+    views = _implementations(implemented, latest, plans, registry, sitemap)
     for view in views:
         pages.write(view.file, "implementation.html", view=view)
     pages.write(links.IMPLEMENTATIONS, "implementations.html", entries=[view_entry(view) for view in views])
     problems = [_problem(problem, stores) for problem in contents.problems]
-    pages.write(links.ABOUT, "about.html", about=view_about(latest, rows, problems))
+    pages.write(links.ABOUT, "about.html", about=view_about(latest, registry, problems))
     overview = view_overview(plans, latest, sitemap)
     pages.write(links.INDEX, "index.html", overview=overview, problems=len(problems))
     write_downloads(out, latest, tables)
@@ -129,12 +131,16 @@ def _write_site(
 
 
 def _implementations(
-    implemented: Iterable[Row], latest: Sequence[Record], plans: Sequence[Plan], rows: Rows, sitemap: Sitemap
+    implemented: Iterable[Row],
+    latest: Sequence[Record],
+    plans: Sequence[BoardPlan],
+    registry: Registry,
+    sitemap: Sitemap,
 ) -> list[ImplementationView]:
-    known = dossiers(latest, plans, combinations_of(latest, rows))
+    known = dossiers(latest, plans, combinations_of(latest, registry))
     kinds = {"peer": "neuron"}  # whose axis they share
     return [
-        view_implementation(row, known.get((kinds.get(row.kind, row.kind), row.name), Dossier()), rows, sitemap)
+        view_implementation(row, known.get((kinds.get(row.kind, row.kind), row.name), Dossier()), registry, sitemap)
         for row in implemented
     ]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from harness.catalogue.boards import Column
 from harness.report.cells import (
-    Blank,
-    Figure,
+    BlankCell,
+    MeasurementCell,
     blank,
     card_of,
     figure,
@@ -81,7 +81,7 @@ class RowView:
     """Where the row stands by its estimate, for sorting; empty for a row that is not ranked."""
     differences: tuple[DifferenceView, ...]
     """How far its ranking figure is from each reference of the table."""
-    cells: tuple[Figure | Blank, ...]
+    cells: tuple[MeasurementCell | BlankCell, ...]
     measured: str
     """When the newest of its figures was measured, ISO 8601; empty if it has none."""
 
@@ -207,7 +207,7 @@ def _rows(table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str],
     marks = {column.key: marks_of(table, column.key) for column in table.columns}
     spread, main = spread_of(table), table.board.rank_by
     for place, row in enumerate(tried(table), start=1):
-        cells: list[Figure | Blank] = []
+        cells: list[MeasurementCell | BlankCell] = []
         for column in table.columns:
             value, failure = row.values.get(column.key), row.failures.get(column.key)
             if value is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from harness.catalogue.cards import Rows, TaskCard
+from harness.catalogue.cards import Registry, TaskCard
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.report.units import pretty
 from harness.results.record import Machine, Provenance
@@ -207,9 +207,9 @@ def machine_of(machine: Machine) -> str:
     return f"{gpu}{machine.cpu}, {cores}, {pretty(machine.memory_bytes, 'bytes')}, {machine.os}"
 
 
-def metric_titles(rows: Rows) -> dict[str, str]:
+def metric_titles(registry: Registry) -> dict[str, str]:
     """Return what each metric of every suite is called."""
-    return {name: metric.title for suite in rows.suites for name, metric in rows.suite(suite).metrics.items()}
+    return {name: metric.title for suite in registry.suites for name, metric in registry.suite(suite).metrics.items()}
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from harness.catalogue.cards import MetricCard, Rows
+from harness.catalogue.cards import MetricCard, Registry
 from harness.catalogue.cell import Cell
 from harness.results.fingerprint import Fingerprints
 from harness.results.record import Record
@@ -87,14 +87,14 @@ class CellChange:
         return self.verdict in ("regression", "gone")
 
 
-def records_of(name: str, stores: Iterable[Path], rows: Rows) -> Contents:
+def records_of(name: str, stores: Iterable[Path], registry: Registry) -> Contents:
     """Return the records that `name` stands for.
 
     Parameters
     ----------
     name : folder of a store, or anything git takes for a commit.
     stores : where the records of commits are looked for.
-    rows : what the cells' names stand for.
+    registry : what the cells' names stand for.
 
     Raises
     ------
@@ -103,16 +103,18 @@ def records_of(name: str, stores: Iterable[Path], rows: Rows) -> Contents:
     """
     if Path(name).is_dir():
         return Store(Path(name)).read()
-    with checked_out(name, rows) as tree:
+    with checked_out(name, registry) as tree:
         contents = read_stores(stores)
-        then = Fingerprints(tree.rows, tree.root)
+        then = Fingerprints(tree.registry, tree.root)
         kept = tuple(
             record for record in contents.records if then.of(record.cell).code_hash == record.provenance.code_hash
         )
     return Contents(kept, contents.problems)
 
 
-def compare(before: Iterable[Record], after: Iterable[Record], rows: Rows, threshold: float) -> list[CellChange]:
+def compare(
+    before: Iterable[Record], after: Iterable[Record], registry: Registry, threshold: float
+) -> list[CellChange]:
     """Judge every cell that either set has, on the machines that both have; the worst first.
 
     Parameters
@@ -124,7 +126,7 @@ def compare(before: Iterable[Record], after: Iterable[Record], rows: Rows, thres
     first, second = _by_cell(before), _by_cell(after)
     machines = {machine for machine, _ in first} & {machine for machine, _ in second}
     keys = [key for key in first.keys() | second.keys() if key[0] in machines]
-    found = [_judged(key, first.get(key, {}), second.get(key, {}), rows, threshold) for key in keys]
+    found = [_judged(key, first.get(key, {}), second.get(key, {}), registry, threshold) for key in keys]
     return sorted((item for item in found if item is not None), key=_order)
 
 
@@ -141,7 +143,7 @@ def _by_cell(records: Iterable[Record]) -> dict[_Key, dict[int, Record]]:
     return found
 
 
-def _judged(key: _Key, before: _Seeds, after: _Seeds, rows: Rows, threshold: float) -> CellChange | None:
+def _judged(key: _Key, before: _Seeds, after: _Seeds, registry: Registry, threshold: float) -> CellChange | None:
     """Return what became of a cell; None where there was nothing to lose and nothing was gained."""
     was_ok, is_ok = ({seed for seed, record in seeds.items() if record.status == "ok"} for seeds in (before, after))
     failed = [seed for seed in sorted(was_ok & after.keys()) if after[seed].status not in ("ok", NOISY)]
@@ -156,7 +158,7 @@ def _judged(key: _Key, before: _Seeds, after: _Seeds, rows: Rows, threshold: flo
     if versions[0] != versions[1]:
         why = f"measured by {_shown(versions[0])}, then by {_shown(versions[1])}: another series"
         return CellChange(*key, "incomparable", "ok", "ok", why)
-    cards = rows.suite(key[1].suite).metrics if key[1].suite in rows.suites else {}
+    cards = registry.suite(key[1].suite).metrics if key[1].suite in registry.suites else {}
     metrics = tuple(sorted(_metrics(*pairs, cards, threshold), key=_worst_first))
     verdict = metrics[0].verdict if metrics else "same"
     if verdict != "regression" and was_ok - after.keys():

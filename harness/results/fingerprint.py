@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from harness._former_names import MOVED
-from harness.catalogue.cards import Row, Rows
+from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.results import settings
 from harness.results.definitions import Code
@@ -124,12 +124,12 @@ class Fingerprints:
 
     Parameters
     ----------
-    rows : what the cells' names stand for, on that tree.
+    registry : what the cells' names stand for, on that tree.
     root : folder that holds the two packages; None: where they are installed.
     version_of : version of an installed package, or None.
     """
 
-    rows: Rows
+    registry: Registry
     root: Path | None = None
     version_of: Callable[[str], str | None] = field(default=installed_version)
     _tree: _Tree = field(init=False, repr=False)
@@ -152,7 +152,7 @@ class Fingerprints:
 
     def _used(self, cell: Cell) -> dict[str, Row | None]:
         """Return the rows that a cell names, by axis; None for a name that nothing has."""
-        rows = self.rows
+        rows = self.registry
         neuron = rows.neurons.get(cell.neuron) or rows.peers.get(cell.neuron)
         found = {
             "suite": (cell.suite, rows.suites.get(cell.suite)),
@@ -191,10 +191,10 @@ class Fingerprints:
 
     def _baseline(self, cell: Cell, used: Mapping[str, Row | None]) -> dict[str, Row]:
         """Return the rows that the suite measures beside the cell's own."""
-        if cell.suite not in self.rows.suites:
+        if cell.suite not in self.registry.suites:
             return {}
-        of_axis = {"neuron": self.rows.neurons, "method": self.rows.methods}
-        named = self.rows.suite(cell.suite).baseline
+        of_axis = {"neuron": self.registry.neurons, "method": self.registry.methods}
+        named = self.registry.suite(cell.suite).baseline
         return {axis: of_axis[axis][name] for axis, name in named.items() if axis in used and name in of_axis[axis]}
 
     def _further(
@@ -219,7 +219,7 @@ class Fingerprints:
                 yield axis, settings.task_settings(row, asked)
                 yield "budget", settings.budget_settings(cell, row, asked)
             elif axis == "topology":
-                yield axis, settings.topology_settings(cell, row, self.rows, asked)
+                yield axis, settings.topology_settings(cell, row, self.registry, asked)
             else:
                 yield axis, settings.row_settings(row, asked)
 
@@ -233,39 +233,39 @@ class Fingerprints:
         return {slug: digest for slug, digest in self._tree.golden().items() if slug in slugs}
 
 
-def fingerprint(cell: Cell, rows: Rows, root: Path | None = None) -> Fingerprint:
+def fingerprint(cell: Cell, registry: Registry, root: Path | None = None) -> Fingerprint:
     """Return what the figures of `cell` depend on.
 
     Parameters
     ----------
     cell : what is measured.
-    rows : the rows its names stand for, on the tree at `root`.
+    registry : the rows its names stand for, on the tree at `root`.
     root : folder that holds the two packages (None: where they are installed), for another commit's code.
     """
-    return _fingerprints(_ById(rows), root).of(cell)
+    return _fingerprints(_ById(registry), root).of(cell)
 
 
-def code_hash(cell: Cell, rows: Rows, root: Path | None = None) -> str:
+def code_hash(cell: Cell, registry: Registry, root: Path | None = None) -> str:
     """Return the one hash of everything that decides the figures of `cell`; see `fingerprint`."""
-    return fingerprint(cell, rows, root).code_hash
+    return fingerprint(cell, registry, root).code_hash
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _ById:
     """Rows as a key: they hold dictionaries, which have no hash."""
 
-    rows: Rows
+    registry: Registry
 
     def __hash__(self) -> int:
-        return id(self.rows)
+        return id(self.registry)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ById) and other.rows is self.rows
+        return isinstance(other, _ById) and other.registry is self.registry
 
 
 @functools.lru_cache(maxsize=8)
 def _fingerprints(key: _ById, root: Path | None) -> Fingerprints:
-    return Fingerprints(key.rows, root, _version)
+    return Fingerprints(key.registry, root, _version)
 
 
 _settled = functools.lru_cache(maxsize=64)(installed_version)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import Cell
 from harness.results.fingerprint import Fingerprint, fingerprint
 from harness.results.record import Record
@@ -58,11 +58,11 @@ class Today:
 
     Parameters
     ----------
-    rows : what cells name today.
+    registry : what cells name today.
     root : folder of the two packages; None: where they are installed.
     """
 
-    rows: Rows
+    registry: Registry
     root: Path | None = None
     _answers: dict[tuple[object, ...], Freshness] = field(default_factory=dict)
 
@@ -71,7 +71,7 @@ class Today:
         axes = (cell.suite, cell.task, cell.neuron, cell.method, cell.topology, cell.backend, cell.device, cell.budget)
         key = (*axes, code_hash)
         if key not in self._answers:
-            self._answers[key] = _compared(fingerprint(cell, self.rows, self.root), code_hash, inputs)
+            self._answers[key] = _compared(fingerprint(cell, self.registry, self.root), code_hash, inputs)
         return self._answers[key]
 
     def of_record(self, record: Record) -> Freshness:

@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.results.lazy import KEPT, Place, kept, restored
 from harness.results.queries import Wanted
@@ -201,8 +201,8 @@ def _condition(wanted: Wanted) -> tuple[str, list[str | int]]:
 def _version() -> int:
     """Return the version of an index, as SQLite keeps it: a number of 31 bits."""
     package = Path(__file__).parents[1]
-    rows = load_rows()
-    cards = repr([rows.suite(name).metrics for name in rows.suites])  # what figures are held against
+    registry = load_registry()
+    cards = repr([registry.suite(name).metrics for name in registry.suites])  # what figures are held against
     sources = b"".join((package / name).read_bytes() for name in READ_BY)
     digest = hashlib.sha256(sources + cards.encode("utf-8", "backslashreplace")).digest()
     return int.from_bytes(digest[:4], "big") >> 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.errors import UserError
 from harness.results.fingerprint import Fingerprint, Fingerprints
 from harness.results.freshness import Today
@@ -50,20 +50,21 @@ class Migrated:
     finding: Finding
 
 
-def migrate(store: Store, rows: Rows) -> Counter[Finding]:
+def migrate(store: Store, registry: Registry) -> Counter[Finding]:
     """Rewrite the records of a store whose fingerprint can be proved, and count what became of all.
 
     Where two records of a cell come to share a fingerprint, the newer one takes the place; the older stays as it is.
     """
     held = {
-        path: [entry.found for entry in scan(path, rows)] for path in map(store.root.joinpath, files_below(store.root))
+        path: [entry.found for entry in scan(path, registry)]
+        for path in map(store.root.joinpath, files_below(store.root))
     }
     files = {id(found): path for path, items in held.items() for found in items}
     records = [found for items in held.values() for found in items if isinstance(found, Record)]
     counts: Counter[Finding] = Counter()
     taken: set[tuple[str, str, str]] = set()
     anew: dict[Path, dict[int, Record]] = defaultdict(dict)
-    for item in sorted(restated(records, rows), key=lambda item: item.before.provenance.moment, reverse=True):
+    for item in sorted(restated(records, registry), key=lambda item: item.before.provenance.moment, reverse=True):
         counts[item.finding] += 1
         if item.after is None:
             continue
@@ -90,9 +91,9 @@ def _rewrite(store: Store, path: Path, items: Sequence[Record | Problem], change
     write_whole(path, "".join(lines))
 
 
-def restated(records: Iterable[Record], rows: Rows) -> Iterator[Migrated]:
+def restated(records: Iterable[Record], registry: Registry) -> Iterator[Migrated]:
     """Yield every record with the fingerprint of its own commit, commit by commit."""
-    today = Today(rows)
+    today = Today(registry)
     by_commit: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         finding = _left_alone(record)
@@ -102,7 +103,7 @@ def restated(records: Iterable[Record], rows: Rows) -> Iterator[Migrated]:
             by_commit[str(record.provenance.commit)].append(record)
     for commit, of_commit in by_commit.items():
         try:
-            with checked_out(commit, rows) as tree:
+            with checked_out(commit, registry) as tree:
                 yield from _at(tree, of_commit, today)
         except UserError:
             yield from (Migrated(record, None, "commit not here") for record in of_commit)
@@ -124,8 +125,8 @@ def _at(tree: Tree, records: Sequence[Record], today: Today) -> Iterator[Migrate
     for record in records:
         installed = frozenset(record.provenance.packages.items())
         if installed not in known:
-            known[installed] = Fingerprints(tree.rows, tree.root, _Versions(record.provenance.packages))
-        if _unknown(record, tree.rows):
+            known[installed] = Fingerprints(tree.registry, tree.root, _Versions(record.provenance.packages))
+        if _unknown(record, tree.registry):
             yield Migrated(record, None, "row unknown")
             continue
         then = known[installed].of(record.cell)
@@ -144,15 +145,15 @@ class _Versions:
         return None if found is None else found.partition("+")[0]
 
 
-def _unknown(record: Record, rows: Rows) -> bool:
+def _unknown(record: Record, registry: Registry) -> bool:
     """Whether the tree has no card for a name of the cell: it came from elsewhere, or cannot be read any more."""
     cell = record.cell
     known = {
-        cell.suite: rows.suites,
-        cell.task: rows.tasks,
-        cell.neuron: rows.cell_neurons,
-        cell.method: rows.methods,
-        cell.topology: rows.topologies,
+        cell.suite: registry.suites,
+        cell.task: registry.tasks,
+        cell.neuron: registry.cell_neurons,
+        cell.method: registry.methods,
+        cell.topology: registry.topologies,
     }
     return any(name != "-" and name not in names for name, names in known.items())
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from harness.catalogue.cards import Rows, load_rows
+from harness.catalogue.cards import Registry, load_registry
 from harness.results.files import open_regular, read_regular
 from harness.results.record import SCHEMA_VERSION, Record
 from harness.results.validity import problem_of
@@ -90,12 +90,12 @@ def _state(entry: os.DirEntry[str]) -> FileState:
     return FileState(state.st_size, state.st_mtime_ns, state.st_ino)
 
 
-def scan(path: Path, rows: Rows | None = None) -> Iterator[Entry]:
+def scan(path: Path, registry: Registry | None = None) -> Iterator[Entry]:
     """Yield what a file of records holds; a file or line that is not a record, or an impossible one, is a problem.
 
     `rows` are the cards that figures are held against. [default: every card there is]
     """
-    known = rows or load_rows()
+    known = registry or load_registry()
     try:
         if path.suffix == PACKED:
             yield from _lines(path, known)
@@ -106,9 +106,9 @@ def scan(path: Path, rows: Rows | None = None) -> Iterator[Entry]:
         yield Entry(0, 0, Problem(path, f"cannot be read: {error.strerror}"))
 
 
-def read_record(path: Path, rows: Rows | None = None) -> Record | Problem:
+def read_record(path: Path, registry: Registry | None = None) -> Record | Problem:
     """Read a file of one record: the record, or what is wrong with it."""
-    return next(scan(path, rows)).found
+    return next(scan(path, registry)).found
 
 
 def read_at(path: Path, offset: int, length: int) -> Record | Problem:
@@ -116,12 +116,12 @@ def read_at(path: Path, offset: int, length: int) -> Record | Problem:
     try:
         with open_regular(path) as file:
             file.seek(offset)
-            return _judged(file.read(length), path, load_rows())
+            return _judged(file.read(length), path, load_registry())
     except OSError as error:
         return Problem(path, f"cannot be read: {error.strerror}")
 
 
-def _lines(path: Path, rows: Rows) -> Iterator[Entry]:
+def _lines(path: Path, registry: Registry) -> Iterator[Entry]:
     offset = number = 0
     with open_regular(path) as file:
         while line := file.readline(LARGEST_RECORD_BYTES + 1):
@@ -130,11 +130,11 @@ def _lines(path: Path, rows: Rows) -> Iterator[Entry]:
                 yield Entry(offset, len(line), Problem(path, f"line {number} is longer than any record"))
                 return
             if line.strip():
-                yield Entry(offset, len(line), _judged(line, path, rows, f"line {number} "))
+                yield Entry(offset, len(line), _judged(line, path, registry, f"line {number} "))
             offset += len(line)
 
 
-def _judged(content: bytes, path: Path, rows: Rows, where: str = "") -> Record | Problem:
+def _judged(content: bytes, path: Path, registry: Registry, where: str = "") -> Record | Problem:
     """Return the record that `content` is, or what is wrong with it."""
     try:
         # Strict: a figure that is text, or a status that is a number, was written by nobody.
@@ -149,5 +149,5 @@ def _judged(content: bytes, path: Path, rows: Rows, where: str = "") -> Record |
     if record.cell.id != record.cell_id:
         reason = f"is of cell {record.cell.id}, but says {record.cell_id}: it was edited or is foreign"
         return Problem(path, f"{where}{reason}")
-    impossible = problem_of(record, rows)
+    impossible = problem_of(record, registry)
     return record if impossible is None else Problem(path, f"{where}is impossible: {impossible}")

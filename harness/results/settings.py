@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
-from harness.catalogue.cards import Budget, Row, Rows, SuiteCard, TaskCard
+from harness.catalogue.cards import Budget, Registry, Row, SuiteCard, TaskCard
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from reference_impls.card import (
     Card,
@@ -43,9 +43,9 @@ def row_settings(row: Row, asked: Collection[str]) -> Settings:
     }
 
 
-def topology_settings(cell: Cell, row: Row, rows: Rows, asked: Collection[str]) -> Settings:
+def topology_settings(cell: Cell, row: Row, registry: Registry, asked: Collection[str]) -> Settings:
     """Return what decides the network: the topology's card and its sizes on the task."""
-    sizes = rows.network(cell.task, cell.topology) if cell.task in rows.tasks else None
+    sizes = registry.network(cell.task, cell.topology) if cell.task in registry.tasks else None
     settings = row_settings(row, asked)
     return {**settings, "params": {**settings["params"], **(sizes or {})}}
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.catalogue.cards import Rows, load_rows
+from harness.catalogue.cards import Registry, load_registry
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.results.reading import PACKED, SINGLE, Problem, files_below, read_record, scan
@@ -97,7 +97,7 @@ class Store:
         provenance = record.provenance
         key = (record.cell, provenance.machine.name, provenance.code_hash)
         path = self.path_of(record)
-        impossible = problem_of(record, load_rows())
+        impossible = problem_of(record, load_registry())
         if impossible is not None and path.exists():
             raise UserError(
                 f"the record of cell {record.cell_id} was not written over {path}: {impossible}",
@@ -110,12 +110,12 @@ class Store:
             self.path(*key, done=False, unfinished=NOISY).unlink(missing_ok=True)
         return path
 
-    def read(self, rows: Rows | None = None) -> Contents:
+    def read(self, registry: Registry | None = None) -> Contents:
         """Read every record below the root; what is none, or what another contradicts, is listed as a problem.
 
         `rows` are the cards that figures are held against. [default: every card there is]
         """
-        known = rows or load_rows()
+        known = registry or load_registry()
         problems: list[Problem] = []
         found: list[tuple[Path, Record]] = []
         for name in files_below(self.root):

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.catalogue.boards import BOARDS, COMPARED, WITHOUT_BACKEND, Board, Column
-from harness.catalogue.cards import MetricCard, Rows
+from harness.catalogue.cards import MetricCard, Registry
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.results.evidence import is_share, observed, rule_of
 from harness.results.freshness import Today
@@ -105,20 +105,20 @@ class Table:
     """In the order of their estimates in the board's ranking column, best first; rows without it last."""
 
 
-def build_tables(records: Iterable[Record], rows: Rows, board: Board | None = None) -> list[Table]:
+def build_tables(records: Iterable[Record], registry: Registry, board: Board | None = None) -> list[Table]:
     """Build every table of `board` (None: of all boards) that `records` can fill, the fullest first.
 
     Of several records of one cell on one machine a current one counts, then the newest. Seeds are combined into one
     figure, current ones never with older ones.
     """
-    today = Today(rows)
+    today = Today(registry)
     latest = preferred(records, today)
-    verified = Verification(latest, rows, today)
-    vectors = AuthorsVectors(latest, rows, today)
+    verified = Verification(latest, registry, today)
+    vectors = AuthorsVectors(latest, registry, today)
     tables = []
     for wanted in BOARDS if board is None else (board,):
         groups = grouped(latest, wanted, {column.suite for column in wanted.columns})
-        found = [_table(wanted, group, members, rows, verified) for group, members in groups.items()]
+        found = [_table(wanted, group, members, registry, verified) for group, members in groups.items()]
         found = [_with_vectors(table, vectors) for table in found]
         tables.extend(sorted(found, key=lambda table: (-len(table.rows), table.group.label, table.group.machine)))
     return tables
@@ -164,11 +164,11 @@ def _group(record: Record, board: Board) -> Group:
     return Group(tuple(shared.items()), record.provenance.machine.name)
 
 
-def _table(board: Board, group: Group, records: Sequence[Record], rows: Rows, verified: Verification) -> Table:
+def _table(board: Board, group: Group, records: Sequence[Record], registry: Registry, verified: Verification) -> Table:
     by_row: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
         by_row[(record.axes()[board.axis], record.cell.topology)].append(record)
-    unranked = [_row(board, key, members, rows, verified) for key, members in by_row.items()]
+    unranked = [_row(board, key, members, registry, verified) for key, members in by_row.items()]
     ranks = {column.key: _places(column, board, unranked) for column in board.columns}
     ranked = [
         replace(row, values={key: _placed(value, ranks[key].get(_identity(row))) for key, value in row.values.items()})
@@ -178,9 +178,11 @@ def _table(board: Board, group: Group, records: Sequence[Record], rows: Rows, ve
     return Table(board, group, columns, tuple(sorted(ranked, key=lambda row: _order(row, board))))
 
 
-def _row(board: Board, key: tuple[str, str], records: Sequence[Record], rows: Rows, verified: Verification) -> TableRow:
+def _row(
+    board: Board, key: tuple[str, str], records: Sequence[Record], registry: Registry, verified: Verification
+) -> TableRow:
     name, topology = key
-    known = {"neuron": rows.cell_neurons, "method": rows.methods, "task": rows.tasks}.get(board.axis, {})
+    known = {"neuron": registry.cell_neurons, "method": registry.methods, "task": registry.tasks}.get(board.axis, {})
     values: dict[str, Value] = {}
     failures: dict[str, Record] = {}
     used: list[Record] = []
@@ -189,7 +191,7 @@ def _row(board: Board, key: tuple[str, str], records: Sequence[Record], rows: Ro
         used += of_suite
         measured = [record for record in of_suite if record.status in MEASURED and column.metric in record.metrics]
         if measured:
-            values[column.key] = _value(column, measured, rows, verified.today)
+            values[column.key] = _value(column, measured, registry, verified.today)
         lacking = [record for record in of_suite if record.status not in MEASURED] or ([] if measured else of_suite)
         if lacking:
             failures[column.key] = lacking[-1]
@@ -211,8 +213,8 @@ def _one_a_seed(records: Iterable[Record]) -> list[Record]:
     return [by_seed[seed] for seed in sorted(by_seed)]
 
 
-def _value(column: Column, records: Sequence[Record], rows: Rows, today: Today) -> Value:
-    card = rows.suite(column.suite).metrics[column.metric]
+def _value(column: Column, records: Sequence[Record], registry: Registry, today: Today) -> Value:
+    card = registry.suite(column.suite).metrics[column.metric]
     combined = combined_over_seeds([record.metrics[column.metric] for record in records])
     older = next((age for age in map(today.of_record, records) if not age.is_current), None)
     if older is not None:

@@ -21,8 +21,8 @@ from harness.catalogue.cards import (
     Budget,
     CardFile,
     MetricCard,
+    Registry,
     Row,
-    Rows,
     SuiteCard,
     TaskCard,
     card_files,
@@ -42,11 +42,11 @@ class Tree:
 
     root: Path
     """Folder that holds the two packages."""
-    rows: Rows
+    registry: Registry
 
 
 @contextmanager
-def checked_out(commit: str, today: Rows) -> Iterator[Tree]:
+def checked_out(commit: str, today: Registry) -> Iterator[Tree]:
     """Give the two packages as they were at `commit`, in a folder that is gone at the end.
 
     Parameters
@@ -65,7 +65,7 @@ def checked_out(commit: str, today: Rows) -> Iterator[Tree]:
         yield Tree(root, rows_at(root, today))
 
 
-def rows_at(root: Path, today: Rows | None = None) -> Rows:
+def rows_at(root: Path, today: Registry | None = None) -> Registry:
     """Return the rows of the packages in the folder `root`; see `checked_out` for `today`."""
     files, problems = card_files(discover_in(root / "reference_impls"), root / "harness")
     rows = rows_of([replace(file, literal=_known(file)) for file in files], problems, papers=False)
@@ -96,7 +96,7 @@ def _fitting(of: type, literal: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in literal.items() if key in names}
 
 
-def _with_baseline(row: Row, today: Rows) -> Row:
+def _with_baseline(row: Row, today: Registry) -> Row:
     """Give a suite that does not say what it measures beside a cell what today's card says."""
     card = row.card
     assert isinstance(card, SuiteCard)

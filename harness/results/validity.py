@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from harness.catalogue.cards import MetricCard, Rows
+from harness.catalogue.cards import MetricCard, Registry
 from harness.results.record import Metric, Provenance, Record, moment
 
 __all__ = ["Limits", "limits_of", "problem_of", "problems_of_metric"]
@@ -80,7 +80,7 @@ def limits_of(card: MetricCard) -> Limits:
     return Limits(-math.inf if low is None else low, math.inf if high is None else high)
 
 
-def problem_of(record: Record, rows: Rows, now: datetime | None = None) -> str | None:
+def problem_of(record: Record, registry: Registry, now: datetime | None = None) -> str | None:
     """Say what makes `record` impossible, or return None.
 
     Parameters
@@ -88,7 +88,7 @@ def problem_of(record: Record, rows: Rows, now: datetime | None = None) -> str |
     rows : cards of the suites; the figures of a suite that is not among them are held against their units alone.
     now : what time it is. [default: the system's]
     """
-    return next(_problems(record, rows, now or datetime.now(UTC)), None)
+    return next(_problems(record, registry, now or datetime.now(UTC)), None)
 
 
 def problems_of_metric(metric: Metric, card: MetricCard | None) -> Iterator[str]:
@@ -104,11 +104,11 @@ def problems_of_metric(metric: Metric, card: MetricCard | None) -> Iterator[str]
     yield from _samples(metric, limits)
 
 
-def _problems(record: Record, rows: Rows, now: datetime) -> Iterator[str]:
+def _problems(record: Record, registry: Registry, now: datetime) -> Iterator[str]:
     yield from _time(record.provenance, now)
     yield from _counts(record)
     suite = record.cell.suite
-    cards: Mapping[str, MetricCard] = rows.suite(suite).metrics if suite in rows.suites else {}
+    cards: Mapping[str, MetricCard] = registry.suite(suite).metrics if suite in registry.suites else {}
     for name, metric in record.metrics.items():
         for reason in problems_of_metric(metric, cards.get(name)):
             yield f"{name} {reason}"

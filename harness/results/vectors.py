@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from harness.catalogue.cards import Row, Rows
+from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.results.freshness import Today
 from harness.results.record import Record
@@ -24,8 +24,8 @@ CLAUSE = "golden"
 class AuthorsVectors:
     """What the current conformance records among `records` say of vectors."""
 
-    def __init__(self, records: Iterable[Record], rows: Rows, today: Today) -> None:
-        self._rows = rows
+    def __init__(self, records: Iterable[Record], registry: Registry, today: Today) -> None:
+        self._registry = registry
         found: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
         for record in records:
             if record.cell.suite != "conformance" or record.status != "ok":
@@ -57,6 +57,6 @@ class AuthorsVectors:
         return bool(asked) and all(self._one(machine, one, value) for one, value in asked)
 
     def _one(self, machine: str, axis: str, name: str) -> bool:
-        known: Mapping[str, Row] = self._rows.methods if axis == "method" else {}
+        known: Mapping[str, Row] = self._registry.methods if axis == "method" else {}
         source = known[name].card.name if name in known else name
         return self._agree.get((machine, axis, source), False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.results.freshness import Today
 from harness.results.record import Record
@@ -22,8 +22,8 @@ class Verification:
     A method is judged on one network of each structure and counts for all of that structure.
     """
 
-    def __init__(self, records: Iterable[Record], rows: Rows, today: Today) -> None:
-        self._rows = rows
+    def __init__(self, records: Iterable[Record], registry: Registry, today: Today) -> None:
+        self._registry = registry
         self.today = today
         self._neurons: dict[tuple[str, str, str], bool] = {}
         self._methods: dict[tuple[str, str, str | None], bool] = {}
@@ -50,7 +50,7 @@ class Verification:
         return self.today.is_current(record)
 
     def _structure(self, topology: str) -> str | None:
-        row = self._rows.topologies.get(topology)
+        row = self._registry.topologies.get(topology)
         return row.capabilities.structure if row else None
 
 

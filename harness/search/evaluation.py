@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.catalogue.cards import Row, Rows
+from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.execute.job import Job, Listener
@@ -55,12 +55,12 @@ def candidate_row(base: Row, candidate: Candidate) -> Row:
     )
 
 
-def with_candidates(rows: Rows) -> Rows:
+def with_candidates(registry: Registry) -> Registry:
     """Return `rows` whose topologies are a dict of their own, which an `Evaluator` adds candidates to."""
-    return replace(rows, topologies=dict(rows.topologies))
+    return replace(registry, topologies=dict(registry.topologies))
 
 
-def with_named(rows: Rows, names: Iterable[str]) -> Rows:
+def with_named(registry: Registry, names: Iterable[str]) -> Registry:
     """Return `rows` with a row for each candidate among the topologies `names`, such as ``skip-mlp[1-2]``.
 
     Raises
@@ -71,13 +71,13 @@ def with_named(rows: Rows, names: Iterable[str]) -> Rows:
     named: dict[str, Row] = {}
     for name in names:
         stem, bracket, code = name.removesuffix("]").partition("[")
-        base = rows.topologies.get(stem)
+        base = registry.topologies.get(stem)
         if base is not None and "skips" in base.params and bracket and name.endswith("]"):
             try:
                 named[name] = candidate_row(base, candidate_from_code(code))
             except ValueError as error:
                 raise UserError(f"topology {name!r}: {error}", "blocks are parted by a dash: skip-mlp[1-2]") from error
-    return replace(rows, topologies={**rows.topologies, **named})
+    return replace(registry, topologies={**registry.topologies, **named})
 
 
 class Evaluator(Listener):
@@ -93,7 +93,7 @@ class Evaluator(Listener):
 
     def __init__(self, pool: LocalPool, cell: Cell, machine: Machine, progress: Callable[[str], None]) -> None:
         self._pool = pool
-        self._rows = pool.recorder.rows
+        self._registry = pool.recorder.registry
         self._cell = cell
         self._machine = machine
         self._progress = progress
@@ -101,19 +101,19 @@ class Evaluator(Listener):
 
     def run(self, candidate: Candidate, budget: str, seeds: Sequence[int]) -> Evaluation:
         """Train the candidate from each seed, or read what an earlier training of it gave."""
-        row = candidate_row(self._rows.topologies[self._cell.topology], candidate)
-        assert isinstance(self._rows.topologies, dict)
-        self._rows.topologies[row.name] = row
+        row = candidate_row(self._registry.topologies[self._cell.topology], candidate)
+        assert isinstance(self._registry.topologies, dict)
+        self._registry.topologies[row.name] = row
         cells = [replace(self._cell, topology=row.name, budget=budget, seed=seed) for seed in seeds]
-        code = code_hash(cells[0], self._rows)
+        code = code_hash(cells[0], self._registry)
         records: dict[Cell, Record] = {}
         for cell in cells:
             known = self._known(self._pool.store, cell, code)
             if known is not None:
                 records[cell] = known
         self._finished.clear()
-        planned = plan_cells((cell for cell in cells if cell not in records), self._rows)
-        summary = self._pool.run(jobs_of(planned, self._rows), self)
+        planned = plan_cells((cell for cell in cells if cell not in records), self._registry)
+        summary = self._pool.run(jobs_of(planned, self._registry), self)
         records |= self._finished
         return Evaluation(tuple(records[cell] for cell in cells if cell in records), summary.interrupted)
 

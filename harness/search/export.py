@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 import reference_impls
-from harness.catalogue.cards import Row, Rows
+from harness.catalogue.cards import Registry, Row
 from harness.errors import UserError
 from harness.search.space import Candidate, code_of
 
@@ -47,7 +47,7 @@ class {cls}({parent}):
 '''
 
 
-def check_exportable(name: str, rows: Rows, folder: Path = TOPOLOGIES) -> Path:
+def check_exportable(name: str, registry: Registry, folder: Path = TOPOLOGIES) -> Path:
     """Return the file that a topology of this name would be.
 
     Raises
@@ -58,7 +58,7 @@ def check_exportable(name: str, rows: Rows, folder: Path = TOPOLOGIES) -> Path:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or keyword.iskeyword(name):
         raise UserError(f"{name!r} cannot be a topology's name", "use small letters, digits and single dashes")
     path = folder / f"{name.replace('-', '_')}.py"
-    if name in rows.topologies or path.exists():
+    if name in registry.topologies or path.exists():
         raise UserError(f"there is a topology {name!r} already", "give --export another name, or delete its file")
     return path
 

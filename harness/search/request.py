@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.catalogue.cards import Row, Rows
+from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.errors import UserError
@@ -18,13 +18,13 @@ from harness.search.space import TYPES, Candidate, Space
 from reference_impls.names import check_name
 from reference_impls.topologies._wiring import parameter_count, read_wiring
 
-__all__ = ["Request", "searchable"]
+__all__ = ["SearchRequest", "searchable"]
 
 SUITE = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SearchRequest:
     """Where a search runs, and within which constraints."""
 
     task: str
@@ -37,7 +37,7 @@ class Request:
     max_skips: int | None
     max_parameters: int | None
 
-    def cell(self, rows: Rows, *budgets: str) -> Cell:
+    def cell(self, registry: Registry, *budgets: str) -> Cell:
         """Return the cell of the plain topology, when every name and budget is known and goes together.
 
         Raises
@@ -46,33 +46,33 @@ class Request:
             If one does not.
         """
         for what, name, known in (
-            ("task", self.task, rows.tasks),
-            ("topology to search", self.topology, searchable(rows)),
-            ("neuron", self.neuron, rows.neurons),
-            ("training method", self.method, rows.methods),
+            ("task", self.task, registry.tasks),
+            ("topology to search", self.topology, searchable(registry)),
+            ("neuron", self.neuron, registry.neurons),
+            ("training method", self.method, registry.methods),
             ("device", self.device, ("cpu", "cuda")),
         ):
             check_name(what, name, tuple(known))
         for budget in budgets:
-            check_name(f"budget of {self.task}", budget, rows.task(self.task).budgets)
+            check_name(f"budget of {self.task}", budget, registry.task(self.task).budgets)
         cell = Cell(
             SUITE, self.task, self.neuron, self.method, self.topology, device=self.device, budget=budgets[0], threads=1
         )
-        reason = why_unsupported(cell, rows)
+        reason = why_unsupported(cell, registry)
         if reason is not None:
             raise UserError(f"nothing to search: {reason}", "spikeboard list shows what there is")
         return cell
 
-    def space(self, rows: Rows) -> Space:
+    def space(self, registry: Registry) -> Space:
         """Return the wirings that the constraints admit on the task's network."""
-        row = rows.topologies[self.topology]
-        sizes = {**row.params, **(rows.network(self.task, self.topology) or {})}
+        row = registry.topologies[self.topology]
+        sizes = {**row.params, **(registry.network(self.task, self.topology) or {})}
         depths = tuple(sizes.get("depths") or (len(_widths(sizes)) - 1,))
         types = tuple(TYPES[check_name("type of skip", name, TYPES)] for name in self.types)
         most = self.max_parameters
 
         def count(candidate: Candidate) -> int:
-            return _parameters(candidate, sizes, rows, self.task)
+            return _parameters(candidate, sizes, registry, self.task)
 
         def within(candidate: Candidate) -> bool:
             return most is None or count(candidate) <= most
@@ -86,11 +86,11 @@ class Request:
         return Space(depths, self.form, types, self.max_skips, within)
 
 
-def searchable(rows: Rows) -> dict[str, Row]:
+def searchable(registry: Registry) -> dict[str, Row]:
     """Return the topologies whose skips can be searched: those that give others their sizes."""
     return {
         name: row
-        for name, row in rows.topologies.items()
+        for name, row in registry.topologies.items()
         if row.capabilities.structure == "skip" and row.capabilities.sized_as == name
     }
 
@@ -101,9 +101,9 @@ def _widths(sizes: Mapping[str, Any]) -> Sequence[int]:
     return widths
 
 
-def _parameters(candidate: Candidate, sizes: Mapping[str, Any], rows: Rows, task: str) -> int:
+def _parameters(candidate: Candidate, sizes: Mapping[str, Any], registry: Registry, task: str) -> int:
     """Return the weights and biases of the network of a card's `sizes`, without what its neurons learn."""
-    card = rows.task(task)
+    card = registry.task(task)
     widths = _widths(sizes)
     wiring = read_wiring(candidate, len(widths))
     if "hidden" in sizes:

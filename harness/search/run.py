@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.data import data_root as resolve
 from harness.data import data_set
 from harness.errors import UserError
@@ -21,12 +21,12 @@ from harness.results.stats import Estimate, estimate
 from harness.results.store import Store
 from harness.search.evaluation import Evaluation, Evaluator, with_candidates
 from harness.search.plot import draw_search
-from harness.search.request import Request
+from harness.search.request import SearchRequest
 from harness.search.space import Candidate, Space, code_of
 from harness.search.study import BAYES, OBJECTIVE, RANDOM, Search, Settings, Tried
 from harness.terminal import Console
 
-__all__ = ["PLAIN", "Final", "Outcome", "SearchPlan", "run_search"]
+__all__ = ["PLAIN", "Final", "SearchOutcome", "SearchPlan", "run_search"]
 
 PLAIN = "without skips"
 PICTURE = "search.svg"
@@ -36,7 +36,7 @@ PICTURE = "search.svg"
 class SearchPlan:
     """How a search goes; the options of the command say what each is."""
 
-    request: Request
+    request: SearchRequest
     folder: Path
     evaluations: int
     initial: int
@@ -64,7 +64,7 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SearchOutcome:
     """What a search came to."""
 
     finals: tuple[Final, ...]
@@ -74,7 +74,9 @@ class Outcome:
     picture: Path
 
 
-def run_search(plan: SearchPlan, rows: Rows, data_root: Path | None, say: Callable[[str], None]) -> Outcome | None:
+def run_search(
+    plan: SearchPlan, registry: Registry, data_root: Path | None, say: Callable[[str], None]
+) -> SearchOutcome | None:
     """Run a search, or go on with it; return what it came to, or None after a Ctrl-C.
 
     Raises
@@ -83,16 +85,16 @@ def run_search(plan: SearchPlan, rows: Rows, data_root: Path | None, say: Callab
         If something asked for is not there, no wiring is left, or nothing gave a figure.
     """
     budgets = [plan.budget, *([plan.final_budget] if plan.final_seeds else [])]
-    cell = plan.request.cell(rows, *budgets)
-    space, root, machine = plan.request.space(rows), resolve(data_root), this_machine()
+    cell = plan.request.cell(registry, *budgets)
+    space, root, machine = plan.request.space(registry), resolve(data_root), this_machine()
     if plan.request.device == "cuda" and machine.gpu is None:
         raise UserError("no CUDA device on this machine", "leave out --device cuda")
-    data_set(rows.task(plan.request.task).data).require(root)
-    search = Search(plan.folder, _settings(plan, code_hash(cell, rows)), space)
+    data_set(registry.task(plan.request.task).data).require(root)
+    search = Search(plan.folder, _settings(plan, code_hash(cell, registry)), space)
     store, console = Store(by_default(SCRATCH) / "search"), Console()
     try:
         with (
-            LocalPool(store, root, slots=plan.slots, rows=with_candidates(rows)) as pool,
+            LocalPool(store, root, slots=plan.slots, registry=with_candidates(registry)) as pool,
             console.status("starting") as status,
         ):
             evaluator = Evaluator(pool, cell, machine, status.update)
@@ -132,7 +134,7 @@ class _Course:
     evaluator: Evaluator
     say: Callable[[str], None]
 
-    def run(self) -> Outcome | None:
+    def run(self) -> SearchOutcome | None:
         plain = self._evaluate(self.space.plain)
         if plain.interrupted:
             return None
@@ -151,7 +153,7 @@ class _Course:
         if finals is None:
             return None
         leader = max(finals[1:], key=lambda final: final.search_accuracy)  # the first of several: the search's
-        return Outcome(finals, leader, picture)
+        return SearchOutcome(finals, leader, picture)
 
     def _evaluate(self, candidate: Candidate) -> Evaluation:
         return self.evaluator.run(candidate, self.plan.budget, range(self.plan.seeds))

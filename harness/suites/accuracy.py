@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.results.predictions import pack
 from harness.results.record import Predictions, Series
 from harness.results.stats import wilson_interval
-from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.base import Answer, Measurement, Suite
 from harness.suites.common.train import Epoch, TrainingRun, to_target, train
 from harness.suites.common.weights import keep_weights
 from harness.workload import Workload
@@ -14,7 +14,7 @@ CARD = {
     "name": "accuracy",
     "kind": "suite",
     "version": 2,
-    "title": "Accuracy",
+    "title": "AccuracySuite",
     "summary": (
         "Trains from the cell's seed for the task's budget and counts the misclassified test samples. The epoch is "
         "chosen on the validation split; the last epoch and the best on the test split are kept beside it. The task's "
@@ -96,7 +96,7 @@ CARD = {
 }
 
 
-class Accuracy(Suite):
+class AccuracySuite(Suite):
     """Train and count errors."""
 
     def run(self, workload: Workload) -> Answer:
@@ -110,9 +110,9 @@ class Accuracy(Suite):
             "last_error_fraction": _error(run.epochs[-1].test_errors, run.test_size),
             "best_test_error_fraction": _error(best_on_test, run.test_size),
             "validation_error_fraction": _error(chosen.validation_errors, run.validation_size),
-            "best_epoch": Figure(float(run.pretraining_epochs + run.best_epoch + 1)),
-            "optimizer_updates": Figure(float(run.updates)),
-            "parameters": Figure(float(sum(parameter.numel() for parameter in method.network.parameters()))),
+            "best_epoch": Measurement(float(run.pretraining_epochs + run.best_epoch + 1)),
+            "optimizer_updates": Measurement(float(run.updates)),
+            "parameters": Measurement(float(sum(parameter.numel() for parameter in method.network.parameters()))),
             **to_target(run, workload.task_card.target_error),
             **_pretraining(run),
         }
@@ -135,21 +135,21 @@ def _predictions(run: TrainingRun, split_digest: str) -> Predictions:
     return pack(split_digest, said.labels.numpy(), said.classes.numpy(), said.margins.double().numpy())
 
 
-def _pretraining(run: TrainingRun) -> dict[str, Figure]:
+def _pretraining(run: TrainingRun) -> dict[str, Measurement]:
     """Give what a method did before its first update figures of their own; most do nothing."""
     if run.pretraining is None:
         return {}
     done = run.pretraining
     return {
-        "pretraining_epochs": Figure(float(done.report.epochs)),
-        "pretraining_updates": Figure(float(done.report.updates)),
+        "pretraining_epochs": Measurement(float(done.report.epochs)),
+        "pretraining_updates": Measurement(float(done.report.updates)),
         "pretrained_error_fraction": _error(done.test_errors, run.test_size),
     }
 
 
-def _error(errors: int, samples: int) -> Figure:
+def _error(errors: int, samples: int) -> Measurement:
     low, high = wilson_interval(errors, samples)
-    return Figure(errors / samples, n=samples, low=low, high=high, covers="test samples")
+    return Measurement(errors / samples, n=samples, low=low, high=high, covers="test samples")
 
 
 def _curves(run: TrainingRun) -> dict[str, Series]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from harness.catalogue.cell import NOT_APPLICABLE
-from harness.conformance import Outcome, run_checks
+from harness.conformance import CheckOutcome, run_checks
 from harness.conformance.agreement import agreement
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
@@ -15,7 +15,7 @@ from harness.conformance.peers import PEER_CHECKS, PeerSubject
 from harness.conformance.signals import SIGNAL_CHECKS, SignalSubject
 from harness.conformance.vectors import SURROGATE_CHECKS, SurrogateSubject
 from harness.golden import SURROGATES, VECTORS
-from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.base import Answer, Measurement, Suite
 from harness.workload import Workload
 from reference_impls.libraries import build_peer
 
@@ -23,7 +23,7 @@ CARD = {
     "name": "conformance",
     "kind": "suite",
     "version": 1,
-    "title": "Conformance",
+    "title": "ConformanceSuite",
     "summary": (
         "Runs the contract of a neuron, a training method or a peer clause by clause: shapes, finite, deterministic, "
         "isolated state, batch-invariant, causal, gradients checked, equal to the authors' vectors, backends equal to "
@@ -40,7 +40,7 @@ CARD = {
 }
 
 
-class Conformance(Suite):
+class ConformanceSuite(Suite):
     """Run the clauses of a contract."""
 
     def run(self, workload: Workload) -> Answer:
@@ -51,8 +51,8 @@ class Conformance(Suite):
         judged = _neuron(workload) if workload.cell.method == NOT_APPLICABLE else _method(workload)
         passed = sum(outcome.passed for outcome in judged.outcomes)
         figures = {
-            "failed_checks": Figure(float(len(judged.outcomes) - passed)),
-            "passed_checks": Figure(float(passed)),
+            "failed_checks": Measurement(float(len(judged.outcomes) - passed)),
+            "passed_checks": Measurement(float(passed)),
         }
         details = {
             "checks": [asdict(outcome) for outcome in judged.outcomes],
@@ -63,7 +63,7 @@ class Conformance(Suite):
 
 
 class _Judged(NamedTuple):
-    outcomes: list[Outcome]
+    outcomes: list[CheckOutcome]
     golden_cases: int
     """Cases of the authors' code that were compared."""
     details: Mapping[str, Any]
@@ -74,22 +74,22 @@ def _neuron(workload: Workload) -> _Judged:
     if cell.neuron == SURROGATES:
         surrogates = SurrogateSubject(vectors)
         return _Judged(run_checks(SURROGATE_CHECKS, surrogates), len(surrogates.golden_cases()), {})
-    peer = workload.rows.peers.get(cell.neuron)
+    peer = workload.registry.peers.get(cell.neuron)
     if peer is not None:
         build_peer(peer.name)  # a missing library is said once, and not by every check
         return _Judged(run_checks(PEER_CHECKS, PeerSubject(peer)), 0, {})
-    subject = NeuronSubject(workload.rows.neurons[cell.neuron], cell.backend, vectors)
+    subject = NeuronSubject(workload.registry.neurons[cell.neuron], cell.backend, vectors)
     compared = len(subject.golden_cases()) if cell.backend == "eager" else 0
     return _Judged(run_checks(NEURON_CHECKS, subject), compared, {})
 
 
 def _method(workload: Workload) -> _Judged:
-    cell, rows = workload.cell, workload.rows
-    row, vectors = rows.methods[cell.method], workload.vectors or VECTORS
+    cell, registry = workload.cell, workload.registry
+    row, vectors = registry.methods[cell.method], workload.vectors or VECTORS
     if "classes" not in row.capabilities.targets:
         of_signals = SignalSubject(row, cell.neuron, cell.topology, vectors)
         return _Judged(run_checks(SIGNAL_CHECKS, of_signals), len(of_signals.golden_cases()), {})
-    subject = MethodSubject(row, cell.neuron, cell.topology, rows, vectors)
+    subject = MethodSubject(row, cell.neuron, cell.topology, registry, vectors)
     outcomes = run_checks(METHOD_CHECKS, subject)
     kept = all(outcome.passed for outcome in outcomes)
     beside_bptt = [asdict(layer) for layer in agreement(subject)] if kept else []

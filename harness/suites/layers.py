@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from harness.conformance.peers import random_input
-from harness.measure.clock import Protocol, Timing, measure
+from harness.measure.clock import Timing, TimingProtocol, measure
 from harness.results.record import Series
-from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.base import Answer, Measurement, Suite
 from harness.suites.common.steps import median_figure, noise_in, timing_figure
 from harness.workload import Workload
 from reference_impls.api import LayerShape, Neuron, NeuronFactory
@@ -111,7 +111,7 @@ NEURONS = (256, 1024, 4096, 16384, 65536)
 SHD_STEPS, SHD_BATCH, SHD_INPUT, SHD_HIDDEN, SHD_CLASSES = 15, 256, 700, (128, 128, 100), 20
 SHD_RATE = 0.05
 """Share of input entries that spike; dense products do not feel it."""
-PROTOCOL = Protocol(
+PROTOCOL = TimingProtocol(
     warmup_calls=2,
     warmup_seconds=0.1,
     block_seconds=0.03,
@@ -141,7 +141,7 @@ class Turns:
 
     timings: Mapping[tuple[str, str], Timing]
 
-    def speedup(self, over: str, what: str) -> Figure:
+    def speedup(self, over: str, what: str) -> Measurement:
         """Return how many times longer `over` takes, round by round."""
         pairs = zip(self.timings[over, what].samples, self.timings[OURS, what].samples, strict=True)
         return median_figure([theirs / ours for theirs, ours in pairs])
@@ -256,7 +256,7 @@ def _timed(functions: Functions, device: torch.device) -> Turns:
     return Turns({key: timings[name] for name, key in names.items()})
 
 
-def _figures(found: Mapping[Size, Turns], network: Turns) -> dict[str, Figure]:
+def _figures(found: Mapping[Size, Turns], network: Turns) -> dict[str, Measurement]:
     at = {label: found[_over_steps()[T]] for label, T in HEADLINES.items()}
     figures = {}
     for label in ("t16", "t256", "t2048"):

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.conformance.peers import Parity, parity_of, random_input, reference_answer
-from harness.measure.clock import Protocol, Timing, measure
+from harness.measure.clock import Timing, TimingProtocol, measure
 from harness.measure.memory import saved_bytes
 from harness.measure.peak import PeakMemory, peak_bytes
 from harness.results.record import Series
-from harness.suites.common.base import Answer, DivergedError, Figure, Suite
+from harness.suites.common.base import Answer, DivergedError, Measurement, Suite
 from harness.suites.common.steps import median_figure, noise_in, timing_figure
 from harness.workload import Workload
 from reference_impls.libraries import build_peer, build_reference
@@ -114,7 +114,7 @@ CARD = {
 BASE = (16, 64, 1024)
 """(T, B, N) of the headline: 65,536 neurons."""
 STEPS, NEURONS, BATCHES = (4, 16, 64), (256, 1024, 4096), (16, 64, 256)
-PROTOCOL = Protocol(
+PROTOCOL = TimingProtocol(
     warmup_calls=3,
     warmup_seconds=0.1,
     block_seconds=0.04,
@@ -136,7 +136,7 @@ class _Measured:
     parity: Parity
     timings: dict[str, Timing]
 
-    def ratio(self, what: str, baseline: str) -> Figure:
+    def ratio(self, what: str, baseline: str) -> Measurement:
         pairs = zip(self.timings[f"peer {what}"].samples, self.timings[f"{baseline} {what}"].samples, strict=True)
         return median_figure([theirs / ours for theirs, ours in pairs])
 
@@ -174,7 +174,7 @@ class Libraries(Suite):
         peer = build_peer(workload.cell.neuron).prepare(x, upstream)
         reference = build_reference(workload.cell.neuron)
         parity = parity_of(peer.answer(), reference_answer(reference, x, upstream))
-        problem = parity.problem(workload.rows.peers[workload.cell.neuron].capabilities)
+        problem = parity.problem(workload.registry.peers[workload.cell.neuron].capabilities)
         if problem is not None:
             message = f"{workload.cell.neuron} misses its own convention at {_label(size)}: {problem}; it is not timed"
             raise DivergedError(message, Answer(_parity_figures(parity)))
@@ -198,18 +198,18 @@ def _label(size: Size) -> str:
     return "T={} B={} N={}".format(*size)
 
 
-def _weigh(workload: Workload) -> dict[str, Figure]:
+def _weigh(workload: Workload) -> dict[str, Measurement]:
     """Return the memory of one forward and backward; JAX keeps what it keeps out of autograd's sight."""
     run = build_peer(workload.cell.neuron).prepare(*random_input(BASE, workload.dtype, workload.device))
     run.train()
     peak: PeakMemory = peak_bytes(run.train, workload.device)
-    figures = {"peak_bytes": Figure(float(peak.peak_bytes))}
-    if workload.rows.peers[workload.cell.neuron].capabilities.framework == "torch":
-        figures["saved_bytes"] = Figure(float(saved_bytes(run.train).peak_bytes))
+    figures = {"peak_bytes": Measurement(float(peak.peak_bytes))}
+    if workload.registry.peers[workload.cell.neuron].capabilities.framework == "torch":
+        figures["saved_bytes"] = Measurement(float(saved_bytes(run.train).peak_bytes))
     return figures
 
 
-def _figures(measured: dict[Size, _Measured]) -> dict[str, Figure]:
+def _figures(measured: dict[Size, _Measured]) -> dict[str, Measurement]:
     T, B, N = BASE
     base = measured[BASE]
     train = base.timings["peer train"]
@@ -230,10 +230,10 @@ def _figures(measured: dict[Size, _Measured]) -> dict[str, Figure]:
     }
 
 
-def _parity_figures(parity: Parity) -> dict[str, Figure]:
+def _parity_figures(parity: Parity) -> dict[str, Measurement]:
     return {
-        "spike_mismatch_fraction": Figure(parity.spike_mismatch_fraction),
-        "gradient_cosine": Figure(parity.gradient_cosine),
+        "spike_mismatch_fraction": Measurement(parity.spike_mismatch_fraction),
+        "gradient_cosine": Measurement(parity.gradient_cosine),
     }
 
 

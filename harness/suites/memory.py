@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from harness.measure.memory import live_bytes, model_bytes, saved_bytes, slope_over_steps, state_bytes
 from harness.measure.peak import peak_bytes
 from harness.results.record import Series
-from harness.suites.common.base import Answer, Figure, Suite
-from harness.suites.common.steps import Step, ready
+from harness.suites.common.base import Answer, Measurement, Suite
+from harness.suites.common.steps import TrainingStep, ready
 from harness.workload import Workload
 
 CARD = {
     "name": "memory",
     "kind": "suite",
     "version": 2,
-    "title": "Memory",
+    "title": "MemorySuite",
     "summary": (
         "One training step on a batch of 128 samples: the most bytes that autograd keeps at one time, how they grow "
         "with T from 2 to 256 (the task's samples repeated or cut), the most bytes of all tensors alive, and the peak "
@@ -78,7 +78,7 @@ MOST_BYTES = 4 << 30
 """Lengths at which more would be kept are left out, on any machine: a figure must not depend on what it has."""
 
 
-class Memory(Suite):
+class MemorySuite(Suite):
     """Weigh a training step."""
 
     def run(self, workload: Workload) -> Answer:
@@ -90,11 +90,11 @@ class Memory(Suite):
         saved = {T: saved_at(workload, BATCH_SIZE, T) for T in steps}
         growth = slope_over_steps(steps, list(saved.values()))
         figures = {
-            "peak_bytes": Figure(float(peak.peak_bytes)),
-            "saved_bytes": Figure(float(_saved(step))),
-            "saved_bytes_per_time_step": Figure(growth.per_step),
-            "model_bytes": Figure(float(model_bytes(step.method.network))),
-            "state_bytes": Figure(float(state_bytes(step.method.network, step.x))),
+            "peak_bytes": Measurement(float(peak.peak_bytes)),
+            "saved_bytes": Measurement(float(_saved(step))),
+            "saved_bytes_per_time_step": Measurement(growth.per_step),
+            "model_bytes": Measurement(float(model_bytes(step.method.network))),
+            "state_bytes": Measurement(float(state_bytes(step.method.network, step.x))),
         }
         details = {
             "batch_size": BATCH_SIZE,
@@ -108,8 +108,8 @@ class Memory(Suite):
         series = {"saved_bytes": _series("saved_bytes", saved)}
         if workload.cell.backend == "eager":  # compiled code allocates where no operator can be watched
             live = {T: live_at(workload, BATCH_SIZE, T) for T in steps}
-            figures["live_bytes"] = Figure(float(_live(step)))
-            figures["live_bytes_per_time_step"] = Figure(slope_over_steps(steps, list(live.values())).per_step)
+            figures["live_bytes"] = Measurement(float(_live(step)))
+            figures["live_bytes_per_time_step"] = Measurement(slope_over_steps(steps, list(live.values())).per_step)
             series["live_bytes"] = _series("live_bytes", live)
         return Answer(figures, series, details)
 
@@ -137,13 +137,13 @@ def live_at(workload: Workload, batch_size: int, T: int) -> int:
     return _live(ready(workload, batch_size, T))
 
 
-def _saved(step: Step) -> int:
+def _saved(step: TrainingStep) -> int:
     """Return the most bytes that autograd keeps at one time; parameters and the input itself are not its doing."""
     left_out = [*step.method.network.parameters(), *step.method.network.buffers(), step.x]
     return saved_bytes(step.gradients, left_out).peak_bytes
 
 
-def _live(step: Step) -> int:
+def _live(step: TrainingStep) -> int:
     """Return the most bytes of all tensors alive at one time."""
     return live_bytes(step.gradients).peak_bytes
 

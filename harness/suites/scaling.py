@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.measure.clock import LEAST_SAMPLES, Protocol, measure
+from harness.measure.clock import LEAST_SAMPLES, TimingProtocol, measure
 from harness.measure.memory import slope_over_steps
 from harness.results.record import Series
-from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.base import Answer, Measurement, Suite
 from harness.suites.common.steps import noise_in, protocol_for, ready, timing_figure
 from harness.suites.memory import affordable
 from harness.workload import Workload
@@ -60,10 +60,10 @@ class Scaling(Suite):
         timings = measure(functions, workload.device, protocol)
         medians = {T: timings[str(T)].median_seconds for T in lengths}
         line = slope_over_steps(lengths, list(medians.values()))
-        figures = {"train_seconds_per_time_step": Figure(line.per_step)}
+        figures = {"train_seconds_per_time_step": Measurement(line.per_step)}
         if lengths == STEPS:
             figures["longest_train_step_seconds"] = timing_figure(timings[str(STEPS[-1])])
-            figures["longest_over_shortest_ratio"] = Figure(medians[STEPS[-1]] / medians[STEPS[0]])
+            figures["longest_over_shortest_ratio"] = Measurement(medians[STEPS[-1]] / medians[STEPS[0]])
         points = tuple((float(T), seconds) for T, seconds in medians.items())
         series = {
             "train_step_seconds": Series(
@@ -75,7 +75,7 @@ class Scaling(Suite):
         return Answer(figures, series, details, noise=noise)
 
 
-def _protocol(budget: str) -> Protocol:
+def _protocol(budget: str) -> TimingProtocol:
     """Return the protocol of a training budget, with the time that six rounds of all lengths take."""
     usual = protocol_for(budget)
     return replace(

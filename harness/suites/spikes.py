@@ -16,7 +16,7 @@ from harness.measure.activity import Activity, count_activity
 from harness.measure.energy import FP32_45NM, EnergyEstimate, NeuronCost, estimate_energy, neuron_cost
 from harness.measure.stages import StageRates, stage_rates
 from harness.measure.training_energy import TrainingEnergy, bptt_energy, connections, ide_energy, spide_energy
-from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.base import Answer, Measurement, Suite
 from harness.suites.common.train import EVALUATION_BATCH, batches, limited
 from harness.suites.common.weights import trained_method
 from harness.workload import Workload
@@ -120,7 +120,7 @@ class Spikes(Suite):
             method.synapses(),
             workload.task_card.input_kind,
         )
-        capabilities = workload.rows.neurons[workload.cell.neuron].capabilities
+        capabilities = workload.registry.neurons[workload.cell.neuron].capabilities
         costs = [neuron_cost(neuron, capabilities) for neuron in method.network.neurons()]
         energy = estimate_energy(activity, costs)
         stages, training = _training(workload, method, activity, energy, costs)
@@ -128,7 +128,7 @@ class Spikes(Suite):
         return Answer(figures, details=_details(activity, energy, costs, stages, training))
 
 
-def _figures(activity: Activity, energy: EnergyEstimate) -> dict[str, Figure]:
+def _figures(activity: Activity, energy: EnergyEstimate) -> dict[str, Measurement]:
     operations, samples = activity.operations(), activity.samples
     counts = {
         "spikes_per_neuron": activity.spikes_per_neuron,
@@ -150,14 +150,14 @@ def _figures(activity: Activity, energy: EnergyEstimate) -> dict[str, Figure]:
         "energy_input_cached_joules": energy.total_joules("cached"),
         "energy_relative_to_dense": energy.relative_to_dense(),
     }
-    return {name: Figure(value, n=samples) for name, value in values.items()}
+    return {name: Measurement(value, n=samples) for name, value in values.items()}
 
 
-def _training_figures(stages: Sequence[StageRates], energy: TrainingEnergy) -> dict[str, Figure]:
-    figures = {"training_energy_joules": Figure(energy.total_joules)}
+def _training_figures(stages: Sequence[StageRates], energy: TrainingEnergy) -> dict[str, Measurement]:
+    figures = {"training_energy_joules": Measurement(energy.total_joules)}
     for stage in stages:
         name = "training_backward_firing_rate" if stage.name == "backward" else "training_firing_rate"
-        figures[name] = Figure(stage.firing_rate)
+        figures[name] = Measurement(stage.firing_rate)
     return figures
 
 
@@ -173,7 +173,7 @@ def _training(
     joined = connections(method.network.structure, activity.synapses, method.network.joins())
     update_joules = costs[0].joules(FP32_45NM)
     given = (energy.input_recomputed_joules, update_joules)
-    capabilities = workload.rows.methods[workload.cell.method].capabilities
+    capabilities = workload.registry.methods[workload.cell.method].capabilities
     if capabilities.spiking_backward:
         return stages, spide_energy(stages[0], stages[1], joined, energy.input_cached_joules, update_joules)
     if "solver_iterations" in report.counters:

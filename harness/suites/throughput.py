@@ -13,7 +13,7 @@ import torch
 
 from harness.measure.clock import Timing, measure
 from harness.measure.roofline import FLOOR_FLOATS, copying, training_layer
-from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.base import Answer, Measurement, Suite
 from harness.suites.common.steps import baseline, median_figure, noise_in, protocol_for, ready, timing_figure
 from harness.workload import Workload
 
@@ -21,7 +21,7 @@ CARD = {
     "name": "throughput",
     "kind": "suite",
     "version": 2,
-    "title": "Throughput",
+    "title": "ThroughputSuite",
     "summary": (
         "Times a training step and an inference on one batch of the task's data, alternating with LIF under BPTT on "
         "the same network, batch and machine: median over blocks, with the 95 % interval of the median. Under BPTT "
@@ -104,7 +104,7 @@ LAYER_SHARE = 0.4
 """Of the time for the steps, what the layer gets beside it."""
 
 
-class Throughput(Suite):
+class ThroughputSuite(Suite):
     """Time steps."""
 
     def run(self, workload: Workload) -> Answer:
@@ -140,7 +140,7 @@ class Throughput(Suite):
         return Answer(figures, details=details, noise=noise)
 
 
-def _roofline(workload: Workload, T: int) -> dict[str, Figure]:
+def _roofline(workload: Workload, T: int) -> dict[str, Measurement]:
     """Return what a large layer of the neuron makes of the memory's bandwidth, over `T` steps."""
     x = torch.rand(T, *LAYER, device=workload.device, dtype=workload.dtype)
     layer = training_layer(workload.neuron(T, shape=LAYER[1:]), x)
@@ -160,5 +160,5 @@ def _roofline(workload: Workload, T: int) -> dict[str, Figure]:
     }
 
 
-def _rate(timing: Timing, work: int) -> Figure:
+def _rate(timing: Timing, work: int) -> Measurement:
     return median_figure([work / seconds for seconds in timing.samples])

@@ -7,10 +7,10 @@ counts the same updates and samples, but trains cells side by side, under whatev
 
 from __future__ import annotations
 
-from harness.measure.clock import COVERS, Protocol, warm_up
+from harness.measure.clock import COVERS, TimingProtocol, warm_up
 from harness.measure.stopwatch import Stopwatch
 from harness.measure.timers import timer_for
-from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.base import Answer, Measurement, Suite
 from harness.suites.common.steps import noise_in, protocol_for, ready
 from harness.suites.common.train import Stages, TrainingRun, to_target, train
 from harness.workload import Workload
@@ -86,24 +86,26 @@ class TimeToTarget(Suite):
         seconds = pretraining.seconds / len(runs) + updates.seconds * share
         figures = {"seconds_to_target": _figure(seconds, half_width, len(updates.blocks())), **to_target(first, target)}
         if first.pretraining is not None:
-            figures["pretraining_seconds"] = Figure(pretraining.seconds / len(runs))
+            figures["pretraining_seconds"] = Measurement(pretraining.seconds / len(runs))
         return Answer(figures, details=details, noise=noise_in({"seconds_to_target": half_width}, protocol))
 
 
-def _warm_up(workload: Workload, protocol: Protocol) -> None:
+def _warm_up(workload: Workload, protocol: TimingProtocol) -> None:
     """Make updates that nobody times: lazy imports, kernels, the allocator's heap."""
     timer = timer_for(workload.device, cold_l2=False)
     step = ready(workload, workload.budget.batch_size)
     warm_up(timer, step.train, protocol, timer.now() + protocol.budget_seconds / 2)
 
 
-def _worth_repeating(runs: list[TrainingRun], pretraining: Stopwatch, updates: Stopwatch, protocol: Protocol) -> bool:
+def _worth_repeating(
+    runs: list[TrainingRun], pretraining: Stopwatch, updates: Stopwatch, protocol: TimingProtocol
+) -> bool:
     """Whether one more training would narrow the interval, and fits into the time that the protocol has."""
     spent = pretraining.seconds + updates.seconds
     return updates.half_width > protocol.relative_half_width and spent * (1 + 1 / len(runs)) <= protocol.budget_seconds
 
 
-def _figure(seconds: float, half_width: float, blocks: int) -> Figure:
+def _figure(seconds: float, half_width: float, blocks: int) -> Measurement:
     if half_width == float("inf"):
-        return Figure(seconds, n=blocks)
-    return Figure(seconds, (), blocks, seconds * (1 - half_width), seconds * (1 + half_width), COVERS)
+        return Measurement(seconds, n=blocks)
+    return Measurement(seconds, (), blocks, seconds * (1 - half_width), seconds * (1 + half_width), COVERS)

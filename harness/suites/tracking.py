@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.results.record import Series
-from harness.suites.common.base import Answer, DivergedError, Figure, Suite
+from harness.suites.common.base import Answer, DivergedError, Measurement, Suite
 from harness.suites.common.train import limited
 from harness.tasks.common.base import Samples
 from harness.workload import Workload
@@ -83,13 +83,13 @@ class Tracking(Suite):
         kept = set(method.network.state_dict())
         own = [value for name, value in method.state_dict().items() if name not in kept]
         figures = {
-            "normalised_error_fraction": Figure(error),
-            "mean_squared_error": Figure(float(squared.mean())),
-            "training_error_fraction": Figure(errors[-1]),
-            "firing_rate_hertz": Figure(rate),
-            "updates": Figure(float(updates)),
-            "learning_state_bytes": Figure(float(sum(value.numel() * value.element_size() for value in own))),
-            "parameters": Figure(float(sum(parameter.numel() for parameter in method.network.parameters()))),
+            "normalised_error_fraction": Measurement(error),
+            "mean_squared_error": Measurement(float(squared.mean())),
+            "training_error_fraction": Measurement(errors[-1]),
+            "firing_rate_hertz": Measurement(rate),
+            "updates": Measurement(float(updates)),
+            "learning_state_bytes": Measurement(float(sum(value.numel() * value.element_size() for value in own))),
+            "parameters": Measurement(float(sum(parameter.numel() for parameter in method.network.parameters()))),
         }
         points = tuple((float(index), value) for index, value in enumerate(errors, start=1))
         curve = Series(x="trial", x_unit="trials", y="training_error_fraction", y_unit="fraction", points=points)

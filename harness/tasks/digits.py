@@ -54,7 +54,7 @@ CARD = {
 LARGEST = 16
 
 
-class Digits(Task):
+class DigitsTask(Task):
     """Constant current in [0, 1]."""
 
     def load(self, data_root: Path | None, seed: int) -> Split:  # noqa: ARG002

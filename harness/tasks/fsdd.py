@@ -102,7 +102,7 @@ def _hair_cells(sounds: Sequence[NDArray[np.int16]]) -> Iterable[Events]:
 CODES: Mapping[str, Hear] = {"level-crossings": _crossings, "hair-cells": _hair_cells}
 
 
-class SpokenDigits(Task):
+class SpokenDigitsTask(Task):
     """Counts of level crossings, or of hair cells' spikes."""
 
     def load(self, data_root: Path | None, seed: int) -> Split:

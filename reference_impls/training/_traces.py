@@ -28,14 +28,14 @@ from reference_impls.api import (
 from reference_impls.names import check_name
 from reference_impls.training._losses import step_loss
 
-__all__ = ["LayerMemory", "Step", "TraceMethod", "Traced"]
+__all__ = ["LayerMemory", "Step", "TraceMethod", "TracedSpikes"]
 
 UPDATES = ("accumulated", "online")
 STRUCTURES = ("chain", "residual", "feedback")
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
+class TracedSpikes:
     """Spikes of one step on their way to the next linear map, with the trace that stands for them in its gradient.
 
     What lies between (pooling, a scale) acts on both alike.
@@ -45,12 +45,12 @@ class Traced:
     trace: Tensor
     """Carries the gradient of this step's spikes and nothing of the past."""
 
-    def __mul__(self, factor: float | Tensor) -> Traced:
-        return Traced(self.spikes * factor, self.trace * factor)
+    def __mul__(self, factor: float | Tensor) -> TracedSpikes:
+        return TracedSpikes(self.spikes * factor, self.trace * factor)
 
-    def detach(self) -> Traced:
+    def detach(self) -> TracedSpikes:
         """Return both, cut off from the graph."""
-        return Traced(self.spikes.detach(), self.trace.detach())
+        return TracedSpikes(self.spikes.detach(), self.trace.detach())
 
 
 @dataclass(slots=True)
@@ -143,7 +143,7 @@ class TraceMethod(TrainingMethod):
         layers = tuple(LayerMemory() for _ in neurons)
         fed_back: Signal = None
 
-        def fire(layer: int, current: Tensor) -> Traced:
+        def fire(layer: int, current: Tensor) -> TracedSpikes:
             return self._fire(neurons[layer], current, layers[layer])
 
         for signal in self.inputs(x):
@@ -159,7 +159,7 @@ class TraceMethod(TrainingMethod):
 
     def apply(self, synapse: nn.Module, signal: Signal) -> Tensor:
         """Return what `synapse` makes of the spikes, with the gradient that it has at their trace."""
-        if not isinstance(signal, Traced):
+        if not isinstance(signal, TracedSpikes):
             current: Tensor = synapse(signal)
             return current
         if not self.trace_readout and synapse is self.network.synapses()[-1].module:
@@ -169,11 +169,11 @@ class TraceMethod(TrainingMethod):
         graph = synapse(signal.trace)
         return value + (graph - graph.detach())
 
-    def _fire(self, neuron: Any, current: Tensor, memory: LayerMemory) -> Traced:
+    def _fire(self, neuron: Any, current: Tensor, memory: LayerMemory) -> TracedSpikes:
         before = neuron.init_state(current) if memory.state is None else memory.state
         spikes, after = neuron.advance(current, before)
         after_cut = detached(after)
         trace = memory.leak * memory.trace + spikes
         memory.leak = self.leak(neuron, before, after_cut)
         memory.state, memory.trace = after_cut, trace.detach()
-        return Traced(spikes, trace)
+        return TracedSpikes(spikes, trace)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from reference_impls.api import Network, OptimizerFactory, State
 from reference_impls.training._losses import step_loss
-from reference_impls.training._traces import LayerMemory, Step, Traced, TraceMethod
+from reference_impls.training._traces import LayerMemory, Step, TracedSpikes, TraceMethod
 
 CARD = {
     "name": "opzo",
@@ -125,13 +125,13 @@ class OPZO(TraceMethod):
         for t, x_t in enumerate(x.unbind(0)):
             mirrored = self.antithetic and t % 2 == 1
 
-            def fire(layer: int, current: Tensor, mirrored: bool = mirrored) -> Traced:
+            def fire(layer: int, current: Tensor, mirrored: bool = mirrored) -> TracedSpikes:
                 signal = self._fire(neurons[layer], current, layers[layer])
                 noise[layer] = -noise[layer] if mirrored else torch.randn_like(signal.spikes)
                 emitted[layer] = signal.spikes
                 # Cut here: an error comes to a layer directly, and none goes further down.
                 noisy = signal.spikes.detach() + self.alpha * noise[layer]
-                return Traced(noisy, signal.trace.detach())
+                return TracedSpikes(noisy, signal.trace.detach())
 
             logits, _ = network.wire(x_t, fire, self.apply)
             outputs = logits.detach().requires_grad_()

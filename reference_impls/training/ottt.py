@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from reference_impls.api import Signal, State
-from reference_impls.training._traces import Traced, TraceMethod
+from reference_impls.training._traces import TracedSpikes, TraceMethod
 
 CARD = {
     "name": "ottt-a",
@@ -114,7 +114,7 @@ class OTTT(TraceMethod):
                 yield x_t
                 continue
             trace = neuron.decay * trace + x_t
-            yield Traced(x_t, trace)
+            yield TracedSpikes(x_t, trace)
 
     def apply(self, synapse: nn.Module, signal: Signal) -> Tensor:
         """Return what `synapse` makes of the spikes; its bias, if traced, has the gradient of the geometric sum."""

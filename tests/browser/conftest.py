@@ -62,9 +62,9 @@ def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a site made of synthetic records."""
     folder = tmp_path_factory.mktemp("site")
-    rows = synthetic.rows()
-    store = synthetic.write_store(folder / "store", synthetic.everything(rows))
-    return build_site([store], folder / "out", rows=rows, built_at=datetime(2026, 3, 5, tzinfo=UTC)).parent
+    registry = synthetic.registry()
+    store = synthetic.write_store(folder / "store", synthetic.everything(registry))
+    return build_site([store], folder / "out", registry=registry, built_at=datetime(2026, 3, 5, tzinfo=UTC)).parent
 
 
 @pytest.fixture

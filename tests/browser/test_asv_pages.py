@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("asv")
 
 from history import around, cell, figure, make_repository, measured_at
-from synthetic import rows
+from synthetic import registry
 
 from harness.asv.runs import open_tree, publish
 from harness.asv.series import graphs_over_commits
@@ -39,8 +39,10 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Path:
             records.append(measured_at(commit, cell("memory", neuron), saved))
     store = repository.write(records)
     tree = open_tree(repository.root)
-    publish(tree, [store], rows())
-    return build_site([store], tree.pages.parent, rows=rows(), over_commits=graphs_over_commits(tree.pages)).parent
+    publish(tree, [store], registry())
+    return build_site(
+        [store], tree.pages.parent, registry=registry(), over_commits=graphs_over_commits(tree.pages)
+    ).parent
 
 
 def test_benchmarks_are_shown_and_lead_back(watched: Watched, both: Path) -> None:

@@ -9,28 +9,28 @@ import pytest
 import torch
 from structures import TOPOLOGY_OF
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.conformance.agreement import LAYERS, TOGETHER, LayerAgreement, agreement, compared
 from harness.conformance.methods import MethodSubject
 from harness.golden import float64_default
 from reference_impls.api import build_method, build_network, build_neuron
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 
 
 def layers_of(method: str, topology: str = "mlp") -> dict[str, LayerAgreement]:
-    found = agreement(MethodSubject(ROWS.methods[method], "if", topology, ROWS))
+    found = agreement(MethodSubject(REGISTRY.methods[method], "if", topology, REGISTRY))
     return {layer.layer: layer for layer in found}
 
 
-CLASSIFIERS = [name for name, row in ROWS.methods.items() if "classes" in row.capabilities.targets]
+CLASSIFIERS = [name for name, row in REGISTRY.methods.items() if "classes" in row.capabilities.targets]
 
 
 @pytest.mark.parametrize("method", CLASSIFIERS)
 def test_every_method_is_compared_layer_by_layer(method: str) -> None:
-    able = ROWS.methods[method].capabilities
+    able = REGISTRY.methods[method].capabilities
     for structure in able.structures:
-        if structure not in ROWS.methods["bptt"].capabilities.structures:
+        if structure not in REGISTRY.methods["bptt"].capabilities.structures:
             continue
         found = layers_of(method, TOPOLOGY_OF[structure])
         assert TOGETHER in found

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
@@ -21,7 +21,7 @@ from reference_impls.api import NeuronFactory, build_method, build_network, buil
 from reference_impls.delays import RoundedDelay, SpacedDelay, spaced_kernel
 from reference_impls.topologies.lateral import LateralMap
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 STEPS, BATCH, INPUTS, CLASSES = 7, 4, 5, 3
 
 
@@ -168,7 +168,7 @@ NETWORKS = [
 
 
 def network(topology: str, params: dict[str, Any], name: str) -> Any:
-    needs = {"T": STEPS} if ROWS.neurons[name].capabilities.needs_T else {}
+    needs = {"T": STEPS} if REGISTRY.neurons[name].capabilities.needs_T else {}
     return build_network(topology, (INPUTS,), CLASSES, neuron(name, **needs), hidden=[6, 8], **params)
 
 
@@ -304,12 +304,12 @@ def test_adaptive_gain_with_a_constant_network_is_the_fixed_gain() -> None:
     ],
 )
 def test_what_cannot_be_combined_is_said(cell: Cell, sentence: str) -> None:
-    assert sentence in (why_unsupported(cell, ROWS) or "")
+    assert sentence in (why_unsupported(cell, REGISTRY) or "")
 
 
 @pytest.mark.parametrize("topology", ["delayed", "delayed-round", "lateral", "gated"])
 def test_a_task_that_sizes_an_mlp_sizes_them_too(topology: str) -> None:
-    assert why_unsupported(Cell("accuracy", "digits-rows", "if", "bptt", topology), ROWS) is None
+    assert why_unsupported(Cell("accuracy", "digits-rows", "if", "bptt", topology), REGISTRY) is None
 
 
 def test_a_parallel_neuron_in_a_recurrent_network_is_refused() -> None:

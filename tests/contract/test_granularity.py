@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.golden import float64_default
 from reference_impls.api import Neuron, build_network, build_neuron
 
-ROWS = load_rows().neurons
+ROWS = load_registry().neurons
 OWN = [name for name, row in ROWS.items() if row.capabilities.granularity != "layer"]
 T, BATCH, N = 7, 3, 5
 
@@ -83,7 +83,7 @@ def test_topologies_say_which_shape_a_layer_has() -> None:
         told.append(shape)
         return build_neuron("lif")
 
-    for name, row in load_rows().topologies.items():
+    for name, row in load_registry().topologies.items():
         sample = (6,) if 1 in row.capabilities.sample_dims else (2, 12, 12)
         told.clear()
         network = build_network(name, sample, 3, neuron)

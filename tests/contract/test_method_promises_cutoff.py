@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
@@ -162,4 +162,4 @@ def test_calibrated_method_stops_by_its_own_thresholds() -> None:
     ],
 )
 def test_says_what_it_cannot_train(neuron: str, topology: str, sentence: str) -> None:
-    assert why_unsupported(Cell("accuracy", "digits", neuron, "cutoff", topology), load_rows()) == sentence
+    assert why_unsupported(Cell("accuracy", "digits", neuron, "cutoff", topology), load_registry()) == sentence

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
@@ -194,6 +194,6 @@ def test_decolle_keeps_the_same_bytes_for_any_number_of_steps(neuron: str) -> No
     ],
 )
 def test_what_decolle_cannot_train_is_said(cell: Cell, sentence: str) -> None:
-    assert sentence in (why_unsupported(cell, load_rows()) or "")
+    assert sentence in (why_unsupported(cell, load_registry()) or "")
     with pytest.raises(ValueError, match=r"chain|sequential"):
         prepared(network(cell.topology, cell.neuron, hidden=[8]))

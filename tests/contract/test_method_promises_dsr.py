@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
@@ -174,6 +174,6 @@ def test_preparing_twice_changes_nothing() -> None:
     ],
 )
 def test_says_what_it_cannot_train(neuron: str, topology: str, sentence: str) -> None:
-    assert why_unsupported(Cell("accuracy", "digits", neuron, "dsr", topology), load_rows()) == sentence
+    assert why_unsupported(Cell("accuracy", "digits", neuron, "dsr", topology), load_registry()) == sentence
     with pytest.raises(ValueError, match=r"chain|reset softly"):
         build_method("dsr").prepare(network(neuron, topology))

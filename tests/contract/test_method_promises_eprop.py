@@ -12,7 +12,7 @@ from forward_mode import directional_derivative, flat, rtrl
 from torch import Tensor
 from torch.nn import functional
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
@@ -20,10 +20,10 @@ from harness.measure.memory import live_bytes, saved_bytes
 from reference_impls.api import Network, build_method, build_network, build_neuron
 
 FEATURES, CLASSES, BATCH, HIDDEN = 6, 3, 4, 8
-ROWS = load_rows()
+REGISTRY = load_registry()
 STEPPED = [
     name
-    for name, row in ROWS.neurons.items()
+    for name, row in REGISTRY.neurons.items()
     if row.capabilities.parallel == "sequential" and not row.capabilities.needs_T
 ]
 ADAPTIVE = {"adapt_gain": [0.0] * 4 + [0.2] * 4, "tau_adapt": 5.0}
@@ -278,7 +278,7 @@ def test_a_lif_has_one_trace_for_all_neurons_and_an_alif_one_for_each() -> None:
     ],
 )
 def test_what_cannot_be_is_said(cell: Cell, sentence: str) -> None:
-    reason = why_unsupported(cell, ROWS)
+    reason = why_unsupported(cell, REGISTRY)
     assert sentence in reason if sentence and reason else reason is None
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
@@ -21,7 +21,7 @@ from harness.tasks.accordion import accordion
 from harness.workload import Workload
 from reference_impls.api import build_method, build_network, build_neuron
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 SIZE = 20
 
 
@@ -155,8 +155,8 @@ def test_accordion_is_mirrored_with_the_opposite_sign() -> None:
 def test_two_sines_are_learned_and_reported() -> None:
     """The card's own target: an error below 5 % of the signal's power on its own."""
     cell = Cell("tracking", "two-sines", "lif-double-exponential", "full-force", "reservoir", budget="quick")
-    suite = Tracking(ROWS.suite("tracking"))
-    found = suite.run(Workload(cell, ROWS))
+    suite = Tracking(REGISTRY.suite("tracking"))
+    found = suite.run(Workload(cell, REGISTRY))
     metrics = to_metrics(suite.card, found.figures)
     assert metrics["normalised_error_fraction"].value < 0.05
     assert metrics["firing_rate_hertz"].unit == "hertz"
@@ -195,7 +195,7 @@ def test_two_sines_are_learned_and_reported() -> None:
     ],
 )
 def test_says_what_goes_together(cell: Cell, sentence: str | None) -> None:
-    assert why_unsupported(cell, ROWS) == sentence
+    assert why_unsupported(cell, REGISTRY) == sentence
 
 
 def test_refuses_other_networks_and_batches() -> None:

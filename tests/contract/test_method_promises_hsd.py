@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
 from harness.measure.memory import saved_bytes
-from harness.suites.accuracy import CARD, Accuracy
+from harness.suites.accuracy import CARD, AccuracySuite
 from harness.suites.common.train import train
 from harness.suites.common.weights import trained_method
 from harness.workload import Workload
@@ -25,7 +25,7 @@ from reference_impls.surrogate import smooth_spikes
 from reference_impls.training.hsd import LEAST_UP, qcfs, spike_like_the_released_neuron, step_wise_divergence
 
 FEATURES, CLASSES, BATCH = 6, 3, 4
-ROWS = load_rows()
+REGISTRY = load_registry()
 CELL = Cell("accuracy", "digits", "if", "hsd", "mlp", budget="quick")
 
 
@@ -171,7 +171,7 @@ def test_memory_grows_with_the_students_steps_and_not_with_the_teachers() -> Non
 
 
 def test_pretraining_comes_out_of_the_same_budget_and_is_told() -> None:
-    workload = Workload(CELL, ROWS)
+    workload = Workload(CELL, REGISTRY)
     _, run = train(workload)
     assert run.pretraining is not None
     assert len(run.epochs) + run.pretraining.report.epochs == workload.budget.epochs
@@ -182,16 +182,16 @@ def test_pretraining_comes_out_of_the_same_budget_and_is_told() -> None:
 
 
 def test_accuracy_reports_what_pretraining_cost_only_where_there_is_some(tmp_path: Any) -> None:
-    suite = Accuracy(ROWS.suite("accuracy"))
+    suite = AccuracySuite(REGISTRY.suite("accuracy"))
     smoke = Cell("accuracy", "digits", "if", "hsd", "mlp", budget="smoke")
-    found = suite.run(Workload(smoke, ROWS, scratch=tmp_path))
+    found = suite.run(Workload(smoke, REGISTRY, scratch=tmp_path))
     told = {name for name in CARD["metrics"] if name.startswith("pretrain")}  # type: ignore[attr-defined]
     assert len(told) == 4
     assert told <= set(found.figures)
     assert found.series["train_loss"].points[0][0] == found.figures["pretraining_epochs"].value + 1
-    again = trained_method(Workload(smoke, ROWS, scratch=tmp_path))
+    again = trained_method(Workload(smoke, REGISTRY, scratch=tmp_path))
     assert isinstance(again.state_dict()["hsd_teacher.readout.weight"], Tensor)
-    plain = suite.run(Workload(Cell("accuracy", "digits", "if", "bptt", "mlp", budget="smoke"), ROWS))
+    plain = suite.run(Workload(Cell("accuracy", "digits", "if", "bptt", "mlp", budget="smoke"), REGISTRY))
     assert not told & set(plain.figures)
 
 
@@ -204,7 +204,7 @@ def test_accuracy_reports_what_pretraining_cost_only_where_there_is_some(tmp_pat
     ],
 )
 def test_says_what_it_cannot_train(neuron: str, topology: str, sentence: str) -> None:
-    assert why_unsupported(Cell("accuracy", "digits", neuron, "hsd", topology), ROWS) == sentence
+    assert why_unsupported(Cell("accuracy", "digits", neuron, "hsd", topology), REGISTRY) == sentence
     if neuron != "psn":
         with pytest.raises(ValueError, match=r"chain|soft reset"):
             build_method("hsd").prepare(network(neuron, topology))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
@@ -127,5 +127,5 @@ def test_impossible_choices_are_refused_with_a_sentence() -> None:
         build_method("sltt-k", chosen=[1, 1])
     with pytest.raises(ValueError, match="sequential"):
         build_method("sltt").prepare(network(neuron="psu"))
-    reason = why_unsupported(Cell("accuracy", "digits", "psu", "sltt", "mlp"), load_rows())
+    reason = why_unsupported(Cell("accuracy", "digits", "psu", "sltt", "mlp"), load_registry())
     assert reason == "sltt needs a neuron whose parallel is sequential; psu's is matmul."

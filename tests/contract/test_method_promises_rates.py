@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
@@ -120,7 +120,7 @@ def test_rate_based_saves_the_same_bytes_for_any_number_of_steps(row: str) -> No
 )
 def test_rate_based_names_what_it_cannot_train(neuron: str, topology: str, sentence: str) -> None:
     cell = Cell("accuracy", "digits", neuron, "rate-based-bp", topology)
-    assert why_unsupported(cell, load_rows()) == sentence
+    assert why_unsupported(cell, load_registry()) == sentence
     if topology == "feedback":
         with pytest.raises(ValueError, match="chain"):
             build_method("rate-based-bp").prepare(network(topology, neuron))

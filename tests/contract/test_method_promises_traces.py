@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.golden import float64_default
 from harness.measure.activity import count_activity
 from harness.measure.memory import saved_bytes
@@ -201,6 +201,6 @@ def test_ottts_feedback_weight_may_start_at_zero() -> None:
 
 
 def test_every_row_of_traces_trains_the_same_structures() -> None:
-    rows = load_rows().methods
+    rows = load_registry().methods
     for name in ("ottt-a", "ottt-o", "ottt-exact", "ndot-a", "ndot-o"):
         assert rows[name].capabilities.structures == ("chain", "residual", "feedback")

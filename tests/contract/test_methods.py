@@ -5,21 +5,21 @@ from __future__ import annotations
 import pytest
 from structures import TOPOLOGY_OF, marks_of
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.conformance import Check
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 from harness.conformance.signals import SIGNAL_CHECKS, SignalSubject
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 SUBJECTS = [
-    MethodSubject(row, "if", TOPOLOGY_OF[structure], ROWS)
-    for row in ROWS.methods.values()
+    MethodSubject(row, "if", TOPOLOGY_OF[structure], REGISTRY)
+    for row in REGISTRY.methods.values()
     if "classes" in row.capabilities.targets
     for structure in row.capabilities.structures
 ]
 SIGNALS = [
     SignalSubject(row, "lif-double-exponential", "reservoir")
-    for row in ROWS.methods.values()
+    for row in REGISTRY.methods.values()
     if "signal" in row.capabilities.targets
 ]
 SIGNAL_CLAUSES = [(subject, check) for subject in SIGNALS for check in SIGNAL_CHECKS if check.applies(subject)]

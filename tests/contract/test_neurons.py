@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from structures import marks_of
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.conformance import Check
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
 
-SUBJECTS = [NeuronSubject(row) for row in load_rows().neurons.values()]
+SUBJECTS = [NeuronSubject(row) for row in load_registry().neurons.values()]
 CLAUSES = [
     pytest.param(subject, check, id=f"{subject.row.name}-{check.name}", marks=marks_of(subject.row))
     for subject in SUBJECTS
@@ -31,7 +31,7 @@ FASTER = [
 
 @pytest.mark.parametrize(("backend", "name"), FASTER)
 def test_a_faster_backend_keeps_the_contract(backend: str, name: str) -> None:
-    subject = NeuronSubject(load_rows().neurons[name], backend)
+    subject = NeuronSubject(load_registry().neurons[name], backend)
     for check in NEURON_CHECKS:
         if check.applies(subject):
             check.run(subject)

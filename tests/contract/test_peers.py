@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.catalogue.presets import PRESETS, find_preset
 from harness.conformance import Check
 from harness.conformance.peers import PEER_CHECKS, PeerSubject, random_input, reference_answer
-from harness.measure.clock import Protocol
+from harness.measure.clock import TimingProtocol
 from harness.planning.plan import Filters, Plan, make_plan
 from harness.results.fingerprint import code_hash
 from harness.results.store import Store
@@ -30,20 +30,20 @@ from reference_impls.neurons.lif import LIF
 from reference_impls.peer import Layer, TorchPeer
 from reference_impls.requirements import why_missing
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 PINS = Path(__file__).parents[2] / "peers-constraints.txt"
-LIBRARIES = {name: pin for row in ROWS.peers.values() for name, pin in row.capabilities.requires.items()}
+LIBRARIES = {name: pin for row in REGISTRY.peers.values() for name, pin in row.capabilities.requires.items()}
 SLOW = {"spikeboard-lif-compiled"}
 CONTRACT = [
     pytest.param(PeerSubject(row), check, id=f"{name}-{check.name}", marks=[pytest.mark.slow] * (name in SLOW))
-    for name, row in ROWS.peers.items()
+    for name, row in REGISTRY.peers.items()
     for check in PEER_CHECKS
 ]
-REFERENCES = [name for name in ROWS.peers if ROWS.peers[name].capabilities.reference is not None]
+REFERENCES = [name for name in REGISTRY.peers if REGISTRY.peers[name].capabilities.reference is not None]
 
 
 def skip_without(row: str) -> None:
-    missing = why_missing(row, ROWS.peers[row].capabilities.requires)
+    missing = why_missing(row, REGISTRY.peers[row].capabilities.requires)
     if missing is not None:
         pytest.skip(missing)
 
@@ -66,7 +66,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def plan(store: Path, **filters: tuple[str, ...]) -> Plan:
     return make_plan(
-        ROWS,
+        REGISTRY,
         Store(store),
         "laptop",
         preset=find_preset("libraries"),
@@ -85,16 +85,16 @@ def test_contract(subject: PeerSubject, check: Check[PeerSubject]) -> None:
 
 
 def test_every_library_has_a_card_that_is_valid() -> None:
-    assert ROWS.problems == ()
-    libraries_named = {row.capabilities.library for row in ROWS.peers.values()}
+    assert REGISTRY.problems == ()
+    libraries_named = {row.capabilities.library for row in REGISTRY.peers.values()}
     assert libraries_named == {"SpikingJelly", "snnTorch", "Norse", "Sinabs", "Spyx", "Spikeboard"}
-    assert not set(ROWS.peers) & set(ROWS.neurons), "a cell could not tell them apart"
+    assert not set(REGISTRY.peers) & set(REGISTRY.neurons), "a cell could not tell them apart"
 
 
-@pytest.mark.parametrize("name", ROWS.peers)
+@pytest.mark.parametrize("name", REGISTRY.peers)
 def test_cards_and_the_session_pin_the_same_versions(name: str) -> None:
     pinned = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", PINS.read_text(), re.MULTILINE))
-    required = ROWS.peers[name].capabilities.requires
+    required = REGISTRY.peers[name].capabilities.requires
     assert required.items() <= pinned.items()
 
 
@@ -105,7 +105,7 @@ def test_the_session_never_replaces_torch_or_what_is_pinned_already() -> None:
     assert not any(name.startswith(("torch", "nvidia", "triton")) for name in here)
 
 
-@pytest.mark.parametrize("name", ROWS.peers)
+@pytest.mark.parametrize("name", REGISTRY.peers)
 def test_references_are_built_without_the_library(name: str, nothing_installed: None) -> None:
     x, upstream = random_input((9, 4, 32), torch.float64)
     answered = reference_answer(build_reference(name), x, upstream)
@@ -115,7 +115,7 @@ def test_references_are_built_without_the_library(name: str, nothing_installed: 
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_a_reference_has_the_convention_that_the_card_states(name: str) -> None:
-    able, neuron = ROWS.peers[name].capabilities, build_reference(name)
+    able, neuron = REGISTRY.peers[name].capabilities, build_reference(name)
     assert isinstance(neuron, LIF)
     assert neuron.decay == able.decay
     assert neuron.input_gain == able.input_gain
@@ -147,7 +147,7 @@ def test_the_plan_holds_every_peer_and_its_gate(tmp_path: Path, monkeypatch: pyt
     pretend(monkeypatch, LIBRARIES)
     cells = [planned.cell for planned in plan(tmp_path).todo]
     for suite in ("conformance", "libraries"):
-        assert {cell.neuron for cell in cells if cell.suite == suite} == set(ROWS.peers)
+        assert {cell.neuron for cell in cells if cell.suite == suite} == set(REGISTRY.peers)
     assert {cell.backend for cell in cells} == {NOT_APPLICABLE}
     one = [planned.cell for planned in plan(tmp_path, neuron=("norse*",)).todo]
     assert [(cell.suite, cell.neuron) for cell in one] == [("conformance", "norse-lif"), ("libraries", "norse-lif")]
@@ -158,19 +158,19 @@ def test_a_missing_library_costs_nothing_and_is_tried_again_once_installed(
 ) -> None:
     planned = plan(tmp_path)
     assert {cell.neuron for cell in (one.cell for one in planned.todo)} == {
-        name for name, row in ROWS.peers.items() if not row.capabilities.requires
+        name for name, row in REGISTRY.peers.items() if not row.capabilities.requires
     }
     cell, reason = next((one.cell, one.reason) for one in planned.impossible if one.cell.neuron == "sinabs-lif")
     assert "sinabs 3.1.3" in reason
-    absent = code_hash(cell, ROWS)
+    absent = code_hash(cell, REGISTRY)
     pretend(monkeypatch, {"sinabs": "3.1.3"})
-    assert code_hash(cell, ROWS) != absent
+    assert code_hash(cell, REGISTRY) != absent
 
 
 def test_what_a_peer_cannot_do_is_said() -> None:
-    assert "float64" in str(why_unsupported(Cell("libraries", neuron="spyx-lif", dtype="float64"), ROWS))
-    assert "cuda" in str(why_unsupported(Cell("libraries", neuron="spyx-lif", device="cuda"), ROWS))
-    assert why_unsupported(Cell("libraries", neuron="spikeboard-lif"), ROWS) is None
+    assert "float64" in str(why_unsupported(Cell("libraries", neuron="spyx-lif", dtype="float64"), REGISTRY))
+    assert "cuda" in str(why_unsupported(Cell("libraries", neuron="spyx-lif", device="cuda"), REGISTRY))
+    assert why_unsupported(Cell("libraries", neuron="spikeboard-lif"), REGISTRY) is None
 
 
 def test_no_other_preset_but_full_measures_peers() -> None:
@@ -181,27 +181,27 @@ def test_no_other_preset_but_full_measures_peers() -> None:
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    shortest = Protocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=6, max_blocks=6)
+    shortest = TimingProtocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=6, max_blocks=6)
     for name, value in {"BASE": (16, 2, 64), "NEURONS": (64,), "BATCHES": (2,), "PROTOCOL": shortest}.items():
         monkeypatch.setattr(libraries, name, value)
 
 
 def ask(row: str) -> libraries.Answer:
     cell = Cell("libraries", neuron=row, backend=NOT_APPLICABLE)
-    suite = libraries.Libraries(ROWS.suite("libraries"))
-    workload = Workload(cell, ROWS)
+    suite = libraries.Libraries(REGISTRY.suite("libraries"))
+    workload = Workload(cell, REGISTRY)
     suite.validate(workload)
     return suite.run(workload)
 
 
-@pytest.mark.parametrize("name", [name for name in ROWS.peers if name not in SLOW])
+@pytest.mark.parametrize("name", [name for name in REGISTRY.peers if name not in SLOW])
 def test_the_suite_answers(name: str, tiny: None) -> None:
     pytest.importorskip("numba", reason="the suite times the fused backend too")
     skip_without(name)
     found = ask(name)
-    metrics = to_metrics(ROWS.suite("libraries"), found.figures)
-    without = {"saved_bytes"} if ROWS.peers[name].capabilities.framework != "torch" else set()
-    assert set(metrics) == set(ROWS.suite("libraries").metrics) - without
+    metrics = to_metrics(REGISTRY.suite("libraries"), found.figures)
+    without = {"saved_bytes"} if REGISTRY.peers[name].capabilities.framework != "torch" else set()
+    assert set(metrics) == set(REGISTRY.suite("libraries").metrics) - without
     assert metrics["spike_mismatch_fraction"].value == 0
     assert metrics["gradient_cosine"].value >= 0.999999
     assert [at for at, _ in found.series["train_step_seconds_over_T"].points] == [4, 16, 64]

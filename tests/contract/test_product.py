@@ -14,30 +14,30 @@ from typing import Any
 import pytest
 import torch
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
 from reference_impls.api import Network, UnsupportedError, build_method, build_network, build_neuron
 from reference_impls.card import Card
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 T, BATCH, CLASSES = 3, 2, 2
 
 
 def reason(neuron: str, method: str, topology: str) -> str | None:
-    return why_unsupported(Cell("accuracy", NOT_APPLICABLE, neuron, method, topology), ROWS)
+    return why_unsupported(Cell("accuracy", NOT_APPLICABLE, neuron, method, topology), REGISTRY)
 
 
 def sample_shape(topology: str) -> tuple[int, ...]:
-    dims = ROWS.topologies[topology].capabilities.sample_dims
+    dims = REGISTRY.topologies[topology].capabilities.sample_dims
     return (4,) if 1 in dims else (1, 4, 4)
 
 
 def network(neuron: str, method: str, topology: str) -> Network:
-    card = ROWS.methods[method].card
+    card = REGISTRY.methods[method].card
     assert isinstance(card, Card)
     params: dict[str, Any] = dict(card.recipe.get("neuron", {}))
-    if ROWS.neurons[neuron].capabilities.needs_T:
+    if REGISTRY.neurons[neuron].capabilities.needs_T:
         params["T"] = T
     make = functools.partial(build_neuron, neuron, **params)
     return build_network(topology, sample_shape(topology), CLASSES, make, **size(method, topology))
@@ -45,19 +45,19 @@ def network(neuron: str, method: str, topology: str) -> Network:
 
 def size(method: str, topology: str) -> dict[str, Any]:
     """Return as many layers as the method trains at most, where it says so."""
-    most = ROWS.methods[method].capabilities.hidden_layers
+    most = REGISTRY.methods[method].capabilities.hidden_layers
     if most is None:
         return {}
-    return {"hidden" if 1 in ROWS.topologies[topology].capabilities.sample_dims else "channels": [4] * most}
+    return {"hidden" if 1 in REGISTRY.topologies[topology].capabilities.sample_dims else "channels": [4] * most}
 
 
 def allowed(method: str) -> Iterator[tuple[str, str]]:
-    for neuron, topology in itertools.product(ROWS.neurons, ROWS.topologies):
+    for neuron, topology in itertools.product(REGISTRY.neurons, REGISTRY.topologies):
         if reason(neuron, method, topology) is None:
             yield neuron, topology
 
 
-@pytest.mark.parametrize("method", ROWS.methods)
+@pytest.mark.parametrize("method", REGISTRY.methods)
 def test_what_the_cards_allow_is_accepted(method: str) -> None:
     pairs = list(allowed(method))
     assert pairs, f"no neuron and topology go with {method}"
@@ -68,13 +68,13 @@ def test_what_the_cards_allow_is_accepted(method: str) -> None:
             pytest.fail(f"{method} with {neuron} on {topology} is allowed by the cards and refused: {error}")
 
 
-@pytest.mark.parametrize("method", [name for name, row in ROWS.methods.items() if row.capabilities.gradient])
+@pytest.mark.parametrize("method", [name for name, row in REGISTRY.methods.items() if row.capabilities.gradient])
 def test_one_batch_of_every_allowed_neuron_gives_a_finite_gradient(method: str) -> None:
     """On the first topology that the method trains; small, and once for each neuron file."""
     done = set()
     target = torch.tensor([0, 1])
     for neuron, topology in allowed(method):
-        if neuron in done or neuron != ROWS.neurons[neuron].card.name:
+        if neuron in done or neuron != REGISTRY.neurons[neuron].card.name:
             continue
         done.add(neuron)
         torch.manual_seed(0)
@@ -87,7 +87,7 @@ def test_one_batch_of_every_allowed_neuron_gives_a_finite_gradient(method: str) 
 
 def test_everything_else_has_a_sentence_that_names_both_sides() -> None:
     said: dict[str, int] = {}
-    for neuron, method, topology in itertools.product(ROWS.neurons, ROWS.methods, ROWS.topologies):
+    for neuron, method, topology in itertools.product(REGISTRY.neurons, REGISTRY.methods, REGISTRY.topologies):
         sentence = reason(neuron, method, topology)
         if sentence is None:
             continue
@@ -101,9 +101,9 @@ def test_everything_else_has_a_sentence_that_names_both_sides() -> None:
 
 def test_a_method_refuses_a_structure_that_its_card_leaves_out() -> None:
     """Who calls a method without the harness meets the same refusal, as an exception that names the structure."""
-    for method, topology in itertools.product(ROWS.methods, ROWS.topologies):
-        structure = ROWS.topologies[topology].capabilities.structure
-        if structure in ROWS.methods[method].capabilities.structures:
+    for method, topology in itertools.product(REGISTRY.methods, REGISTRY.topologies):
+        structure = REGISTRY.topologies[topology].capabilities.structure
+        if structure in REGISTRY.methods[method].capabilities.structures:
             continue
         refused = build_network(topology, sample_shape(topology), CLASSES, functools.partial(build_neuron, "if"))
         with pytest.raises(ValueError, match=repr(structure)):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
@@ -24,7 +24,7 @@ from reference_impls.api import Network, build_method, build_network, build_neur
 from reference_impls.surrogate import smooth_spikes
 from reference_impls.topologies._wiring import ASC, DSC, NONE, filled, pairs, parameter_count, read_wiring
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 T, BATCH, CLASSES = 5, 4, 3
 MIXED = [[[0, 0, 2, 1], [0, 0, 0, 2], [0, 0, 0, 0], [0, 0, 0, 0]]]
 """Layer 2 adds the block's input; layer 3 concatenates it and adds layer 1."""
@@ -263,9 +263,9 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
             assert torch.autograd.gradcheck(run, start)
 
 
-@pytest.mark.parametrize("name", list(ROWS.neurons))
+@pytest.mark.parametrize("name", list(REGISTRY.neurons))
 def test_every_neuron_can_be_put_in(name: str) -> None:
-    row = ROWS.neurons[name]
+    row = REGISTRY.neurons[name]
     make = functools.partial(build_neuron, name, **({"T": T} if row.capabilities.needs_T else {}))
     for skips in ("dsc", "asc"):
         network = skip_mlp(skips, neuron=make)
@@ -280,12 +280,12 @@ def test_states_carry_over_between_two_halves_of_a_sequence() -> None:
 
 
 def test_methods_that_walk_a_chain_are_impossible_and_the_others_are_not() -> None:
-    sentence = why_unsupported(Cell("accuracy", "digits", "if", "ottt-a", "skip-mlp"), ROWS)
+    sentence = why_unsupported(Cell("accuracy", "digits", "if", "ottt-a", "skip-mlp"), REGISTRY)
     assert sentence == "ottt-a trains chain and residual and feedback networks; skip-mlp is a skip network."
     for method in ("bptt", "bptt-tet", "tbptt", "bptt-checkpointed", "sltt", "sltt-k"):
         for topology in ("skip-mlp", "skip-mlp-asc", "skip-conv", "skip-conv-plain"):
-            assert why_unsupported(Cell("accuracy", "digits", "if", method, topology), ROWS) is None
-    missing = why_unsupported(Cell("accuracy", "digits-rows", "if", "bptt", "skip-conv"), ROWS)
+            assert why_unsupported(Cell("accuracy", "digits", "if", method, topology), REGISTRY) is None
+    missing = why_unsupported(Cell("accuracy", "digits-rows", "if", "bptt", "skip-conv"), REGISTRY)
     assert missing is not None
     assert missing.startswith("skip-conv takes samples of 3 dimensions")
 

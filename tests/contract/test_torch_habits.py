@@ -16,12 +16,12 @@ from torch.autograd import forward_ad
 from torch.func import functional_call, grad, jvp, stack_module_state, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from reference_impls.api import Network, Neuron, UnsupportedError, build_network, build_neuron
 
 BACKENDS = ("eager", "fused-numba", "compiled")
 FASTER = BACKENDS[1:]
-ROWS = load_rows()
+REGISTRY = load_registry()
 X = 6 * torch.rand(6, 2, 8, generator=torch.Generator().manual_seed(0))
 OTHER = 6 * torch.rand(6, 2, 8, generator=torch.Generator().manual_seed(1))
 
@@ -214,12 +214,12 @@ def test_a_state_of_another_batch_is_refused_alike(before: int, now: int, backen
     assert neuron.run(torch.rand(4, before, 10), state).spikes.shape == (4, before, 10)
 
 
-SEQUENTIAL = [name for name, row in ROWS.neurons.items() if row.capabilities.parallel == "sequential"]
+SEQUENTIAL = [name for name, row in REGISTRY.neurons.items() if row.capabilities.parallel == "sequential"]
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_every_neuron_refuses_a_state_of_another_batch(name: str) -> None:
-    neuron = build_neuron(name, **({"T": 3} if ROWS.neurons[name].capabilities.needs_T else {}))
+    neuron = build_neuron(name, **({"T": 3} if REGISTRY.neurons[name].capabilities.needs_T else {}))
     for before, now in SIZES:
         state = neuron.run(torch.rand(3, before, 7)).state
         assert state is not None
@@ -229,11 +229,11 @@ def test_every_neuron_refuses_a_state_of_another_batch(name: str) -> None:
 
 def network(topology: str) -> tuple[Network, tuple[int, ...]]:
     """Build a network with the plainest neuron that the topology takes."""
-    shape = (4,) if 1 in ROWS.topologies[topology].capabilities.sample_dims else (1, 4, 4)
+    shape = (4,) if 1 in REGISTRY.topologies[topology].capabilities.sample_dims else (1, 4, 4)
     return build_network(topology, shape, 2, functools.partial(build_neuron, "lif")), shape
 
 
-@pytest.mark.parametrize("topology", ROWS.topologies)
+@pytest.mark.parametrize("topology", REGISTRY.topologies)
 def test_every_network_refuses_states_of_another_batch(topology: str) -> None:
     built, shape = network(topology)
     for before, now in SIZES:

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from own_neurons import Adaptive, Extreme, Graded, Offset, Stateless, Warm
 from torch import Tensor
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from reference_impls import backends
 from reference_impls.api import Neuron, SequentialNeuron, build_neuron
 from reference_impls.backends.fused import kernels_numba
 from reference_impls.backends.fused.kernels_cuda import CudaKernels
 
-ROWS = load_rows().neurons
+ROWS = load_registry().neurons
 SEQUENTIAL = [name for name, row in ROWS.items() if row.capabilities.parallel == "sequential"]
 LONGEST = 9
 CORE = ("if", "lif", "klif-scaled", "cuba-lif", "glif", "se-adlif")

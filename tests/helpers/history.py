@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthetic import LAPTOP, record, rows
+from synthetic import LAPTOP, record, registry
 
 from harness.asv.series import clock_version
 from harness.catalogue.cell import Cell
@@ -64,7 +64,7 @@ def cell(suite: str, neuron: str, **more: Any) -> Cell:
 
 
 def figure(suite: str, name: str, value: float, samples: Sequence[float] = ()) -> dict[str, Metric]:
-    card = rows().suite(suite).metrics[name]
+    card = registry().suite(suite).metrics[name]
     kept = tuple(samples)
     return {name: Metric(value=value, unit=card.unit, direction=card.direction, samples=kept, n=len(kept) or 1)}
 
@@ -77,8 +77,8 @@ def measured_at(
     changed = {
         "commit": commit,
         "code_hash": hashlib.sha256(str(commit).encode()).hexdigest(),
-        "suite_version": rows().suite(one.suite).version,
-        "task_version": rows().task(one.task).version if one.task != "-" else None,
+        "suite_version": registry().suite(one.suite).version,
+        "task_version": registry().task(one.task).version if one.task != "-" else None,
         "clock_version": clock_version(),
         **origin,
     }

@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from harness.catalogue.cards import Rows, load_rows
+from harness.catalogue.cards import Registry, load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.results.selection import newest
 from harness.results.store import Store, read_stores
@@ -27,7 +27,7 @@ TASKS = 4
 
 def multiply(source: Path, target: Path, count: int) -> int:
     """Write `count` records to the store `target`, made from those in `source`; return how many files that takes."""
-    rows = load_rows()
+    registry = load_registry()
     base = [record for record in newest(read_stores([source]).records) if record.status == "ok"]
     plain = [(record, json.loads(record.model_dump_json(exclude_defaults=True))) for record in base]
     left, files = count, 0
@@ -37,7 +37,7 @@ def multiply(source: Path, target: Path, count: int) -> int:
         lines: dict[Path, list[str]] = defaultdict(list)
         made: set[Cell] = set()
         for record, data in plain:
-            cells = [cell for cell in _cells(record.cell, rows) if cell not in made][:left]
+            cells = [cell for cell in _cells(record.cell, registry) if cell not in made][:left]
             made.update(cells)
             for cell in cells:
                 lines[Store(target).packed(machine, cell.suite, cell.task)].append(_line(data, cell, machine))
@@ -49,13 +49,13 @@ def multiply(source: Path, target: Path, count: int) -> int:
     return files
 
 
-def _cells(cell: Cell, rows: Rows) -> Iterator[Cell]:
+def _cells(cell: Cell, registry: Registry) -> Iterator[Cell]:
     trained = cell.task != NOT_APPLICABLE and cell.suite != "libraries"
-    target = rows.task(cell.task).target if trained else None
+    target = registry.task(cell.task).target if trained else None
     tasks = [
         task
-        for task in (rows.tasks if trained else ())
-        if rows.network(task, cell.topology) is not None and rows.task(task).target == target
+        for task in (registry.tasks if trained else ())
+        if registry.network(task, cell.topology) is not None and registry.task(task).target == target
     ]
     others = [task for task in tasks if task != cell.task]
     for task in (cell.task, *random.Random(cell.id).sample(others, min(TASKS - 1, len(others)))):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.catalogue.boards import BOARDS
-from harness.catalogue.cards import MetricCard, Row, Rows, SuiteCard, load_rows
+from harness.catalogue.cards import MetricCard, Registry, Row, SuiteCard, load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.results.fingerprint import Fingerprints, combined
@@ -77,9 +77,9 @@ _TYPICAL: Mapping[str, float] = {
 """Size of a figure, by unit."""
 
 
-def rows() -> Rows:
+def registry() -> Registry:
     """Return every real row; a suite that is not there yet gets a card made from what the boards ask of it."""
-    real = load_rows()
+    real = load_registry()
     wanted: dict[str, dict[str, MetricCard]] = {}
     for column in (column for board in BOARDS for column in board.columns):
         unit = next((unit for end, unit in _UNITS.items() if column.metric.endswith(end)), "operations")
@@ -94,7 +94,7 @@ def rows() -> Rows:
     return replace(real, suites=suites)
 
 
-_current = Fingerprints(rows())
+_current = Fingerprints(registry())
 """Records are made as today's code would make them, unless a test says otherwise."""
 
 
@@ -108,7 +108,7 @@ def record(
     **more: Any,
 ) -> Record:
     """Return one record, measured with today's code; `more` are further fields of it."""
-    known = load_rows()
+    known = load_registry()
     of_today = cell.suite in known.suites
     provenance = Provenance(
         spikeboard="0.1.0",
@@ -162,14 +162,14 @@ def error_metric(errors: int, card: MetricCard, samples: int = TEST_SAMPLES) -> 
 class Factory:
     """Makes records of any cell, always the same for the same cell."""
 
-    def __init__(self, known: Rows | None = None) -> None:
-        self.rows = known or rows()
+    def __init__(self, known: Registry | None = None) -> None:
+        self.registry = known or registry()
 
     def measured(self, cell: Cell, machine: Machine = LAPTOP, **more: Any) -> Record:
         """Return a successful record of `cell` with every figure and series that its suite gives."""
         luck = random.Random(f"{cell.suite} {cell.neuron} {cell.method} {cell.topology} {machine.name}")
         seed = random.Random(cell.id)
-        card = self.rows.suite(cell.suite)
+        card = self.registry.suite(cell.suite)
         metrics = {name: self._metric(name, known, luck, seed) for name, known in card.metrics.items()}
         return record(cell, metrics=metrics, machine=machine, series=_series(cell, seed), **more)
 
@@ -180,7 +180,7 @@ class Factory:
             {"name": f"check-{i}", "promise": promise, "passed": i >= broken, "problem": HOSTILE if i < broken else ""}
             for i, promise in enumerate(promises)
         ]
-        cards = self.rows.suite("conformance").metrics
+        cards = self.registry.suite("conformance").metrics
         metrics = {
             "failed_checks": metric(float(broken), cards["failed_checks"]),
             "passed_checks": metric(6.0 - broken, cards["passed_checks"]),
@@ -204,7 +204,7 @@ class Factory:
         return metric(value * seed.uniform(0.99, 1.01), card, abs(value) * 0.03)
 
 
-def everything(known: Rows | None = None) -> list[Record]:
+def everything(known: Registry | None = None) -> list[Record]:
     """Return about as many records as one quick run gives, with everything in them that can go wrong."""
     factory = Factory(known)
     made: dict[tuple[str, str], Record] = {}
@@ -227,7 +227,7 @@ def write_store(root: Path, records: Iterable[Record], corrupt: bool = True) -> 
 
 def cells(factory: Factory) -> Iterator[Cell]:
     """Yield the cells of two boards: neurons under BPTT, methods with one neuron; on three tasks."""
-    known = factory.rows
+    known = factory.registry
     axes = [("digits", neuron, "bptt", "mlp", "eager") for neuron in NEURONS]
     axes += [("digits", "if", method, topology, "eager") for method in METHODS for topology in ("mlp", "feedback")]
     axes += [
@@ -244,20 +244,20 @@ def cells(factory: Factory) -> Iterator[Cell]:
 
 def _plain(factory: Factory) -> Iterator[Record]:
     for cell in cells(factory):
-        why = why_unsupported(cell, factory.rows)
+        why = why_unsupported(cell, factory.registry)
         yield record(cell, "unsupported", reason=why) if why else factory.measured(cell)
     for neuron in NEURONS:
         cell = Cell("conformance", neuron=neuron, dtype="float64")
         yield factory.conformance(cell, broken=2 if neuron == "klif" else 0)
     for neuron in ("if", "lif", "psn"):
         yield factory.conformance(Cell("conformance", neuron=neuron, backend="compiled", dtype="float64"))
-    for peer in factory.rows.peers:
+    for peer in factory.registry.peers:
         yield factory.conformance(Cell("conformance", neuron=peer, backend=NOT_APPLICABLE))
         yield factory.measured(Cell("libraries", neuron=peer, backend=NOT_APPLICABLE))
     for method in METHODS:
         for topology in ("mlp", "feedback"):
             cell = Cell("conformance", neuron="if", method=method, topology=topology, dtype="float64")
-            if method != "tbptt" and why_unsupported(cell, factory.rows) is None:
+            if method != "tbptt" and why_unsupported(cell, factory.registry) is None:
                 yield factory.conformance(cell)
 
 
@@ -276,7 +276,7 @@ def _odd(factory: Factory) -> Iterator[Record]:
             replace(base, neuron="rpsu", suite=suite), "crashed", reason="Killed by SIGSEGV.", output_tail=tail
         )
     # A tie: the same number of errors for two rows.
-    cards = factory.rows.suite("accuracy").metrics
+    cards = factory.registry.suite("accuracy").metrics
     for neuron in ("lif", "psn"):
         for seed in range(3):
             errors = {"error_fraction": error_metric(4 + seed, cards["error_fraction"])}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.benchmark import Timer
 
-from harness.measure.clock import Protocol, measure
+from harness.measure.clock import TimingProtocol, measure
 
 ROUNDS = 8
 
@@ -18,7 +18,7 @@ ROUNDS = 8
 def test_matmul_against_torch_benchmark(size: int, capsys: pytest.CaptureFixture[str]) -> None:
     """The two take turns, so that a neighbour on the machine disturbs both alike."""
     x = torch.rand(size, size)
-    protocol = Protocol(warmup_seconds=0.05, block_seconds=0.02, min_blocks=7, max_blocks=7)
+    protocol = TimingProtocol(warmup_seconds=0.05, block_seconds=0.02, min_blocks=7, max_blocks=7)
     theirs = Timer("x @ x", globals={"x": x}, num_threads=1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.execute import allocator
-from harness.measure.clock import Protocol, Timing, measure
+from harness.measure.clock import Timing, TimingProtocol, measure
 from harness.measure.memory import saved_bytes
 from harness.measure.peak import peak_bytes
 from harness.measure.roofline import copying, training_layer
@@ -18,7 +18,9 @@ SHAPE = (64, 1024)
 BASELINE = "lif"
 NEURONS = (BASELINE, "if", "klif", "plif", "cuba-lif", "se-adlif")
 """The baseline; one learnable parameter (klif, plif); two states (cuba-lif, se-adlif, which learns four parameters)."""
-PROTOCOL = Protocol(warmup_seconds=0.3, block_seconds=0.05, min_blocks=12, max_blocks=25, relative_half_width=0.03)
+PROTOCOL = TimingProtocol(
+    warmup_seconds=0.3, block_seconds=0.05, min_blocks=12, max_blocks=25, relative_half_width=0.03
+)
 CPU = torch.device("cpu")
 
 

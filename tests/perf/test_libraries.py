@@ -25,7 +25,7 @@ from torch import Tensor
 
 from harness.conformance.peers import parity_of, random_input, reference_answer
 from harness.execute import allocator
-from harness.measure.clock import Protocol, Timing, measure
+from harness.measure.clock import Timing, TimingProtocol, measure
 from harness.measure.roofline import copying
 from reference_impls.api import UnsupportedError, build_neuron
 from reference_impls.libraries import build_peer, build_reference
@@ -43,7 +43,7 @@ ROWS = (
     "spikeboard-lif-compiled",
     "spikeboard-lif-fused",
 )
-PROTOCOL = Protocol(
+PROTOCOL = TimingProtocol(
     warmup_calls=3,
     warmup_seconds=0.3,
     block_seconds=0.05,

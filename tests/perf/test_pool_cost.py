@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.catalogue.cards import MetricCard, Row, SuiteCard, load_rows
+from harness.catalogue.cards import MetricCard, Row, SuiteCard, load_registry
 from harness.catalogue.cell import Cell
 from harness.execute.job import Job
 from harness.execute.pool import LocalPool
@@ -23,11 +23,11 @@ from harness.results.store import Store
 CELLS = 20
 INTERPRETERS = 3
 EMPTY_SUITE = """
-from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.base import Answer, Measurement, Suite
 
 class Empty(Suite):
     def run(self, workload):
-        return Answer({"nothing": Figure(0.0)})
+        return Answer({"nothing": Measurement(0.0)})
 """
 
 
@@ -40,8 +40,10 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalPool]
         "empty", "suite", "Empty", "Nothing.", 1, True, 60.0, 0.0, {"nothing": MetricCard("", "1", "none")}
     )
     row = Row("empty", "suite", "Empty", "Nothing.", card, {}, None, path, path.stem)
-    rows = load_rows()
-    with LocalPool(Store(tmp_path), rows=dataclasses.replace(rows, suites={**rows.suites, "empty": row})) as pool:
+    registry = load_registry()
+    with LocalPool(
+        Store(tmp_path), registry=dataclasses.replace(registry, suites={**registry.suites, "empty": row})
+    ) as pool:
         pool.run([job(0)])
         yield pool
 

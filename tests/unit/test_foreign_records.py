@@ -25,7 +25,7 @@ from pages import Page
 from harness.asv.commits import commit_dates
 from harness.asv.export import export
 from harness.asv.points import points_of
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.cli.reporting import publish
 from harness.report.formats import FORMATS, to_text
 from harness.report.site import build_site
@@ -36,7 +36,7 @@ from harness.results.tables import Table, build_tables
 from harness.results.validity import limits_of, problem_of
 from harness.text import printable
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 ORIGINALS = originals()
 AT_ONCE = 50
 """Records in one store: a site takes seconds to build."""
@@ -64,9 +64,9 @@ def drawn(count: int) -> list[Mutant]:
     def draw(one: Mutant) -> None:
         record = record_of(one.content)
         if isinstance(record, Record):
-            assert problem_of(record, ROWS) is None
+            assert problem_of(record, REGISTRY) is None
             for name in FORMATS:
-                _is_harmless(to_text(build_tables([record], ROWS), name), name)
+                _is_harmless(to_text(build_tables([record], REGISTRY), name), name)
         else:
             assert record.reason
         found.append(one)
@@ -80,7 +80,7 @@ def record_of(content: bytes) -> Record | Problem:
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         file.write(content)
         file.flush()
-        return read_record(Path(file.name), ROWS)
+        return read_record(Path(file.name), REGISTRY)
 
 
 def everything_that_reads(folder: Path, found: Sequence[Mutant]) -> None:
@@ -94,16 +94,16 @@ def everything_that_reads(folder: Path, found: Sequence[Mutant]) -> None:
 
     contents = read_stores([store])
     for record in contents.records:
-        assert problem_of(record, ROWS) is None
+        assert problem_of(record, REGISTRY) is None
     for problem in contents.problems:
         assert str(problem) == printable(str(problem), lines=False)
-    tables = build_tables(contents.records, ROWS)
+    tables = build_tables(contents.records, REGISTRY)
     for table in tables:
         _nothing_impossible_is_ranked(table)
     for name in FORMATS:
         _is_harmless(to_text(tables, name), name)
 
-    build_site([store], home / "site", rows=ROWS)
+    build_site([store], home / "site", registry=REGISTRY)
     for path in (home / "site").glob("*.html"):
         page = Page(path)
         assert not page.problems, (path.name, page.problems)
@@ -114,7 +114,7 @@ def everything_that_reads(folder: Path, found: Sequence[Mutant]) -> None:
     published = Store(target).read()
     assert published.problems == ()
     assert {record.cell_id for record in published.records} <= {record.cell_id for record in contents.records}
-    for item in compare(Store(clean).read().records, contents.records, ROWS, 0.05):
+    for item in compare(Store(clean).read().records, contents.records, REGISTRY, 0.05):
         assert all(math.isfinite(one.after.value) for one in item.metrics if one.after)
 
     repository = make_repository(home / "clone", 1)
@@ -125,7 +125,7 @@ def everything_that_reads(folder: Path, found: Sequence[Mutant]) -> None:
         )
         for one in contents.records
     ]
-    export(points_of(at_commit, ROWS, dates), repository.root / "results", ROWS, dates)
+    export(points_of(at_commit, REGISTRY, dates), repository.root / "results", REGISTRY, dates)
     assert {path.name for path in repository.root.iterdir()} <= {".git", "asv.conf.json", "results"}
     assert {path.name for path in home.iterdir()} == {"clean", "store", "target", "site", "clone"}
     assert [path.name for path in folder.rglob("*") if path.parent in home.parents and path not in home.parents] == [
@@ -145,7 +145,7 @@ def _nothing_impossible_is_ranked(table: Table) -> None:
     for row in table.rows:
         for value in row.values.values():
             for record in value.records:
-                assert problem_of(record, ROWS) is None
+                assert problem_of(record, REGISTRY) is None
             assert limits_of(value.card).problem(value.estimate.value) is None, (row.name, value)
 
 

@@ -19,7 +19,7 @@ from reference_impls.names import check_name
 if TYPE_CHECKING:
     from harness.workload import Workload
 
-__all__ = ["Answer", "DivergedError", "Figure", "Suite", "to_metrics"]
+__all__ = ["Answer", "DivergedError", "Measurement", "Suite", "to_metrics"]
 
 
 class DivergedError(Exception):
@@ -32,7 +32,7 @@ class DivergedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Measurement:
     """A measured value and what it rests on; see :class:`harness.results.record.Metric` for the fields."""
 
     value: float
@@ -54,7 +54,7 @@ class Figure:
 class Answer:
     """What a suite found out."""
 
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Measurement]
     """By metric name; every name must be on the suite's card."""
     series: Mapping[str, Series] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Suite(ABC):
         """
 
 
-def to_metrics(card: SuiteCard, figures: Mapping[str, Figure]) -> dict[str, Metric]:
+def to_metrics(card: SuiteCard, figures: Mapping[str, Measurement]) -> dict[str, Metric]:
     """Add unit, direction and exactness from the card.
 
     Raises

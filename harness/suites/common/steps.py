@@ -14,15 +14,24 @@ import torch
 from torch import Tensor
 
 from harness.catalogue.cell import Cell
-from harness.measure.clock import COVERS, Protocol, Timing, median_interval
-from harness.suites.common.base import Figure
+from harness.measure.clock import COVERS, Timing, TimingProtocol, median_interval
+from harness.suites.common.base import Measurement
 from harness.tasks.common.base import Samples
 from harness.workload import Workload
 from reference_impls.api import TrainingMethod
 
-__all__ = ["Step", "baseline", "median_figure", "noise_in", "protocol_for", "ready", "stretched", "timing_figure"]
+__all__ = [
+    "TrainingStep",
+    "baseline",
+    "median_figure",
+    "noise_in",
+    "protocol_for",
+    "ready",
+    "stretched",
+    "timing_figure",
+]
 
-_FAST = Protocol(
+_FAST = TimingProtocol(
     warmup_calls=3,
     warmup_seconds=0.1,
     block_seconds=0.02,
@@ -37,13 +46,13 @@ _SMOKE = replace(_FAST, min_blocks=6, max_blocks=6, warmup_seconds=0.02, tolerat
 _PROTOCOLS = {"smoke": _SMOKE, "quick": _FAST}
 
 
-def protocol_for(budget: str) -> Protocol:
+def protocol_for(budget: str) -> TimingProtocol:
     """Return how long to measure under a training budget; the full protocol for any but the quick ones."""
-    return _PROTOCOLS.get(budget, Protocol())
+    return _PROTOCOLS.get(budget, TimingProtocol())
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStep:
     """A method, a network and a batch."""
 
     method: TrainingMethod
@@ -80,7 +89,7 @@ class Step:
         return sum(neurons.values()) * self.x.shape[0] * self.samples
 
 
-def ready(workload: Workload, batch_size: int, T: int | None = None) -> Step:
+def ready(workload: Workload, batch_size: int, T: int | None = None) -> TrainingStep:
     """Return the cell's combination with the first `batch_size` training samples, stretched to `T` steps."""
     samples = workload.split.train
     repeats = -(-batch_size // len(samples))
@@ -89,21 +98,21 @@ def ready(workload: Workload, batch_size: int, T: int | None = None) -> Step:
     x = workload.task.encode(batch.inputs.to(workload.device, workload.dtype))
     method = workload.method()
     method.prepare(workload.network(T), workload.optimizer)
-    return Step(method, x if T is None else stretched(x, T), batch.labels.to(workload.device))
+    return TrainingStep(method, x if T is None else stretched(x, T), batch.labels.to(workload.device))
 
 
-def timing_figure(timing: Timing) -> Figure:
+def timing_figure(timing: Timing) -> Measurement:
     """Return the median of a timing with its interval."""
     return median_figure(timing.samples)
 
 
-def median_figure(samples: Sequence[float]) -> Figure:
+def median_figure(samples: Sequence[float]) -> Measurement:
     """Return the median of repetitions with its 95 % interval."""
     low, high = median_interval(samples) or (None, None)
-    return Figure(statistics.median(samples), samples, len(samples), low, high, None if low is None else COVERS)
+    return Measurement(statistics.median(samples), samples, len(samples), low, high, None if low is None else COVERS)
 
 
-def noise_in(half_widths: Mapping[str, float], protocol: Protocol) -> str | None:
+def noise_in(half_widths: Mapping[str, float], protocol: TimingProtocol) -> str | None:
     """Say which of the named relative half-widths are wider than `protocol` tolerates; None if none is."""
     wide = {name: half for name, half in half_widths.items() if half > protocol.tolerated_half_width}
     if not wide:

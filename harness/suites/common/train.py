@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from harness.suites.common.base import Answer, DivergedError, Figure
+from harness.suites.common.base import Answer, DivergedError, Measurement
 from harness.tasks.common.base import Samples
 from harness.workload import Workload
 from reference_impls.api import PretrainingReport, TrainingMethod, UpdateReport
@@ -215,14 +215,14 @@ def train(
     return method, run
 
 
-def to_target(run: TrainingRun, target: float) -> dict[str, Figure]:
+def to_target(run: TrainingRun, target: float) -> dict[str, Measurement]:
     """Return what it took until the validation error was `target`; nothing if it never was."""
     epoch = run.reached(target)
     if epoch is None:
         return {}
     return {
-        "updates_to_target": Figure(float(epoch.updates)),
-        "samples_to_target": Figure(float(epoch.samples)),
+        "updates_to_target": Measurement(float(epoch.updates)),
+        "samples_to_target": Measurement(float(epoch.samples)),
     }
 
 

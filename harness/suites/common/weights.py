@@ -69,4 +69,4 @@ def weights_path(workload: Workload) -> Path | None:
     if workload.scratch is None:
         return None
     cell = replace(workload.cell, suite="accuracy", threads=1)
-    return workload.scratch / "weights" / f"{cell.id}-{code_hash(cell, workload.rows)[:10]}.pt"
+    return workload.scratch / "weights" / f"{cell.id}-{code_hash(cell, workload.registry)[:10]}.pt"

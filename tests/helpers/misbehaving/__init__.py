@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from harness.catalogue.cards import MetricCard, Row, Rows, SuiteCard, load_rows
+from harness.catalogue.cards import MetricCard, Registry, Row, SuiteCard, load_registry
 from harness.catalogue.cell import Cell
 from harness.execute.job import Job
 
@@ -228,10 +228,10 @@ def install(folder: Path) -> None:
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
-def rows_with_suites() -> Rows:
+def registry_with_suites() -> Registry:
     """Return all rows that are found, and those of the suites here."""
-    rows = load_rows()
-    return replace(rows, suites={**rows.suites, **{name: _suite_row(name) for name in SUITES}})
+    registry = load_registry()
+    return replace(registry, suites={**registry.suites, **{name: _suite_row(name) for name in SUITES}})
 
 
 def job(

@@ -4,11 +4,11 @@ import torch
 
 from harness.errors import UserError
 from harness.results.record import Series
-from harness.suites.common.base import Answer, DivergedError, Figure, Suite
+from harness.suites.common.base import Answer, DivergedError, Measurement, Suite
 from reference_impls.api import UnsupportedError
 
 NAN = float("nan")
-GOOD = Figure(1.0)
+GOOD = Measurement(1.0)
 
 
 def curve(*values):
@@ -28,9 +28,9 @@ class Awkward(Suite):
         """Answer as the budget says."""
         match workload.cell.budget:
             case "nan-figure":
-                return Answer({"spike_fraction": Figure(NAN), "step_seconds": GOOD})
+                return Answer({"spike_fraction": Measurement(NAN), "step_seconds": GOOD})
             case "nan-sample":
-                return Answer({"step_seconds": Figure(1.0, samples=(1.0, NAN), n=2), "spike_fraction": GOOD})
+                return Answer({"step_seconds": Measurement(1.0, samples=(1.0, NAN), n=2), "spike_fraction": GOOD})
             case "nan-in-curve":
                 return Answer({"step_seconds": GOOD}, {"loss": curve(2.0, 1.0, NAN)})
             case "diverged-late":

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import torch
 
-from harness.suites.common.base import Answer, DivergedError, Figure, Suite
+from harness.suites.common.base import Answer, DivergedError, Measurement, Suite
 
 
 class Probe(Suite):
@@ -19,13 +19,13 @@ class Probe(Suite):
         """Run the neuron on a small input."""
         details = self.process()
         neuron = workload.neuron()
-        measured = Answer({"step_seconds": Figure(0.5, samples=(0.4, 0.6), n=2)})
+        measured = Answer({"step_seconds": Measurement(0.5, samples=(0.4, 0.6), n=2)})
         workload.progress(0.5, "running the neuron")
         spikes = neuron(torch.ones(2, 3, 4))
         fraction = float(spikes.mean())
         if fraction != fraction:
             raise DivergedError("the loss is nan in epoch 1", measured)
-        return Answer({"spike_fraction": Figure(fraction)}, details={**details, **getattr(neuron, "notes", {})})
+        return Answer({"spike_fraction": Measurement(fraction)}, details={**details, **getattr(neuron, "notes", {})})
 
     def process(self):
         """Describe this process."""

@@ -17,7 +17,7 @@ from harness.execute.pool import LocalPool
 from harness.results.machine import this_machine
 from harness.results.record import Record
 from harness.results.store import Store
-from misbehaving import job, rows_with_suites
+from misbehaving import job, registry_with_suites
 
 with Path(os.environ["MARK"]).open("a") as mark:
     mark.write(f"{__name__}\n")
@@ -40,7 +40,7 @@ def main(root: str, *neurons: str) -> None:
     store = Store(Path(root))
     jobs = [job(name, seed=seed) for seed, name in enumerate(neurons)]
     missing = [item for item in jobs if not store.has(item.cell, this_machine().name, item.code_hash)]
-    with LocalPool(store, slots=2, rows=rows_with_suites()) as pool:
+    with LocalPool(store, slots=2, registry=registry_with_suites()) as pool:
         summary = pool.run(missing, Printer())
     print("summary", summary.interrupted, summary.not_started, sorted(summary.counts.items()), flush=True)
 

@@ -2,7 +2,7 @@
 
 import time
 
-from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.base import Answer, Measurement, Suite
 
 
 class Timed(Suite):
@@ -11,4 +11,4 @@ class Timed(Suite):
     def run(self, workload):
         """Wait."""
         time.sleep(0.5)
-        return Answer({"step_seconds": Figure(0.5)})
+        return Answer({"step_seconds": Measurement(0.5)})

@@ -1,6 +1,6 @@
 """A suite whose timings are too noisy as often as the cell's budget says, one after another."""
 
-from harness.suites.common.base import Answer, Figure, Suite
+from harness.suites.common.base import Answer, Measurement, Suite
 
 
 class Unsteady(Suite):
@@ -12,4 +12,4 @@ class Unsteady(Suite):
         attempt = len(file.read_text()) + 1 if file.exists() else 1
         file.write_text("x" * attempt)
         noise = "Intervals wider than asked." if attempt <= int(workload.cell.budget) else None
-        return Answer({"step_seconds": Figure(float(attempt))}, noise=noise)
+        return Answer({"step_seconds": Measurement(float(attempt))}, noise=noise)

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("asv")
 
 from history import Repository, cell, figure, make_repository, measured_at
-from synthetic import LAPTOP, rows
+from synthetic import LAPTOP, registry
 
 from harness.asv import export as export_module
 from harness.asv.commits import commit_dates
@@ -49,7 +49,7 @@ def exported(repository: Repository, records: list[Record]) -> list[Path]:
     """Export `records` and return every file that is in the tree now."""
     results = repository.root / "results"
     dates = commit_dates(repository.root)
-    export(points_of(records, rows(), dates), results, rows(), dates)
+    export(points_of(records, registry(), dates), results, registry(), dates)
     return sorted(path for path in results.rglob("*") if path.is_file())
 
 
@@ -79,7 +79,7 @@ def test_a_version_that_is_none_is_no_point(repository: Repository, version: str
     machine = LAPTOP.model_copy(update={"python": version})
     record = on(repository, LAPTOP, packages={"torch": version, "numpy": "2.4.6"})
     for hostile in (record, on(repository, machine)):
-        points = points_of([hostile], rows(), commit_dates(repository.root))
+        points = points_of([hostile], registry(), commit_dates(repository.root))
         assert not points.values
         assert dict(points.left_out) == {"of a version that is none": 1}
 
@@ -116,5 +116,5 @@ def test_an_export_replaces_what_an_earlier_one_wrote(repository: Repository) ->
 def test_a_figure_that_is_no_number_is_a_gap(repository: Repository) -> None:
     broken = figure("throughput", "train_step_seconds", math.nan)
     record = measured_at(repository.commits[-1], cell("throughput", "lif"), broken)
-    points = points_of([record], rows(), commit_dates(repository.root))
+    points = points_of([record], registry(), commit_dates(repository.root))
     assert list(points.values.values()) == [None]

@@ -22,7 +22,7 @@ from harness.asv.runs import measure as measure_commits
 from harness.asv.runs import open_tree
 from harness.asv.selection import expressions, forget_unasked, states
 from harness.asv.series import SELECTION_VARIABLE, tracked_cells
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.errors import UserError
 
 MACHINE = "test-machine"
@@ -173,7 +173,7 @@ def test_what_a_commit_lacks_is_skipped_and_the_others_keep_their_names(monkeypa
     from benchmarks.memory import Memory
 
     monkeypatch.delenv(SELECTION_VARIABLE, raising=False)
-    now = load_rows()
+    now = load_registry()
     first = next(iter(now.neurons))
     older = replace(now, neurons={name: row for name, row in now.neurons.items() if name != first})
     labels = Memory.params[0]
@@ -205,7 +205,7 @@ def test_only_selected_series_are_measured(monkeypatch: pytest.MonkeyPatch) -> N
     from benchmarks._measuring import _present
 
     monkeypatch.setenv(SELECTION_VARIABLE, "lif bptt *,klif *")
-    assert list(_present("memory", load_rows())) == ["klif bptt mlp digits quick", "lif bptt mlp digits quick"]
+    assert list(_present("memory", load_registry())) == ["klif bptt mlp digits quick", "lif bptt mlp digits quick"]
 
 
 def test_a_selection_of_nothing_is_refused_before_anything_runs() -> None:

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("asv")
 
 from history import Repository, around, cell, figure, make_repository, measured_at
-from synthetic import GPU, LAPTOP, rows
+from synthetic import GPU, LAPTOP, registry
 
 from harness.asv.export import export
 from harness.asv.points import Points, points_of
@@ -93,7 +93,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     repository = make_repository(tmp_path_factory.mktemp("asv") / "clone", COMMITS)
     store = repository.write([*records_of(repository), *left_out(repository)])
     tree = open_tree(repository.root)
-    points = publish(tree, [store], rows())
+    points = publish(tree, [store], registry())
     return Outcome(repository, points, tree.merged / "results", tree.pages, published_regressions(tree.pages))
 
 
@@ -168,7 +168,7 @@ def test_of_two_runs_at_one_commit_the_newest_counts() -> None:
         measured_at("0" * 40, one, figure("throughput", STEP, value), started_at=f"2026-03-{day:02}T12:00:00+00:00")
         for day, value in ((2, 2.0), (3, 3.0), (1, 1.0))
     ]
-    assert [*points_of(several, rows(), lambda _: 0).values.values()] == [3.0]
+    assert [*points_of(several, registry(), lambda _: 0).values.values()] == [3.0]
 
 
 def test_series_with_points_are_known_by_machine(outcome: Outcome) -> None:
@@ -190,7 +190,7 @@ def test_the_same_records_make_the_same_files(outcome: Outcome, tmp_path: Path) 
     results = tmp_path / "results"
     shutil.copytree(outcome.results, results)
     before = contents(results)
-    export(outcome.points, results, rows(), lambda commit: dates(before)[commit])
+    export(outcome.points, results, registry(), lambda commit: dates(before)[commit])
     assert contents(results) == before
 
 
@@ -200,7 +200,7 @@ def test_what_asv_has_measured_stands(outcome: Outcome, tmp_path: Path) -> None:
     kept: dict[str, Any] = {}
     for one, version in ((commit, THIS_VERSION), (other, "suite 0, clock 1")):
         write_asv_result(tmp_path, one, version)
-        export(outcome.points, tmp_path, rows(), lambda _: 0)
+        export(outcome.points, tmp_path, registry(), lambda _: 0)
         (path,) = (tmp_path / LAPTOP.name).glob(f"{one[:8]}-records-*.json")
         kept[one] = json.loads(path.read_text())["results"][f"throughput.Throughput.track_{STEP}"][1][0]
     assert repr(LABEL.format("lif")) not in kept[commit]

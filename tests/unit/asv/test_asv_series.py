@@ -32,7 +32,7 @@ from harness.asv.series import (
     split_name,
     tracked_cells,
 )
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 
 ROOT = Path(__file__).parents[3]
@@ -47,7 +47,7 @@ def test_every_module_of_benchmarks_is_a_tracked_suite() -> None:
 def test_a_class_tracks_figures_of_its_suite(suite: str) -> None:
     module = importlib.import_module(f"benchmarks.{suite}")
     tracked = getattr(module, suite.capitalize())
-    cards = load_rows().suite(suite).metrics
+    cards = load_registry().suite(suite).metrics
     methods = [name for name in vars(tracked) if name.startswith("track_")]
     assert methods
     for method in methods:
@@ -70,14 +70,14 @@ def test_versions_are_those_of_cards_and_clock() -> None:
 
     assert clock_version() == CLOCK_VERSION
     for suite in SUITES:
-        assert current_version(suite) == f"suite {load_rows().suite(suite).version}, clock {CLOCK_VERSION}"
+        assert current_version(suite) == f"suite {load_registry().suite(suite).version}, clock {CLOCK_VERSION}"
 
 
 def test_everything_is_tracked_once() -> None:
-    rows = load_rows()
+    registry = load_registry()
     cells = tracked_cells("memory").values()
-    neurons = {row.card.name for row in rows.neurons.values()}
-    classifiers = {row.card.name for row in rows.methods.values() if "classes" in row.capabilities.targets}
+    neurons = {row.card.name for row in registry.neurons.values()}
+    classifiers = {row.card.name for row in registry.methods.values() if "classes" in row.capabilities.targets}
     assert {cell.neuron for cell in cells if cell.method == "bptt"} >= neurons
     assert {cell.method for cell in cells} == classifiers
     assert len({tuple(tracked_cells(suite)) for suite in SUITES}) == 1, "a selection means the same in every suite"
@@ -160,8 +160,8 @@ def test_thresholds_fit_every_figure() -> None:
     import re
 
     thresholds = json.loads(without_comments((ROOT / "asv.conf.json").read_text()))["regressions_thresholds"]
-    for suite, row in load_rows().suites.items():
-        for metric in load_rows().suite(suite).metrics:
+    for suite, row in load_registry().suites.items():
+        for metric in load_registry().suite(suite).metrics:
             name = benchmark_name(suite, metric) + "('lif bptt mlp digits quick')@HEAD"
             assert len([pattern for pattern in thresholds if re.match(pattern, name)]) == 1, (row.name, metric)
 

@@ -13,7 +13,7 @@ from harness.results.record import Record
 from harness.results.tables import Table, build_tables
 
 BACKENDS = ("eager", "compiled", "fused-numba")
-ROWS = synthetic.rows()
+ROWS = synthetic.registry()
 SUITES = sorted({column.suite for board in BOARDS for column in board.columns})
 """All suites of all boards, so that a new one is asked too."""
 

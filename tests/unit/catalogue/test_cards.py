@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.cards import load_rows, match
+from harness.catalogue.cards import load_registry, match
 from harness.errors import UserError
 from reference_impls import discovery
 from reference_impls.api import UnknownNameError, build_method, build_neuron
@@ -57,57 +57,57 @@ def install(folder: Path, name: str = "third-party", more: str = "") -> None:
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on the path; what is remembered of cards is forgotten before and after."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    for cached in (discovery.discover, load_rows):
+    for cached in (discovery.discover, load_registry):
         cached.cache_clear()
     yield tmp_path
-    for cached in (discovery.discover, load_rows):
+    for cached in (discovery.discover, load_registry):
         cached.cache_clear()
 
 
 def test_every_card_of_the_project_is_valid() -> None:
-    rows = load_rows()
-    assert rows.problems == ()
-    assert {"lif", "klif", "psn", "ipsu", "mpe-psn"} <= set(rows.neurons)
-    assert {"bptt", "ottt-a", "ottt-o", "ide", "spide"} <= set(rows.methods)
+    registry = load_registry()
+    assert registry.problems == ()
+    assert {"lif", "klif", "psn", "ipsu", "mpe-psn"} <= set(registry.neurons)
+    assert {"bptt", "ottt-a", "ottt-o", "ide", "spide"} <= set(registry.methods)
 
 
 def test_variants_override_capabilities_and_parameters() -> None:
-    rows = load_rows()
-    assert rows.neurons["lif"].capabilities.reset == "soft"
-    assert rows.neurons["lif-hard"].capabilities.reset == "hard"
-    assert rows.neurons["lif-hard"].params["reset_mode"] == "hard"
-    assert rows.neurons["ipsu"].capabilities.needs_T
-    assert not rows.neurons["psu"].capabilities.needs_T
+    registry = load_registry()
+    assert registry.neurons["lif"].capabilities.reset == "soft"
+    assert registry.neurons["lif-hard"].capabilities.reset == "hard"
+    assert registry.neurons["lif-hard"].params["reset_mode"] == "hard"
+    assert registry.neurons["ipsu"].capabilities.needs_T
+    assert not registry.neurons["psu"].capabilities.needs_T
 
 
 def test_a_third_party_package_is_found_without_importing_it(elsewhere: Path) -> None:
     install(elsewhere)
-    rows = load_rows()
-    assert rows.neurons["third-party"].module == "thirdparty.neuron"
+    registry = load_registry()
+    assert registry.neurons["third-party"].module == "thirdparty.neuron"
     assert "thirdparty" not in sys.modules
 
 
 def test_a_misspelt_key_is_named_with_the_nearest(elsewhere: Path) -> None:
     install(elsewhere, more='"sumary": "twice",')
-    (problem,) = load_rows().problems
+    (problem,) = load_registry().problems
     assert "neuron.py" in str(problem)
     assert "'sumary'" in str(problem)
     assert "did you mean 'summary'" in str(problem)
-    assert "third-party" not in load_rows().neurons
-    assert "lif" in load_rows().neurons
+    assert "third-party" not in load_registry().neurons
+    assert "lif" in load_registry().neurons
 
 
 def test_a_wrong_capability_is_named(elsewhere: Path) -> None:
     install(elsewhere, more='"variants": {"other": {"title": "t", "capabilities": {"parallell": "scan"}}},')
-    assert "parallell" in str(load_rows().problems[0])
-    assert "did you mean 'parallel'" in str(load_rows().problems[0])
+    assert "parallell" in str(load_registry().problems[0])
+    assert "did you mean 'parallel'" in str(load_registry().problems[0])
 
 
 def test_a_name_that_is_taken_is_a_problem_of_the_second(elsewhere: Path) -> None:
     install(elsewhere, name="lif")
-    (problem,) = load_rows().problems
+    (problem,) = load_registry().problems
     assert "'lif' is already taken" in str(problem)
-    assert load_rows().neurons["lif"].module == "reference_impls.neurons.lif"
+    assert load_registry().neurons["lif"].module == "reference_impls.neurons.lif"
 
 
 def test_a_package_that_is_not_there_is_a_problem_not_a_crash(elsewhere: Path) -> None:
@@ -115,8 +115,8 @@ def test_a_package_that_is_not_there_is_a_problem_not_a_crash(elsewhere: Path) -
     for path in (elsewhere / "thirdparty").iterdir():
         path.unlink()
     (elsewhere / "thirdparty").rmdir()
-    assert "thirdparty.neuron" in str(load_rows().problems[0])
-    assert "lif" in load_rows().neurons
+    assert "thirdparty.neuron" in str(load_registry().problems[0])
+    assert "lif" in load_registry().neurons
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_learned_matrix_needs_its_size() -> None:
 
 
 def test_patterns_match_and_unknown_ones_suggest() -> None:
-    methods = load_rows().methods
+    methods = load_registry().methods
     assert match("training method", ["ottt*"], methods) == ["ottt-a", "ottt-o", "ottt-exact"]
     with pytest.raises(UserError, match="did you mean 'ottt-a'"):
         match("training method", ["otta-a"], methods)
@@ -192,8 +192,8 @@ def test_listing_works_where_torch_cannot_be_imported() -> None:
         """
         import sys
         sys.modules["torch"] = None
-        from harness.catalogue.cards import load_rows
-        rows = load_rows()
+        from harness.catalogue.cards import load_registry
+        rows = load_registry()
         assert not rows.problems, rows.problems
         assert "lif" in rows.neurons and "digits" in rows.tasks and "accuracy" in rows.suites
         """
@@ -202,19 +202,19 @@ def test_listing_works_where_torch_cannot_be_imported() -> None:
 
 
 def test_a_variant_may_give_any_key_of_the_card_another_value() -> None:
-    rows = load_rows()
-    assert (rows.task("cifar10").data, rows.task("cifar10").classes) == ("cifar10", 10)
-    assert (rows.task("cifar100").data, rows.task("cifar100").classes) == ("cifar100", 100)
-    assert rows.tasks["cifar100"].module == rows.tasks["cifar10"].module
-    assert rows.task("fashion-mnist").citations != rows.task("mnist").citations
+    registry = load_registry()
+    assert (registry.task("cifar10").data, registry.task("cifar10").classes) == ("cifar10", 10)
+    assert (registry.task("cifar100").data, registry.task("cifar100").classes) == ("cifar100", 100)
+    assert registry.tasks["cifar100"].module == registry.tasks["cifar10"].module
+    assert registry.task("fashion-mnist").citations != registry.task("mnist").citations
 
 
 def test_a_variant_goes_on_from_another_one() -> None:
-    rows = load_rows()
-    both = rows.tasks["fsdd-rate-speakers"]
+    registry = load_registry()
+    both = registry.tasks["fsdd-rate-speakers"]
     assert both.params == {"code": "hair-cells", "leave_out_speakers": True}
-    assert rows.task("fsdd-rate-speakers").sample_shape == rows.task("fsdd-rate").sample_shape == (32,)
-    assert rows.task("fsdd-speakers").sample_shape == (64,)
+    assert registry.task("fsdd-rate-speakers").sample_shape == registry.task("fsdd-rate").sample_shape == (32,)
+    assert registry.task("fsdd-speakers").sample_shape == (64,)
 
 
 @pytest.mark.parametrize(
@@ -231,5 +231,5 @@ def test_a_variant_of_nothing_or_of_itself_is_an_error(variants: dict[str, dict[
 
 def test_what_belongs_to_the_file_cannot_be_overridden(elsewhere: Path) -> None:
     install(elsewhere, more='"variants": {"third-2": {"title": "Second", "overrides": {"name": "other"}}},')
-    (problem,) = load_rows().problems
+    (problem,) = load_registry().problems
     assert "variant 'third-2' overrides name" in str(problem)

@@ -11,7 +11,7 @@ import pytest
 from test_cards import install
 
 import reference_impls
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from reference_impls import discovery
 from reference_impls.card import REPORTED, CardError, read_reported
 
@@ -23,10 +23,10 @@ FIGURE = {"task": "SHD", "metric": "accuracy_percent", "value": 90.7, "where": "
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on the path; what is remembered of cards is forgotten before and after."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    for cached in (discovery.discover, load_rows):
+    for cached in (discovery.discover, load_registry):
         cached.cache_clear()
     yield tmp_path
-    for cached in (discovery.discover, load_rows):
+    for cached in (discovery.discover, load_registry):
         cached.cache_clear()
 
 
@@ -35,13 +35,17 @@ def problems(elsewhere: Path, figures: Any, more: str = "") -> str:
     (elsewhere / "thirdparty" / f"neuron{REPORTED}").write_text(
         figures if isinstance(figures, str) else json.dumps(figures)
     )
-    return "\n".join(map(str, load_rows().problems))
+    return "\n".join(map(str, load_registry().problems))
 
 
 def test_every_figure_says_where_it_was_seen() -> None:
-    rows = load_rows()
-    assert rows.problems == ()
-    cards = {row.path: row.card for kind in (rows.neurons, rows.methods, rows.topologies) for row in kind.values()}
+    registry = load_registry()
+    assert registry.problems == ()
+    cards = {
+        row.path: row.card
+        for kind in (registry.neurons, registry.methods, registry.topologies)
+        for row in kind.values()
+    }
     figures = [figure for card in cards.values() for figure in card.reported]  # type: ignore[union-attr]
     assert len(figures) > 350
     assert all(figure.where and figure.task for figure in figures)
@@ -57,10 +61,10 @@ def test_every_file_of_figures_has_its_implementation() -> None:
 
 def test_figures_that_were_looked_up_again() -> None:
     """Values that cards had cut, rounded or lacked."""
-    rows = load_rows()
+    registry = load_registry()
 
     def reported(kind: str, name: str, task: str, T: int | None, system: str = "") -> set[float]:
-        card = getattr(rows, kind)[name].card
+        card = getattr(registry, kind)[name].card
         return {
             figure.value for figure in card.reported if (figure.task, figure.T) == (task, T) and system in figure.system
         }
@@ -72,13 +76,13 @@ def test_figures_that_were_looked_up_again() -> None:
     assert {65.15, 64.16} <= reported("methods", "ottt-a", "ImageNet", 6)
     assert {43.9, 70.44} <= reported("neurons", "clif", "PS-MNIST", 784)
     assert 94.88 in reported("neurons", "glif", "CIFAR-10", 6), "the paper's own, below the README's 95.09"
-    assert rows.neurons["glif"].card.citations[0].arxiv == "2210.13768"  # type: ignore[union-attr]
-    assert rows.methods["opzo"].card.citations[0].venue == "ICLR"  # type: ignore[union-attr]
+    assert registry.neurons["glif"].card.citations[0].arxiv == "2210.13768"  # type: ignore[union-attr]
+    assert registry.methods["opzo"].card.citations[0].venue == "ICLR"  # type: ignore[union-attr]
 
 
 def test_figures_of_a_package_of_ones_own_are_read(elsewhere: Path) -> None:
     assert problems(elsewhere, [FIGURE]) == ""
-    (figure,) = load_rows().neurons["third-party"].card.reported  # type: ignore[union-attr]
+    (figure,) = load_registry().neurons["third-party"].card.reported  # type: ignore[union-attr]
     assert (figure.value, figure.evidence) == (90.7, "paper-text")
 
 
@@ -98,7 +102,7 @@ def test_a_figure_that_is_wrong_is_named(elsewhere: Path, figures: Any, said: st
     found = problems(elsewhere, figures)
     assert said in found
     assert f"neuron{REPORTED}" in found
-    assert "third-party" not in load_rows().neurons
+    assert "third-party" not in load_registry().neurons
 
 
 def test_figures_in_a_card_are_refused_with_the_place_to_put_them(elsewhere: Path) -> None:

@@ -6,13 +6,13 @@ from typing import get_args
 
 import pytest
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.presets import NETWORKS, RESERVOIR
 from reference_impls.discovery import load_class
 from reference_impls.network import Network
 from reference_impls.structures import STEP_BY_STEP, STRUCTURES, StructureName
 
-TOPOLOGIES = load_rows().topologies
+TOPOLOGIES = load_registry().topologies
 
 
 def test_every_name_has_a_row_and_every_row_a_name() -> None:

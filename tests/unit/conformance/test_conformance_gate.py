@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.conformance import run_checks
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
 from reference_impls import discovery
@@ -78,9 +78,9 @@ def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (info / "entry_points.txt").write_text(f"[{discovery.ENTRY_POINT_GROUP}]\nsubject = subject_neuron\n")
         monkeypatch.syspath_prepend(str(tmp_path))
         _forget()
-        rows = load_rows()
-        assert not rows.problems
-        return NeuronSubject(rows.neurons["subject"])
+        registry = load_registry()
+        assert not registry.problems
+        return NeuronSubject(registry.neurons["subject"])
 
     yield install
     sys.modules.pop("subject_neuron", None)
@@ -89,7 +89,7 @@ def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
 
 def _forget() -> None:
     discovery.discover.cache_clear()
-    load_rows.cache_clear()
+    load_registry.cache_clear()
 
 
 def failing(subject: NeuronSubject) -> dict[str, str]:

@@ -12,9 +12,9 @@ from pathlib import Path
 import misbehaving
 import psutil
 import pytest
-from misbehaving import GIB, is_gone, job, rows_with_suites
+from misbehaving import GIB, is_gone, job, registry_with_suites
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.execute import descendants
 from harness.execute.job import Job
 from harness.execute.pool import LocalPool
@@ -32,7 +32,7 @@ GOOD = (
 
 def forget() -> None:
     discover.cache_clear()
-    load_rows.cache_clear()
+    load_registry.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Reco
     ]
     try:
         store = Store(tmp_path_factory.mktemp("store"))
-        with LocalPool(store, slots=1, rows=rows_with_suites()) as pool:
+        with LocalPool(store, slots=1, registry=registry_with_suites()) as pool:
             pool.run(jobs)
         yield {record.cell.neuron: record for record in store.read().records}
     finally:

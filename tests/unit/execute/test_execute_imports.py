@@ -9,9 +9,9 @@ from pathlib import Path
 
 import misbehaving
 import pytest
-from misbehaving import job, rows_with_suites
+from misbehaving import job, registry_with_suites
 
-from harness.catalogue.cards import Rows, load_rows
+from harness.catalogue.cards import Registry, load_registry
 from harness.execute import forkserver, imports
 from harness.execute.imports import stuck_at
 from harness.execute.job import Summary
@@ -21,27 +21,27 @@ from reference_impls.discovery import discover
 
 
 @pytest.fixture
-def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rows]:
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     misbehaving.install(tmp_path / "site")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     monkeypatch.setattr(forkserver, "PRELOAD", "misbehaving.preload")
     monkeypatch.setattr(imports, "LONGEST_IMPORT_SECONDS", 2.0)
     discover.cache_clear()
-    load_rows.cache_clear()
-    found = rows_with_suites()
+    load_registry.cache_clear()
+    found = registry_with_suites()
     bad = {
         name: replace(found.suites["probe"], name=name, module=f"misbehaving.{name}_at_import")
         for name in ("exits", "dies", "hangs")
     }
     yield replace(found, suites={**found.suites, **bad})
     discover.cache_clear()
-    load_rows.cache_clear()
+    load_registry.cache_clear()
 
 
-def test_the_others_are_measured_and_the_module_is_named(rows: Rows, tmp_path: Path) -> None:
+def test_the_others_are_measured_and_the_module_is_named(registry: Registry, tmp_path: Path) -> None:
     before = sorted(Path(name).name for name in sys.modules if "at_import" in name)
     store = Store(tmp_path / "store")
-    with LocalPool(store, slots=1, rows=rows) as pool:
+    with LocalPool(store, slots=1, registry=registry) as pool:
         summary = pool.run([job("well-behaved", suite) for suite in ("dies", "probe", "hangs", "exits")])
     assert summary == Summary({"ok": 1, "error": 3})
     reasons = {record.cell.suite: record.reason for record in store.read().records}

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import misbehaving
 import pytest
-from misbehaving import job, rows_with_suites
+from misbehaving import job, registry_with_suites
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.execute.job import Job, Listener, Summary
 from harness.execute.pool import LocalPool
 from harness.measure.neighbours import BUSY_FRACTION, Load
@@ -43,15 +43,15 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPool]:
     misbehaving.install(folder)
     sys.path.insert(0, str(folder))
     discover.cache_clear()
-    load_rows.cache_clear()
+    load_registry.cache_clear()
     try:
         store, scratch = Store(tmp_path_factory.mktemp("store")), tmp_path_factory.mktemp("scratch")
-        with LocalPool(store, scratch=scratch, slots=1, rows=rows_with_suites()) as pool:
+        with LocalPool(store, scratch=scratch, slots=1, registry=registry_with_suites()) as pool:
             yield pool
     finally:
         sys.path.remove(str(folder))
         discover.cache_clear()
-        load_rows.cache_clear()
+        load_registry.cache_clear()
 
 
 def test_what_is_too_noisy_is_tried_once_more_after_the_others(pool: LocalPool) -> None:
@@ -115,6 +115,6 @@ def test_what_measures_no_time_is_not_disturbed(pool: LocalPool) -> None:
 
 @pytest.mark.parametrize("suite", ["throughput", "scaling", "layers", "libraries", "time_to_target"])
 def test_suites_that_measure_time_are_known_by_their_units(suite: str) -> None:
-    assert load_rows().suite(suite).timed
-    assert not load_rows().suite("memory").timed
-    assert not load_rows().suite("accuracy").timed
+    assert load_registry().suite(suite).timed
+    assert not load_registry().suite("memory").timed
+    assert not load_registry().suite("accuracy").timed

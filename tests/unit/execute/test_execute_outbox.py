@@ -12,10 +12,10 @@ from pathlib import Path
 
 import misbehaving
 import pytest
-from misbehaving import job, rows_with_suites
+from misbehaving import job, registry_with_suites
 from synthetic import record
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.execute.outbox import Outbox
@@ -95,11 +95,11 @@ def test_if_there_is_no_room_anywhere_it_says_so(tmp_path: Path, elsewhere: Path
 def _misbehaving(tmp_path: Path) -> Iterator[None]:
     misbehaving.install(tmp_path)
     sys.path.insert(0, str(tmp_path))
-    for known in (discover, load_rows):
+    for known in (discover, load_registry):
         known.cache_clear()
     yield
     sys.path.remove(str(tmp_path))
-    for known in (discover, load_rows):
+    for known in (discover, load_registry):
         known.cache_clear()
 
 
@@ -108,7 +108,7 @@ def test_a_store_that_fills_up_ends_the_run_and_loses_nothing(tmp_path: Path) ->
     store = Filling(tmp_path / "store", room=1)
     jobs = [job("well-behaved", seed=seed) for seed in range(4)]
     with (
-        LocalPool(store, slots=1, rows=rows_with_suites()) as pool,
+        LocalPool(store, slots=1, registry=registry_with_suites()) as pool,
         pytest.raises(UserError, match="1 records could not be written") as said,
     ):
         pool.run(jobs)
@@ -121,7 +121,7 @@ def test_a_store_that_fills_up_ends_the_run_and_loses_nothing(tmp_path: Path) ->
 def test_a_store_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
     (tmp_path / "store").touch()
     started: list[object] = []
-    with LocalPool(Store(tmp_path / "store"), slots=1, rows=rows_with_suites()) as pool:
+    with LocalPool(Store(tmp_path / "store"), slots=1, registry=registry_with_suites()) as pool:
         pool.start = lambda job: started.append(job)  # type: ignore[method-assign,assign,return-value]
         with pytest.raises(UserError, match=r"the folder of records .*store.* cannot be written"):
             pool.run([job("well-behaved")])

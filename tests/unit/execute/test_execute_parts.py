@@ -17,15 +17,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from misbehaving import job, rows_with_suites
+from misbehaving import job, registry_with_suites
 from rich.console import Console
 
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.execute import allocator, endings, forkserver
 from harness.execute.display import Display, _duration
-from harness.execute.messages import MessageReader, Outcome, Progress, Setting, encoded
-from harness.execute.records import Recorder, Run
+from harness.execute.messages import CellOutcome, MessageReader, Progress, Setting, encoded
+from harness.execute.records import CellRun, Recorder
 from harness.execute.tail import LINES, WIDTH_BYTES, Tail
 from harness.execute.worker import _outcome_of
 from harness.results import provenance
@@ -109,7 +109,7 @@ def test_tail_does_not_depend_on_how_the_stream_is_cut(chunks: list[bytes]) -> N
 MESSAGES = [
     Setting(clock_version=1, allocator="glibc"),
     Progress(fraction=0.25, note="line\nbreak"),
-    Outcome(status="ok", metrics={"x": Metric(value=1.0, unit="1", direction="none")}, details={"a": [1, None]}),
+    CellOutcome(status="ok", metrics={"x": Metric(value=1.0, unit="1", direction="none")}, details={"a": [1, None]}),
 ]
 
 
@@ -275,10 +275,10 @@ def test_clocks_of_a_gpu_that_is_not_there() -> None:
 # --- display
 
 
-def finished(display: Display, seed: int, outcome: Outcome) -> None:
+def finished(display: Display, seed: int, outcome: CellOutcome) -> None:
     item = job("lif", seed=seed)
-    run = Run(datetime.now(UTC), 1.25)
-    record = Recorder(rows_with_suites()).record(item.cell, item.code_hash, outcome, run)
+    run = CellRun(datetime.now(UTC), 1.25)
+    record = Recorder(registry_with_suites()).record(item.cell, item.code_hash, outcome, run)
     display.started(item)
     display.progressed(item, 0.5, "epoch [1/2]")
     display.finished(item, record)
@@ -287,8 +287,8 @@ def finished(display: Display, seed: int, outcome: Outcome) -> None:
 def shown(*, terminal: bool) -> str:
     console = Console(file=io.StringIO(), force_terminal=terminal, width=200, highlight=False)
     with Display([job("lif", seed=seed) for seed in range(10)], console) as display:
-        finished(display, 0, Outcome(status="ok"))
-        finished(display, 1, Outcome(status="error", reason="ValueError: [bold]wrong[/bold]"))
+        finished(display, 0, CellOutcome(status="ok"))
+        finished(display, 1, CellOutcome(status="error", reason="ValueError: [bold]wrong[/bold]"))
     return console.file.getvalue()
 
 

@@ -13,9 +13,9 @@ from multiprocessing.connection import Connection
 import misbehaving
 import psutil
 import pytest
-from misbehaving import GIB, is_gone, job, rows_with_suites
+from misbehaving import GIB, is_gone, job, registry_with_suites
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.errors import UserError
 from harness.execute import descendants, forkserver
 from harness.execute.job import Job, Listener, Summary
@@ -69,7 +69,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPool]:
     forget()
     try:
         store = Store(tmp_path_factory.mktemp("store"))
-        with LocalPool(store, slots=2, rows=rows_with_suites()) as pool:
+        with LocalPool(store, slots=2, registry=registry_with_suites()) as pool:
             yield pool
     finally:
         sys.path.remove(str(folder))
@@ -78,7 +78,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPool]:
 
 def forget() -> None:
     discover.cache_clear()
-    load_rows.cache_clear()
+    load_registry.cache_clear()
 
 
 SHORT = 2.0
@@ -110,7 +110,7 @@ def ran(pool: LocalPool) -> Ran:
 
 
 def test_neurons_are_found_by_entry_point(pool: LocalPool) -> None:
-    assert set(misbehaving.FORWARDS) <= set(pool.recorder.rows.neurons)
+    assert set(misbehaving.FORWARDS) <= set(pool.recorder.registry.neurons)
 
 
 def test_every_job_is_a_record_and_nothing_else_is_left(ran: Ran, pool: LocalPool) -> None:

@@ -9,26 +9,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from synthetic import Factory, rows
+from synthetic import Factory, registry
 
 from harness import text
 from harness.catalogue.cell import Cell
-from harness.execute.messages import Outcome
-from harness.execute.records import Recorder, Run
+from harness.execute.messages import CellOutcome
+from harness.execute.records import CellRun, Recorder
 from harness.results.record import Record
 from harness.results.store import Store
 
-ROWS = rows()
+ROWS = registry()
 CELL = Cell("throughput", "digits", "lif", "bptt", "mlp", budget="quick")
 METRICS = Factory(ROWS).measured(CELL).metrics
 
 
-def recorded(outcome: Outcome, tail: tuple[str, ...] = (), cell: Cell = CELL) -> Record:
-    return Recorder(ROWS).record(cell, "0" * 64, outcome, Run(datetime.now(UTC), 1.0), tail)
+def recorded(outcome: CellOutcome, tail: tuple[str, ...] = (), cell: Cell = CELL) -> Record:
+    return Recorder(ROWS).record(cell, "0" * 64, outcome, CellRun(datetime.now(UTC), 1.0), tail)
 
 
 def test_possible_figures_stay_as_they_are() -> None:
-    one = recorded(Outcome(status="ok", metrics=METRICS))
+    one = recorded(CellOutcome(status="ok", metrics=METRICS))
     assert one.status == "ok"
     assert one.metrics == METRICS
 
@@ -36,7 +36,7 @@ def test_possible_figures_stay_as_they_are() -> None:
 @pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), float("nan")])
 def test_an_impossible_figure_is_a_failure_and_not_lost(tmp_path: Path, value: float) -> None:
     broken = METRICS["train_step_seconds"].model_copy(update={"value": value, "low": None, "high": None})
-    one = recorded(Outcome(status="ok", metrics={**METRICS, "train_step_seconds": broken}))
+    one = recorded(CellOutcome(status="ok", metrics={**METRICS, "train_step_seconds": broken}))
     assert one.status == "error"
     assert one.reason is not None
     assert "train_step_seconds" in one.reason
@@ -62,7 +62,7 @@ def alice(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("alice")
 def test_homes_and_names_stay_out_of_records() -> None:
     said = "no /data/people/alice/code/x.py, /home/bob/y, C:\\Users\\eve\\z for alice at lab7 (pytest-of-alice, palice)"
-    outcome = Outcome(status="crashed", reason=said, details={"where": said, "all": [said, {"deep": said}]})
+    outcome = CellOutcome(status="crashed", reason=said, details={"where": said, "all": [said, {"deep": said}]})
     one = recorded(outcome, (said,))
     clean = "no ~/code/x.py, ~/y, ~\\z for user at host (pytest-of-user, palice)"
     assert (one.reason, one.output_tail) == (clean, (clean,))

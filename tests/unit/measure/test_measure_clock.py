@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from harness.measure import clock
-from harness.measure.clock import Protocol, Timing, measure, median_interval
+from harness.measure.clock import Timing, TimingProtocol, measure, median_interval
 from harness.measure.timers import CpuTimer, CudaTimer
 
-QUIET = Protocol(warmup_calls=3, warmup_seconds=0.0, block_seconds=0.1, min_blocks=10, max_blocks=40)
+QUIET = TimingProtocol(warmup_calls=3, warmup_seconds=0.0, block_seconds=0.1, min_blocks=10, max_blocks=40)
 
 
 class FakeTimer:
@@ -68,7 +68,7 @@ def test_blocks_grow_even_if_the_timer_sees_nothing() -> None:
 
 
 def test_without_a_block_length_every_call_is_a_sample() -> None:
-    protocol = Protocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=20, max_blocks=20)
+    protocol = TimingProtocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=20, max_blocks=20)
     timing = measure({"a": a}, protocol=protocol, timer=FakeTimer({a: steady(1e-6)}))["a"]
     assert timing.calls_per_block == 1
     assert len(timing.samples) == 20
@@ -86,7 +86,7 @@ def test_functions_take_turns_block_by_block() -> None:
 def test_samples_are_seconds_per_call_in_order() -> None:
     per_call = [0.010 + 0.001 * index for index in range(10)]
     timer = FakeTimer({a: itertools.chain([0.02] * 5, per_call)})
-    protocol = Protocol(warmup_calls=3, warmup_seconds=0, block_seconds=0.1, min_blocks=10, max_blocks=10)
+    protocol = TimingProtocol(warmup_calls=3, warmup_seconds=0, block_seconds=0.1, min_blocks=10, max_blocks=10)
     timing = measure({"a": a}, protocol=protocol, timer=timer)["a"]
     assert timing.samples == pytest.approx(per_call)
 
@@ -114,7 +114,7 @@ def test_noise_that_settles_ends_the_sampling_early() -> None:
 
 
 def test_the_budget_ends_the_sampling_after_a_whole_round() -> None:
-    protocol = Protocol(warmup_calls=2, warmup_seconds=0, block_seconds=0.1, budget_seconds=12.0)
+    protocol = TimingProtocol(warmup_calls=2, warmup_seconds=0, block_seconds=0.1, budget_seconds=12.0)
     timer = FakeTimer({a: steady(1.0), b: steady(1.0)})
     timings = measure({"a": a, "b": b}, protocol=protocol, timer=timer)
     # Two warm-up calls and one sizing block each are 6 s; rounds of 2 s follow until 12 s are reached.
@@ -125,7 +125,7 @@ def test_the_budget_ends_the_sampling_after_a_whole_round() -> None:
 
 
 def test_a_spent_budget_still_gives_one_sample() -> None:
-    protocol = Protocol(budget_seconds=0.0)
+    protocol = TimingProtocol(budget_seconds=0.0)
     timer = FakeTimer({a: steady(5.0)})
     timing = measure({"a": a}, protocol=protocol, timer=timer)["a"]
     assert timing.samples == (5.0,)
@@ -134,7 +134,7 @@ def test_a_spent_budget_still_gives_one_sample() -> None:
 
 @pytest.mark.parametrize(("calls", "seconds", "expected"), [(7, 0.0, 7), (1, 1.0, 10), (10, 0.5, 10)])
 def test_warm_up_is_by_count_and_by_time(calls: int, seconds: float, expected: int) -> None:
-    protocol = Protocol(warmup_calls=calls, warmup_seconds=seconds, block_seconds=0.1)
+    protocol = TimingProtocol(warmup_calls=calls, warmup_seconds=seconds, block_seconds=0.1)
     timer = FakeTimer({a: steady(0.1 + 1e-9)})
     timing = measure({"a": a}, protocol=protocol, timer=timer)["a"]
     sizing = 1
@@ -142,7 +142,7 @@ def test_warm_up_is_by_count_and_by_time(calls: int, seconds: float, expected: i
 
 
 def test_warm_up_leaves_half_the_budget_and_shares_the_rest() -> None:
-    protocol = Protocol(warmup_calls=1000, block_seconds=0.1, budget_seconds=8.0)
+    protocol = TimingProtocol(warmup_calls=1000, block_seconds=0.1, budget_seconds=8.0)
     timer = FakeTimer({a: steady(0.5), b: steady(0.5)})
     measure({"a": a, "b": b}, protocol=protocol, timer=timer)
     assert [function for function, *_ in timer.blocks[:8]] == [a] * 4 + [b] * 4
@@ -182,7 +182,7 @@ def test_garbage_collection_is_off_while_timing_and_restored(enabled: bool) -> N
     was = gc.isenabled()
     (gc.enable if enabled else gc.disable)()
     try:
-        measure({"a": lambda: seen.append(gc.isenabled())}, protocol=Protocol(1, 0, 0, 2, 2))
+        measure({"a": lambda: seen.append(gc.isenabled())}, protocol=TimingProtocol(1, 0, 0, 2, 2))
         assert gc.isenabled() is enabled
     finally:
         (gc.enable if was else gc.disable)()
@@ -196,7 +196,7 @@ def test_garbage_collection_is_restored_after_an_error() -> None:
 
     assert gc.isenabled()
     with pytest.raises(RuntimeError, match="no"):
-        measure({"fail": fail}, protocol=Protocol(1, 0, 0, 2, 2))
+        measure({"fail": fail}, protocol=TimingProtocol(1, 0, 0, 2, 2))
     assert gc.isenabled()
     assert gc.get_freeze_count() == 0
 
@@ -212,7 +212,7 @@ def test_cycles_that_a_function_leaves_are_collected_between_rounds() -> None:
         node.me = node
         left.append(weakref.ref(node))
 
-    measure({"a": leave_a_cycle}, protocol=Protocol(1, 0, 0, 5, 5))
+    measure({"a": leave_a_cycle}, protocol=TimingProtocol(1, 0, 0, 5, 5))
     alive = [ref() is not None for ref in left]
     assert alive == [False] * (len(left) - 1) + [True]
 
@@ -231,7 +231,7 @@ def test_wall_clock_times_exactly_the_calls(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_real_functions_on_this_machine() -> None:
     x = torch.rand(64, 64)
-    protocol = Protocol(warmup_calls=2, warmup_seconds=0, block_seconds=1e-3, min_blocks=6, max_blocks=8)
+    protocol = TimingProtocol(warmup_calls=2, warmup_seconds=0, block_seconds=1e-3, min_blocks=6, max_blocks=8)
     timings = measure({"product": lambda: x @ x, "sum": lambda: x + x}, "cpu", protocol)
     for timing in timings.values():
         assert 6 <= len(timing.samples) <= 8
@@ -249,14 +249,14 @@ def test_real_functions_on_this_machine() -> None:
 )
 def test_impossible_protocols_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Protocol(**changes)
+        TimingProtocol(**changes)
 
 
 def test_impossible_measurements_are_refused() -> None:
     with pytest.raises(ValueError, match="nothing to time"):
         measure({})
     with pytest.raises(ValueError, match="cold_l2 needs a CUDA device"):
-        measure({"a": a}, "cpu", Protocol(cold_l2=True))
+        measure({"a": a}, "cpu", TimingProtocol(cold_l2=True))
     with pytest.raises(ValueError, match="no timer for the device 'meta'"):
         measure({"a": a}, "meta")
 
@@ -320,7 +320,7 @@ def test_cold_gpu_block_evicts_before_every_call_and_does_not_time_it(monkeypatc
 @pytest.mark.parametrize("cold", [False, True])
 def test_gpu_functions_are_timed_by_events(cold: bool) -> None:
     small, large = torch.rand(64, 64, device="cuda"), torch.rand(4096, 4096, device="cuda")
-    protocol = Protocol(warmup_seconds=0.1, block_seconds=0.01, max_blocks=10, cold_l2=cold)
+    protocol = TimingProtocol(warmup_seconds=0.1, block_seconds=0.01, max_blocks=10, cold_l2=cold)
     timings = measure({"small": lambda: small @ small, "large": lambda: large @ large}, "cuda", protocol)
     assert timings["small"].calls_per_block > timings["large"].calls_per_block
     assert all(len(timing.samples) == 10 and timing.cold_l2 is cold for timing in timings.values())

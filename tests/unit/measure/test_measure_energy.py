@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.utils import prune
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.errors import UserError
 from harness.measure.activity import count_activity
 from harness.measure.energy import FP32_45NM, EnergyConstants, EnergyEstimate, NeuronCost, estimate_energy, neuron_cost
@@ -126,7 +126,7 @@ def test_a_pruned_network_never_costs_more() -> None:
 def test_products_over_time_are_charged() -> None:
     network = build_network("mlp", (8,), 5, functools.partial(build_neuron, "psn", T=4), hidden=[6])
     activity = count_activity(network, [torch.ones(4, 3, 8)])
-    cost = neuron_cost(network.neurons()[0], load_rows().neurons["psn"].capabilities)
+    cost = neuron_cost(network.neurons()[0], load_registry().neurons["psn"].capabilities)
     found = estimate_energy(activity, [cost])
     assert found.uncovered_joules == pytest.approx(4 * 4 * 6 * E_MAC)
     assert found.neurons_joules == pytest.approx(4 * 6 * 0.1 * PJ)
@@ -148,7 +148,7 @@ def test_products_over_time_are_charged() -> None:
 def test_cost_of_a_neuron_update_says_what_it_rests_on(
     name: str, params: dict[str, Any], picojoules: float, assumption: str
 ) -> None:
-    cost = neuron_cost(build_neuron(name, **params), load_rows().neurons[name].capabilities)
+    cost = neuron_cost(build_neuron(name, **params), load_registry().neurons[name].capabilities)
     assert cost.joules(FP32_45NM) == pytest.approx(picojoules * PJ)
     assert cost.assumption.startswith(assumption)
 

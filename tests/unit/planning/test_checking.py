@@ -12,21 +12,21 @@ from pathlib import Path
 import pytest
 from synthetic import record
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.errors import UserError
 from harness.golden import SURROGATES as GOLDEN_SURROGATES
 from harness.golden import VECTORS
-from harness.planning.checking import Verdict, check_rows, plan_check, unanswered
+from harness.planning.checking import EntryVerdict, check_rows, plan_check, unanswered
 from harness.planning.plan import Plan
 from harness.results.record import Record
 from harness.results.store import Store
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 COMMAND = [sys.executable, "-c", "from harness.cli import main; main()", "check"]
 
 
 def planned(*names: str, backends: tuple[str, ...] = ()) -> Plan:
-    return plan_check(ROWS, names, backends, Store(Path("nowhere")), "cpu")
+    return plan_check(REGISTRY, names, backends, Store(Path("nowhere")), "cpu")
 
 
 def records_of(plan: Plan, broken: str = "") -> list[Record]:
@@ -51,10 +51,10 @@ def run(*arguments: str, code: int = 0) -> str:
 
 def test_everything_is_chosen_and_what_cannot_run_says_why() -> None:
     plan = planned()
-    rows = {row.name: row for row in check_rows(plan, records_of(plan), ROWS)}
-    assert set(rows) == {GOLDEN_SURROGATES, *ROWS.neurons, *ROWS.methods, *ROWS.peers}
+    rows = {row.name: row for row in check_rows(plan, records_of(plan), REGISTRY)}
+    assert set(rows) == {GOLDEN_SURROGATES, *REGISTRY.neurons, *REGISTRY.methods, *REGISTRY.peers}
     assert not any(row.failed for row in rows.values())
-    assert rows["lif"].verdicts["golden"] == Verdict("passed", 3)
+    assert rows["lif"].verdicts["golden"] == EntryVerdict("passed", 3)
     assert rows["lif"].verdicts["fused-numba"].state == "passed"
     assert rows["lif"].verdicts["fused-cupy"].state == "unsupported"
     assert "has none" in rows["psn"].verdicts["fused-numba"].problems[0]
@@ -65,7 +65,7 @@ def test_everything_is_chosen_and_what_cannot_run_says_why() -> None:
 def test_entries_and_backends_are_chosen_by_pattern() -> None:
     cells = [one.cell for one in planned("psn", "ottt-*", backends=("eager",)).todo]
     assert {cell.neuron for cell in cells if cell.method == "-"} == {"psn"}
-    assert {cell.method for cell in cells} == {"-", *(name for name in ROWS.methods if name.startswith("ottt-"))}
+    assert {cell.method for cell in cells} == {"-", *(name for name in REGISTRY.methods if name.startswith("ottt-"))}
     assert {cell.backend for cell in cells} == {"eager"}
     with pytest.raises(UserError, match="did you mean 'psn'"):
         planned("psnn")
@@ -76,7 +76,7 @@ def test_entries_and_backends_are_chosen_by_pattern() -> None:
 )
 def test_a_broken_clause_fails_its_column_only(broken: str, column: str) -> None:
     plan = planned("lif", backends=("eager", "compiled"))
-    (row,) = check_rows(plan, records_of(plan, broken), ROWS)
+    (row,) = check_rows(plan, records_of(plan, broken), REGISTRY)
     assert row.failed
     assert [name for name, verdict in row.verdicts.items() if verdict.state == "failed"] == [column]
     assert row.verdicts[column].problems == ("shapes: it is off" if column == "contract" else "it is off",)
@@ -84,9 +84,9 @@ def test_a_broken_clause_fails_its_column_only(broken: str, column: str) -> None
 
 def test_what_crashed_or_was_not_run_is_no_success() -> None:
     plan = planned("lif", backends=("eager",))
-    (crashed,) = check_rows(plan, [record(plan.todo[0].cell, "crashed", reason="Killed.")], ROWS)
-    assert crashed.verdicts["contract"] == Verdict("failed", problems=("Killed.",))
-    (missing,) = check_rows(plan, [], ROWS)
+    (crashed,) = check_rows(plan, [record(plan.todo[0].cell, "crashed", reason="Killed.")], REGISTRY)
+    assert crashed.verdicts["contract"] == EntryVerdict("failed", problems=("Killed.",))
+    (missing,) = check_rows(plan, [], REGISTRY)
     assert missing.failed
     assert missing.verdicts["contract"].state == "missing"
 

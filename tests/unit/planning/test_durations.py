@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from synthetic import record
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.planning.durations import Durations, history_of
 from harness.results.record import Record
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 
 
 def took(seconds: float, neuron: str, method: str, task: str = "digits") -> Record:
@@ -18,7 +18,7 @@ def took(seconds: float, neuron: str, method: str, task: str = "digits") -> Reco
 
 def estimate(history: list[Record], neuron: str, method: str, task: str = "digits") -> float:
     cell = Cell("accuracy", task, neuron, method, "mlp", "eager", budget="quick", seed=3)
-    return Durations(history_of(history), ROWS).of(cell)
+    return Durations(history_of(history), REGISTRY).of(cell)
 
 
 def test_the_most_alike_decide() -> None:
@@ -27,7 +27,7 @@ def test_the_most_alike_decide() -> None:
     assert estimate(history, "lif", "forward-gradient") == 60.0
     assert estimate(history, "plif", "bptt") == 2.0
     assert estimate(history, "lif", "eprop") == 3.0
-    assert estimate(history, "lif", "bptt", "fsdd") == ROWS.suite("accuracy").typical_seconds
+    assert estimate(history, "lif", "bptt", "fsdd") == REGISTRY.suite("accuracy").typical_seconds
 
 
 def test_cells_that_did_not_end_well_say_nothing() -> None:

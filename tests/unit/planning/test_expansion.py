@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.catalogue.presets import PRESETS, Preset, Selection
 from harness.planning.expansion import Combinations, Filters, combinations
 from reference_impls import backends
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 TASKS, NEURONS = ("digits", "digits-rows", "two-sines"), ("lif", "psn", "klif")
 METHODS, TOPOLOGIES = ("bptt", "ottt-a", "ide"), ("mlp", "conv", "feedback")
 CORNER = Preset(
@@ -29,7 +29,7 @@ CORNER = Preset(
 
 
 def expanded(preset: Preset | None, filters: Filters | None = None, device: str = "cpu") -> Combinations:
-    return combinations(ROWS, preset=preset, budget="quick", filters=filters or Filters(), device=device, cores=2)
+    return combinations(REGISTRY, preset=preset, budget="quick", filters=filters or Filters(), device=device, cores=2)
 
 
 def product() -> list[Cell]:
@@ -38,14 +38,14 @@ def product() -> list[Cell]:
     return [
         Cell(suite, task, neuron, method, topology, backend, "cpu", "float32", "quick", seed, 2 * (suite != "accuracy"))
         for suite, task, neuron, method, topology, backend, seed in itertools.product(*axes)
-        if "quick" in ROWS.task(task).budgets
+        if "quick" in REGISTRY.task(task).budgets
     ]
 
 
 def test_the_cells_are_those_of_the_whole_product_that_are_possible() -> None:
     found = expanded(replace(CORNER, selections=CORNER.selections[:1]))
     whole = [replace(cell, threads=max(1, cell.threads)) for cell in product()]
-    assert found.possible == {cell for cell in whole if why_unsupported(cell, ROWS) is None}
+    assert found.possible == {cell for cell in whole if why_unsupported(cell, REGISTRY) is None}
     assert len(found.possible) + sum(one.cells for one in found.impossible) == len(whole)
     assert found.suites == {"accuracy", "throughput"}
 
@@ -59,10 +59,10 @@ def test_a_cell_of_two_selections_is_one() -> None:
 
 def test_what_is_ruled_out_is_ruled_out_for_everything_it_stands_for() -> None:
     for one in expanded(CORNER).impossible:
-        assert why_unsupported(one.cell, ROWS) == one.reason
+        assert why_unsupported(one.cell, REGISTRY) == one.reason
         for suite, seed in itertools.product(one.suites, range(2)):
             whole = replace(one.cell, suite=suite, budget="quick", seed=seed)
-            assert why_unsupported(whole, ROWS) is not None
+            assert why_unsupported(whole, REGISTRY) is not None
 
 
 def test_one_neuron_of_everything_is_counted_and_not_multiplied_out() -> None:
@@ -76,6 +76,6 @@ def test_one_neuron_of_everything_is_counted_and_not_multiplied_out() -> None:
 @pytest.mark.parametrize("name", ["smoke", "quick", "layers", "libraries"])
 def test_presets_keep_to_what_is_possible(name: str) -> None:
     for cell in expanded(PRESETS[name]).possible:
-        assert why_unsupported(cell, ROWS) is None
-        assert cell.suite in ROWS.suites
+        assert why_unsupported(cell, REGISTRY) is None
+        assert cell.suite in REGISTRY.suites
         assert (cell.budget == NOT_APPLICABLE) == (cell.task == NOT_APPLICABLE)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from synthetic import LAPTOP, older, record
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.catalogue.presets import PRESETS, find_preset
@@ -19,7 +19,7 @@ from harness.planning.plan import Filters, Plan, make_plan
 from harness.results.fingerprint import code_hash
 from harness.results.store import Store
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 
 
 def plan(store: Path, preset: str | None = "quick", **options: Any) -> Plan:
@@ -32,19 +32,19 @@ def plan(store: Path, preset: str | None = "quick", **options: Any) -> Plan:
         "again": False,
     }
     chosen = None if preset is None else find_preset(preset)
-    return make_plan(ROWS, Store(store), LAPTOP.name, preset=chosen, filters=filters, **given | options)
+    return make_plan(REGISTRY, Store(store), LAPTOP.name, preset=chosen, filters=filters, **given | options)
 
 
 def test_quick_measures_every_implementation_file_with_three_seeds(tmp_path: Path) -> None:
     cells = [planned.cell for planned in plan(tmp_path).todo]
     trained = [cell for cell in cells if cell.suite == "accuracy"]
     learning = [cell for cell in cells if cell.suite in ("accuracy", "tracking")]
-    for name in {row.card.name for row in ROWS.neurons.values()}:
+    for name in {row.card.name for row in REGISTRY.neurons.values()}:
         assert {cell.seed for cell in trained if cell.neuron == name} == {0, 1, 2}, name
     assert {cell.neuron for cell in learning} <= {cell.neuron for cell in cells if cell.suite == "conformance"}
-    for name in {row.card.name for row in ROWS.methods.values()} - {"forward-gradient"}:
+    for name in {row.card.name for row in REGISTRY.methods.values()} - {"forward-gradient"}:
         assert {cell.seed for cell in learning if cell.method == name} == {0, 1, 2}, name
-    assert {cell.suite for cell in cells} == set(ROWS.suites) - {"libraries", "layers"}
+    assert {cell.suite for cell in cells} == set(REGISTRY.suites) - {"libraries", "layers"}
     assert {"digits", "digits-events", "digits-rows"} <= {cell.task for cell in cells}
 
 
@@ -59,12 +59,14 @@ def test_the_gate_stays_with_what_it_stands_before(tmp_path: Path) -> None:
     gate = [planned.cell for planned in chosen.todo if planned.cell.suite == "conformance"]
     assert {cell.neuron for cell in gate if cell.method == NOT_APPLICABLE} == {"lif"}
     alone = plan(tmp_path, suite=("conformance",))
-    assert {planned.cell.neuron for planned in alone.todo if planned.cell.method == NOT_APPLICABLE} == set(ROWS.neurons)
+    assert {planned.cell.neuron for planned in alone.todo if planned.cell.method == NOT_APPLICABLE} == set(
+        REGISTRY.neurons
+    )
 
 
 def test_timing_has_the_machine_to_itself(tmp_path: Path) -> None:
     for planned in plan(tmp_path).todo:
-        assert planned.cell.threads == (2 if ROWS.suite(planned.cell.suite).exclusive else 1)
+        assert planned.cell.threads == (2 if REGISTRY.suite(planned.cell.suite).exclusive else 1)
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
@@ -72,7 +74,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     done, failed, *rest = first.todo
     for planned, status in ((done, "ok"), (failed, "timeout")):
         written = record(planned.cell, status)
-        provenance = written.provenance.model_copy(update={"code_hash": code_hash(planned.cell, ROWS)})
+        provenance = written.provenance.model_copy(update={"code_hash": code_hash(planned.cell, REGISTRY)})
         Store(tmp_path).write(written.model_copy(update={"provenance": provenance}))
     again = plan(tmp_path, suite=("accuracy",), neuron=("lif",), task=("digits",), method=("bptt",), topology=("mlp",))
     assert again.done == (done.cell,)
@@ -128,7 +130,7 @@ def test_estimates_learn_from_what_was_measured(tmp_path: Path) -> None:
         "topology": ("mlp",),
     }
     first = plan(tmp_path, **options)
-    assert first.todo[0].estimated_seconds == ROWS.suite("accuracy").typical_seconds
+    assert first.todo[0].estimated_seconds == REGISTRY.suite("accuracy").typical_seconds
     Store(tmp_path).write(record(first.todo[0].cell, duration_seconds=99.0))
     history = history_of(Store(tmp_path).read().records)
     # A seed that was not measured yet, and on another store: somebody else's records are a guide too.
@@ -168,11 +170,13 @@ def test_every_preset_has_cells(tmp_path: Path, name: str) -> None:
 def test_every_combination_is_possible_or_has_a_sentence() -> None:
     """Over the whole product: what the cards forbid is said, and what they allow is of a structure that is trained."""
     reasons = set()
-    for task, neuron, method, topology in itertools.product(ROWS.tasks, ROWS.neurons, ROWS.methods, ROWS.topologies):
-        reason = why_unsupported(Cell("accuracy", task, neuron, method, topology, budget="quick"), ROWS)
+    for task, neuron, method, topology in itertools.product(
+        REGISTRY.tasks, REGISTRY.neurons, REGISTRY.methods, REGISTRY.topologies
+    ):
+        reason = why_unsupported(Cell("accuracy", task, neuron, method, topology, budget="quick"), REGISTRY)
         if reason is None:
-            structure = ROWS.topologies[topology].capabilities.structure
-            assert structure in ROWS.methods[method].capabilities.structures
+            structure = REGISTRY.topologies[topology].capabilities.structure
+            assert structure in REGISTRY.methods[method].capabilities.structures
         else:
             assert reason.endswith(".")
             assert len(reason) > 20
@@ -196,7 +200,7 @@ def test_every_combination_is_possible_or_has_a_sentence() -> None:
     ],
 )
 def test_the_sentence_says_why(cell: Cell, sentence: str) -> None:
-    assert sentence in (why_unsupported(cell, ROWS) or "")
+    assert sentence in (why_unsupported(cell, REGISTRY) or "")
 
 
 def test_first_seeds_of_all_rows_come_before_second_ones(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from synthetic import GPU, LAPTOP, older, record
 from typer.testing import CliRunner
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.cli import app
 from harness.errors import UserError
@@ -21,19 +21,19 @@ from harness.results.fingerprint import fingerprint
 from harness.results.record import Record
 from harness.results.store import Store
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 CELL = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
 MNIST = replace(CELL, task="mnist", neuron="if")
 
 
 def changed(cell: Cell, *names: str, **more: Any) -> Record:
-    inputs = dict(fingerprint(cell, ROWS).inputs) | dict.fromkeys(names, "0")
+    inputs = dict(fingerprint(cell, REGISTRY).inputs) | dict.fromkeys(names, "0")
     return older(record(cell, **more), inputs)
 
 
 def planned(records: list[Record], store: Path, **more: Any) -> Plan:
     given: dict[str, Any] = {"filters": Filters(), "budget": None, "device": None, "data_present": lambda _: True}
-    return plan_stale(ROWS, Store(store), LAPTOP.name, records, **given | more)
+    return plan_stale(REGISTRY, Store(store), LAPTOP.name, records, **given | more)
 
 
 def cells(plan: Plan) -> set[Cell]:
@@ -43,19 +43,19 @@ def cells(plan: Plan) -> set[Cell]:
 def test_only_cells_without_a_current_record_are_stale() -> None:
     again = replace(CELL, seed=1)
     records = [record(CELL), changed(CELL, "neuron"), changed(again, "neuron"), record(MNIST, "unsupported")]
-    (one,) = stale_of(records, ROWS)
+    (one,) = stale_of(records, REGISTRY)
     assert one.record.cell == again
     assert one.freshness.changed == ("neuron",)
     assert one.blocked == ""
 
 
 def test_an_older_failure_is_stale_as_well() -> None:
-    assert len(stale_of([changed(CELL, "suite", status="timeout")], ROWS)) == 1
+    assert len(stale_of([changed(CELL, "suite", status="timeout")], REGISTRY)) == 1
 
 
 def test_the_cost_is_what_cells_like_it_took() -> None:
     records = [changed(replace(CELL, seed=seed), "neuron", duration_seconds=7.0) for seed in range(3)]
-    (group,) = grouped(stale_of(records, ROWS))
+    (group,) = grouped(stale_of(records, REGISTRY))
     assert group.seconds == pytest.approx(21.0)
 
 
@@ -66,7 +66,7 @@ def test_groups_say_when_where_and_why() -> None:
         changed(MNIST, "data"),
         changed(replace(CELL, neuron="gone"), "neuron", started_at="2026-02-01T00:00:00+00:00"),
     ]
-    digits, mnist = grouped(stale_of(records, ROWS))
+    digits, mnist = grouped(stale_of(records, REGISTRY))
     assert (digits.suite, digits.task, digits.cells, digits.blocked) == ("accuracy", "digits", 3, 1)
     assert (digits.first[:10], digits.last[:10]) == ("2026-01-01", "2026-03-01")
     assert digits.commits == (records[0].provenance.commit[:8],)  # type: ignore[index]
@@ -84,8 +84,8 @@ def test_exactly_what_is_stale_here_is_measured_again(tmp_path: Path) -> None:
     ]
     plan = planned(records, tmp_path)
     assert cells(plan) == {MNIST, replace(CELL, neuron="psn")}
-    assert {job.code_hash for job in jobs_of(plan.todo, ROWS)} == {
-        fingerprint(cell, ROWS).code_hash for cell in cells(plan)
+    assert {job.code_hash for job in jobs_of(plan.todo, REGISTRY)} == {
+        fingerprint(cell, REGISTRY).code_hash for cell in cells(plan)
     }
     done = next(one.cell for one in plan.todo)
     Store(tmp_path).write(record(done))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic import Factory, older, rows
+from synthetic import Factory, older, registry
 
 from harness.catalogue.boards import find_board
 from harness.catalogue.cell import Cell
@@ -19,14 +19,14 @@ COST = "throughput.train_step_seconds"
 
 
 def table(*, are_older: bool = False) -> Table:
-    factory = Factory(rows())
+    factory = Factory(registry())
     base = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
     records: list[Record] = [
         factory.measured(replace(base, suite=suite, neuron=neuron))
         for suite in ("accuracy", "throughput")
         for neuron in ("if", "lif", "psn")
     ]
-    return build_tables([older(one) if are_older else one for one in records], rows(), find_board("neurons"))[0]
+    return build_tables([older(one) if are_older else one for one in records], registry(), find_board("neurons"))[0]
 
 
 @pytest.mark.parametrize("ending", ["svg", "pdf", "png"])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic import record, rows, write_store
+from synthetic import record, registry, write_store
 from typer.testing import CliRunner
 
 from harness.catalogue.boards import find_board
@@ -33,7 +33,7 @@ RECORDS = [measured(*item) for item in ERRORS.items()]
 
 def filled(text: str) -> str:
     def table(board: str) -> QuotedTable:
-        return QuotedTable(build_tables(RECORDS, rows(), find_board(board))[0])
+        return QuotedTable(build_tables(RECORDS, registry(), find_board(board))[0])
 
     return fill_values(text, {"table": table, "cell": lambda **axes: quoted_cell(RECORDS, axes)})
 

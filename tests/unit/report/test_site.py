@@ -19,7 +19,7 @@ from pages import Page
 
 from harness.asv.series import graphs_over_commits
 from harness.catalogue.boards import BOARDS
-from harness.catalogue.cards import Rows
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import Cell
 from harness.report.formats import column_scale, to_text
 from harness.report.links import implementation_page
@@ -36,27 +36,29 @@ class Site(NamedTuple):
     root: Path
     pages: dict[str, Page]
     records: list[Record]
-    rows: Rows
+    registry: Registry
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Site:
     folder = tmp_path_factory.mktemp("site")
-    rows = synthetic.rows()
-    records = synthetic.everything(rows)
+    registry = synthetic.registry()
+    records = synthetic.everything(registry)
     store = synthetic.write_store(folder / "store", records)
     out = folder / "out"
     (out / "asv").mkdir(parents=True)
     (out / "asv" / "index.html").write_text("asv")
-    index = build_site([store], out, rows=rows, built_at=BUILT_AT, over_commits=graphs_over_commits(out / "asv"))
+    index = build_site(
+        [store], out, registry=registry, built_at=BUILT_AT, over_commits=graphs_over_commits(out / "asv")
+    )
     assert index == out / "index.html"
-    return Site(out, {path.name: Page(path) for path in sorted(out.glob("*.html"))}, records, rows)
+    return Site(out, {path.name: Page(path) for path in sorted(out.glob("*.html"))}, records, registry)
 
 
 def test_there_is_a_page_for_everything(built: Site) -> None:
-    rows = built.rows
+    registry = built.registry
     wanted = {"index.html", "about.html", "implementations.html", *(f"board-{board.name}.html" for board in BOARDS)}
-    for kind in (rows.neurons, rows.methods, rows.topologies, rows.peers, rows.tasks):
+    for kind in (registry.neurons, registry.methods, registry.topologies, registry.peers, registry.tasks):
         wanted |= {implementation_page(row.kind, row.name) for row in kind.values()}
     assert wanted <= set(built.pages)
 
@@ -212,7 +214,7 @@ def test_asv_is_linked_only_where_it_is(built: Site, tmp_path: Path) -> None:
 
 
 def test_implementation_page_says_what_the_card_says(built: Site) -> None:
-    page, card = built.pages["neuron-klif.html"], built.rows.neurons["klif"].card
+    page, card = built.pages["neuron-klif.html"], built.registry.neurons["klif"].card
     for figure in card.reported:  # type: ignore[union-attr]
         assert figure.where in page.text
     for sentence in card.divergences:  # type: ignore[union-attr]
@@ -227,21 +229,21 @@ def test_implementation_page_says_what_the_card_says(built: Site) -> None:
 
 
 def test_a_reported_figure_stands_beside_the_measured_one(tmp_path: Path) -> None:
-    rows = synthetic.rows()
+    registry = synthetic.registry()
     cells = [Cell("accuracy", "mnist", "if", "ide", "feedback", budget=budget) for budget in ("smoke", "standard")]
-    error = rows.suite("accuracy").metrics["error_fraction"]
+    error = registry.suite("accuracy").metrics["error_fraction"]
     records = [
         synthetic.record(cell, metrics={"error_fraction": synthetic.error_metric(errors, error, 10_000)})
         for cell, errors in zip(cells, (900, 150), strict=True)
     ]
     store = synthetic.write_store(tmp_path / "store", records)
-    out = build_site([store], tmp_path / "out", rows=rows).parent
+    out = build_site([store], tmp_path / "out", registry=registry).parent
     text = " ".join(Page(out / "method-ide.html").text.split())
     beside = text[text.index("accuracy 99.49 %") : text.index("accuracy 90.04 %")]
     assert "98.5 ± 0.2 % mnist, if, feedback, standard" in beside
-    assert f"T 30 there, {rows.task('mnist').T} here" in beside
+    assert f"T 30 there, {registry.task('mnist').T} here" in beside
     assert "network 64C5s (F64C5), IF there, feedback here" in beside
-    assert f"{rows.task('mnist').budgets['standard'].epochs} epochs here" in beside
+    assert f"{registry.task('mnist').budgets['standard'].epochs} epochs here" in beside
     assert "91.0" not in beside, "the longest budget only"
     assert "not measured here" in text[text.index("accuracy 90.04 %") :]
 
@@ -264,7 +266,7 @@ def test_every_figure_is_in_a_column(built: Site) -> None:
 def test_a_board_is_one_csv(built: Site) -> None:
     records = read_stores([built.root.parent / "store"]).records
     for board in BOARDS:
-        tables = build_tables(records, built.rows, board)
+        tables = build_tables(records, built.registry, board)
         path = built.root / "data" / f"{board.name}.csv"
         if not tables:
             assert path.read_text() == ""
@@ -309,7 +311,7 @@ def test_no_file_is_written_for_each_record_or_table(built: Site) -> None:
 
 
 def test_latex_is_escaped_and_complete(built: Site) -> None:
-    table = build_tables(read_stores([built.root.parent / "store"]).records, built.rows)[0]
+    table = build_tables(read_stores([built.root.parent / "store"]).records, built.registry)[0]
     text = to_text([table], "latex")
     assert text.strip() in built.pages["board-neurons.html"].text
     assert text.count("{") == text.count("}")

@@ -82,15 +82,15 @@ def test_a_manifest_cannot_remove_anything_outside(tmp_path: Path) -> None:
 
 def test_many_tables_are_spread_over_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(board_view, "PAGE_ROWS", 4)
-    rows = synthetic.rows()
-    factory = synthetic.Factory(rows)
+    registry = synthetic.registry()
+    factory = synthetic.Factory(registry)
     records = [
         factory.measured(Cell("accuracy", task, neuron, "bptt", "mlp", budget="quick"))
         for task in ("digits", "digits-rows", "mnist")
         for neuron in ("if", "lif", "psn")
     ]
     store = synthetic.write_store(tmp_path / "store", records, corrupt=False)
-    out = build_site([store], tmp_path / "out", rows=rows).parent
+    out = build_site([store], tmp_path / "out", registry=registry).parent
     pages = [Page(out / f"board-neurons{number}.html") for number in ("", "-2", "-3")]
     for page in pages:
         choices = json.loads(next(text for _, text in page.scripts if '"page":' in text))
@@ -101,8 +101,8 @@ def test_many_tables_are_spread_over_pages(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_figures_that_are_no_numbers_do_not_stop_the_site(tmp_path: Path) -> None:
-    rows = synthetic.rows()
-    factory = synthetic.Factory(rows)
+    registry = synthetic.registry()
+    factory = synthetic.Factory(registry)
     records = []
     for neuron, value in (("if", "nan"), ("lif", "inf"), ("psn", "0")):
         for suite in ("accuracy", "throughput"):
@@ -117,7 +117,7 @@ def test_figures_that_are_no_numbers_do_not_stop_the_site(tmp_path: Path) -> Non
     for number, one in enumerate(records):
         data = one.model_dump(mode="python")
         (store / f"{number}.json").write_text(json.dumps(data, default=str))
-    build_site([store], out, rows=rows)
+    build_site([store], out, registry=registry)
     page = Page(out / "board-neurons.html")
     assert not page.problems
     assert not any(key.endswith("~lif.mlp") for key in page.ids), "what is impossible is not shown as a figure"
@@ -128,8 +128,8 @@ def test_figures_that_are_no_numbers_do_not_stop_the_site(tmp_path: Path) -> Non
 
 
 def test_large_numbers_and_odd_names_do_not_stop_the_site(tmp_path: Path) -> None:
-    rows = synthetic.rows()
-    factory = synthetic.Factory(rows)
+    registry = synthetic.registry()
+    factory = synthetic.Factory(registry)
     records = []
     for neuron in ("if", "lif"):
         for suite in ("accuracy", "memory", "scaling", "throughput"):
@@ -147,7 +147,7 @@ def test_large_numbers_and_odd_names_do_not_stop_the_site(tmp_path: Path) -> Non
     with open(os.path.join(os.fsencode(store), b"\xff\x1b[2J.json"), "w") as file:
         file.write("{}")
     out = tmp_path / "out"
-    build_site([store], out, rows=rows)
+    build_site([store], out, registry=registry)
     for path in out.glob("*.html"):
         assert not Page(path).problems
         text = path.read_text(encoding="utf-8")

@@ -98,8 +98,8 @@ def test_a_label_with_room_is_shown() -> None:
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    rows = synthetic.rows()
-    found = build_tables(synthetic.everything(rows), rows, find_board("neurons"))
+    registry = synthetic.registry()
+    found = build_tables(synthetic.everything(registry), registry, find_board("neurons"))
     return found[0]
 
 
@@ -140,10 +140,10 @@ def test_what_is_not_verified_is_drawn_but_never_on_the_frontier(table: Table) -
 
 
 def test_boards_whose_rows_are_no_alternatives_have_no_pareto_plot() -> None:
-    rows = synthetic.rows()
-    records = synthetic.everything(rows)
+    registry = synthetic.registry()
+    records = synthetic.everything(registry)
     for board in ("tasks", "backends"):
-        for table in build_tables(records, rows, find_board(board)):
+        for table in build_tables(records, registry, find_board(board)):
             assert not plots(table)
 
 
@@ -227,17 +227,17 @@ def test_a_board_draws_the_figures_it_names_over_t_and_n_in_its_order() -> None:
 
 
 def test_reported_speed_ups_stand_beside_those_of_the_suite_of_layers() -> None:
-    rows = synthetic.rows()
+    registry = synthetic.registry()
     record = synthetic.Factory().measured(Cell("layers", neuron="psu"))
-    of_psu = combinations_of([record], rows)[("neuron", "psu")]
-    speedups = [figure for figure in rows.neurons["psu"].card.reported if "speedup" in figure.metric]
-    (view,) = reported_beside(speedups, of_psu, rows, {})
+    of_psu = combinations_of([record], registry)[("neuron", "psu")]
+    speedups = [figure for figure in registry.neurons["psu"].card.reported if "speedup" in figure.metric]
+    (view,) = reported_beside(speedups, of_psu, registry, {})
     assert view.evidence == "a third party's note"
     (here,) = view.here
     assert view.task == "SHD"
     assert here.what == "training step on random spikes shaped like SHD"
     assert "given as 3 to 4 times" in here.differs
-    reported = rows.neurons["spsn-sigmoid-bernoulli"].card.reported
+    reported = registry.neurons["spsn-sigmoid-bernoulli"].card.reported
     alone = next(figure for figure in reported if "speedup" in figure.metric and figure.task != "SHD")
-    (view,) = reported_beside([alone], of_psu, rows, {})
+    (view,) = reported_beside([alone], of_psu, registry, {})
     assert [here.what for here in view.here] == ["one layer, T = 2,048", "one layer, T = 16"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.catalogue.boards import find_board
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.report.cells import Spread, figure
 from harness.report.formats import column_scale, csv, latex, markdown, to_text
@@ -35,8 +35,8 @@ def test_slugs_are_safe_and_tell_texts_apart(a: str, b: str) -> None:
 
 
 def test_names_of_cards_are_their_own_slugs() -> None:
-    rows = load_rows()
-    for row in (*rows.neurons.values(), *rows.methods.values(), *rows.tasks.values()):
+    registry = load_registry()
+    for row in (*registry.neurons.values(), *registry.methods.values(), *registry.tasks.values()):
         assert slug(row.name) == row.name
     assert implementation_page("training", "ottt-a") == "method-ottt-a.html"
 
@@ -66,13 +66,13 @@ def test_only_real_addresses_are_linked() -> None:
 
 
 def test_every_capability_has_words() -> None:
-    rows = load_rows()
-    for row in (*rows.neurons.values(), *rows.methods.values(), *rows.topologies.values()):
+    registry = load_registry()
+    for row in (*registry.neurons.values(), *registry.methods.values(), *registry.topologies.values()):
         facts = facts_of(row.capabilities)
         assert facts
         assert all(fact.term and fact.text for fact in facts)
-    for name in rows.tasks:
-        assert facts_of(rows.task(name))
+    for name in registry.tasks:
+        assert facts_of(registry.task(name))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_small_words() -> None:
 def test_a_whisker_stays_inside_its_column(low: float, a: float, b: float, c: float) -> None:
     first, value, last = sorted((low + a, low + b, low + c))
     spread = Spread(low, low + a + b + c + 1e-6)
-    card = next(iter(load_rows().suite("accuracy").metrics.values()))
+    card = next(iter(load_registry().suite("accuracy").metrics.values()))
     drawn = spread.interval(Value(Estimate(value, first, last, 3, "seeds"), card, (synthetic.record(Cell("x")),)))
     assert drawn is not None
     assert -0.1 <= drawn.low <= drawn.value <= drawn.high <= 100.1
@@ -118,8 +118,8 @@ def test_a_difference_says_its_interval_and_whether_it_matters(difference: Diffe
 
 
 def test_text_formats_say_ranks_differences_and_the_best() -> None:
-    rows = synthetic.rows()
-    table = build_tables(synthetic.everything(rows), rows)[0]
+    registry = synthetic.registry()
+    table = build_tables(synthetic.everything(registry), registry)[0]
     lif = next(row for row in table.rows if row.name == "lif")
     assert rank_text(None) == ""
     said = rank_text(lif.values["accuracy.error_fraction"])
@@ -141,15 +141,15 @@ def test_text_formats_say_ranks_differences_and_the_best() -> None:
 
 
 def test_every_format_marks_what_was_timed_too_noisily() -> None:
-    rows = synthetic.rows()
+    registry = synthetic.registry()
     step = "throughput.train_step_seconds"
     records = [
         one.model_copy(update={"status": "noisy", "reason": "The machine was not quiet."})
         if (one.cell.suite, one.cell.neuron, one.status) == ("throughput", "lif", "ok")
         else one
-        for one in synthetic.everything(rows)
+        for one in synthetic.everything(registry)
     ]
-    table = build_tables(records, rows, find_board("neurons"))[0]
+    table = build_tables(records, registry, find_board("neurons"))[0]
     value = next(row.values[step] for row in table.rows if row.name == "lif")
     assert (value.standing, value.rank) == (Standing.NOISY, None)
     for name in ("md", "latex", "html"):

@@ -15,7 +15,7 @@ from synthetic import record
 from typer.testing import CliRunner
 
 import harness
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.cli import app
 from harness.errors import UserError
@@ -71,7 +71,7 @@ def test_stores_without_a_common_figure_are_an_error_not_a_pass(tmp_path: Path) 
 
 
 def compared(before: list[Record], after: list[Record], threshold: float = 0.05) -> list[CellChange]:
-    return compare(before, after, load_rows(), threshold)
+    return compare(before, after, load_registry(), threshold)
 
 
 def test_seeds_are_combined_before_they_are_compared() -> None:
@@ -212,7 +212,7 @@ def test_an_unknown_format_is_said_before_anything_is_read(tmp_path: Path) -> No
 
 def test_what_is_neither_store_nor_commit_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="neither a folder of records nor a commit"):
-        records_of("no-such-commit", [tmp_path], load_rows())
+        records_of("no-such-commit", [tmp_path], load_registry())
 
 
 @pytest.fixture
@@ -243,12 +243,12 @@ def test_a_commit_stands_for_the_records_of_its_code(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whenever they were measured: what counts is the hash of the code, not the commit noted in the record."""
-    rows, store = load_rows(), Store(tmp_path / "records")
+    registry, store = load_registry(), Store(tmp_path / "records")
     for commit, seconds in (("main~1", 1.0), ("main", 2.0)):
         folder = tmp_path / commit.replace("~", "")
         subprocess.run(["git", "worktree", "add", "-q", "--detach", str(folder), commit], check=True)
         measured = timed(seconds)
-        code = code_hash(CELL, rows, folder)
+        code = code_hash(CELL, registry, folder)
         store.write(
             measured.model_copy(update={"provenance": measured.provenance.model_copy(update={"code_hash": code})})
         )

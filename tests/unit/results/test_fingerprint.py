@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from checkouts import ROOT
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.results.fingerprint import PACKAGES, Fingerprints, code_hash, combined, fingerprint
 from harness.results.trees import rows_at
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 CELL = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
 FUSED = replace(CELL, suite="throughput", backend="fused-numba", threads=2)
 CELLS = {
@@ -196,7 +196,7 @@ def rewrite(path: Path, text: str) -> None:
 
 
 def changed_inputs(folder: Path, cell: Cell) -> set[str]:
-    before, after = fingerprint(cell, ROWS), Fingerprints(rows_at(folder), folder).of(cell)
+    before, after = fingerprint(cell, REGISTRY), Fingerprints(rows_at(folder), folder).of(cell)
     names = before.inputs.keys() | after.inputs.keys()
     found = {name for name in names if before.inputs.get(name) != after.inputs.get(name)}
     assert bool(found) == (before.code_hash != after.code_hash)
@@ -254,21 +254,21 @@ def test_what_enters_itself_somewhere_matters_without_being_named(tree: Path) ->
 
 def test_other_rows_have_other_fingerprints() -> None:
     neurons = ("lif", "lif-hard", "klif", "psn", "mpe-psn")
-    assert len({code_hash(replace(CELL, neuron=neuron), ROWS) for neuron in neurons}) == len(neurons)
+    assert len({code_hash(replace(CELL, neuron=neuron), REGISTRY) for neuron in neurons}) == len(neurons)
 
 
 def test_seeds_share_a_fingerprint() -> None:
-    assert fingerprint(replace(CELL, seed=7), ROWS) is fingerprint(CELL, ROWS)
+    assert fingerprint(replace(CELL, seed=7), REGISTRY) is fingerprint(CELL, REGISTRY)
 
 
 def test_a_version_of_a_package_is_an_input() -> None:
-    other = Fingerprints(ROWS, version_of=lambda _: "0.0.1").of(CELL)
-    here = fingerprint(CELL, ROWS)
+    other = Fingerprints(REGISTRY, version_of=lambda _: "0.0.1").of(CELL)
+    here = fingerprint(CELL, REGISTRY)
     assert {name for name in here.inputs if here.inputs[name] != other.inputs[name]} == {"packages"}
 
 
 def test_the_hash_is_that_of_the_inputs() -> None:
-    found = fingerprint(CELL, ROWS)
+    found = fingerprint(CELL, REGISTRY)
     assert found.code_hash == combined(dict(found.inputs))
     assert combined({**found.inputs, "neuron": "0" * 12}) != found.code_hash
 
@@ -285,12 +285,12 @@ def test_a_package_of_ones_own_is_followed_into_its_other_files(tmp_path: Path, 
     (package / "helper.py").write_text("FACTOR = 2\nUNUSED = 3\n")
     source = "from mine.helper import FACTOR\n\nclass Mine:\n    factor = FACTOR\n"
     (package / "neuron.py").write_text(source)
-    row = replace(ROWS.neurons["lif"], module="mine.neuron", path=package / "neuron.py", name="mine")
+    row = replace(REGISTRY.neurons["lif"], module="mine.neuron", path=package / "neuron.py", name="mine")
     cell = replace(CELL, neuron="mine")
     found = []
     for factor in ("2", "3"):
         (package / "helper.py").write_text(f"FACTOR = {factor}\nUNUSED = 3\n")
         root = linked(original, tmp_path / factor)
-        rows = replace(rows_at(root), neurons={**ROWS.neurons, "mine": row})
+        rows = replace(rows_at(root), neurons={**REGISTRY.neurons, "mine": row})
         found.append(Fingerprints(rows, root).of(cell).inputs["neuron"])
     assert found[0] != found[1]

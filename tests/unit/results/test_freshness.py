@@ -25,7 +25,7 @@ from harness.results.selection import preferred, unmixed
 from harness.results.standing import Standing
 from harness.results.tables import Table, build_tables
 
-ROWS = synthetic.rows()
+ROWS = synthetic.registry()
 CELL = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
 EARLY, LATE = "2026-01-01T00:00:00+00:00", "2026-06-01T00:00:00+00:00"
 

@@ -21,7 +21,7 @@ from harness.results.record import Predictions, Record
 from harness.results.store import Store, read_stores
 from harness.results.tables import build_tables
 
-ROWS = synthetic.rows()
+ROWS = synthetic.registry()
 
 
 @pytest.fixture

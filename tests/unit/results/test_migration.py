@@ -13,7 +13,7 @@ from checkouts import copy_packages
 from synthetic import older, record
 from typer.testing import CliRunner
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.cli import app
 from harness.results.fingerprint import RULED_BY, fingerprint
@@ -24,7 +24,7 @@ from harness.results.record import Record
 from harness.results.store import Store
 from reference_impls.requirements import installed_version
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 LIF = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
 PSN = replace(LIF, neuron="psn")
 INSTALLED = {name: f"{installed_version(name)}+cpu" for name in RULED_BY}
@@ -83,24 +83,24 @@ def before(cell: Cell, commit: str | None, **changes: Any) -> Record:
 
 
 def test_what_its_commit_had_the_same_is_current_again(commits: History) -> None:
-    (item,) = restated([before(PSN, commits.first)], ROWS)
+    (item,) = restated([before(PSN, commits.first)], REGISTRY)
     assert item.finding == "current"
     assert item.after is not None
-    assert item.after.provenance.code_hash == fingerprint(PSN, ROWS).code_hash
+    assert item.after.provenance.code_hash == fingerprint(PSN, REGISTRY).code_hash
     assert item.after.metrics == item.before.metrics
 
 
 def test_what_has_changed_since_is_stale_and_says_what(commits: History) -> None:
-    (item,) = restated([before(LIF, commits.first)], ROWS)
+    (item,) = restated([before(LIF, commits.first)], REGISTRY)
     assert item.finding == "older"
     assert item.after is not None
-    assert Today(ROWS).of_record(item.after).changed == ("neuron",)
+    assert Today(REGISTRY).of_record(item.after).changed == ("neuron",)
 
 
 def test_versions_are_those_that_the_record_names(commits: History) -> None:
-    (item,) = restated([before(PSN, commits.second, packages={**INSTALLED, "torch": "2.9.0"})], ROWS)
+    (item,) = restated([before(PSN, commits.second, packages={**INSTALLED, "torch": "2.9.0"})], REGISTRY)
     assert item.after is not None
-    assert Today(ROWS).of_record(item.after).changed == ("packages",)
+    assert Today(REGISTRY).of_record(item.after).changed == ("packages",)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_versions_are_those_that_the_record_names(commits: History) -> None:
 def test_where_nothing_can_be_proved_a_record_is_left_as_it_is(
     commits: History, changes: dict[str, Any], finding: str
 ) -> None:
-    (item,) = restated([before(PSN, changes.pop("commit", commits.second), **changes)], ROWS)
+    (item,) = restated([before(PSN, changes.pop("commit", commits.second), **changes)], REGISTRY)
     assert item.after is None
     assert item.finding == finding
 
 
 def test_a_row_that_the_commit_did_not_have_is_left_alone(commits: History) -> None:
-    (item,) = restated([before(replace(PSN, neuron="unheard-of"), commits.second)], ROWS)
+    (item,) = restated([before(replace(PSN, neuron="unheard-of"), commits.second)], REGISTRY)
     assert item.finding == "row unknown"
 
 
@@ -134,28 +134,28 @@ def test_a_store_is_rewritten_and_loses_nothing(commits: History, tmp_path: Path
     kept = before(LIF, None)
     for one in (early, late, kept):
         store.write(one)
-    assert migrate(store, ROWS) == {"current": 2, "no commit": 1}
+    assert migrate(store, REGISTRY) == {"current": 2, "no commit": 1}
     after = store.read().records
     assert len(after) == 3
-    today = fingerprint(PSN, ROWS).code_hash
+    today = fingerprint(PSN, REGISTRY).code_hash
     (current,) = [one for one in after if one.provenance.code_hash == today]
     assert current.provenance.started_at == "2026-02-01T00:00:00+00:00"
     assert early in after
     assert kept in after
-    assert migrate(store, ROWS)["had its inputs"] == 1
+    assert migrate(store, REGISTRY)["had its inputs"] == 1
 
 
 def test_what_is_published_and_packed_is_rewritten_in_place(commits: History, tmp_path: Path) -> None:
     store = Store(tmp_path)
     given = [before(PSN, commits.first), before(replace(PSN, seed=1), None), before(LIF, commits.first)]
-    publish(given, store, Today(ROWS))
+    publish(given, store, Today(REGISTRY))
     files = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert migrate(store, ROWS) == {"current": 1, "older": 1, "no commit": 1}
+    assert migrate(store, REGISTRY) == {"current": 1, "older": 1, "no commit": 1}
     assert {path.name for path in tmp_path.rglob("*.jsonl")} == {name for name in files if name.endswith("l")}
     after = {one.cell: one for one in store.read().records}
     assert store.read().problems == ()
-    assert Today(ROWS).is_current(after[PSN])
-    assert Today(ROWS).of_record(after[LIF]).changed == ("neuron",)
+    assert Today(REGISTRY).is_current(after[PSN])
+    assert Today(REGISTRY).of_record(after[LIF]).changed == ("neuron",)
     assert after[replace(PSN, seed=1)] == given[1]
 
 

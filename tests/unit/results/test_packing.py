@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from synthetic import GPU, LAPTOP, record
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.cli.reporting import publish as publish_verb
 from harness.errors import UserError
@@ -18,7 +18,7 @@ from harness.results.packing import BASELINE, publish
 from harness.results.record import Metric, Predictions, Record, Series
 from harness.results.store import Store, read_stores
 
-TODAY = Today(load_rows())
+TODAY = Today(load_registry())
 CELL = Cell("accuracy", "digits", "klif", "bptt", "mlp", budget="quick")
 METRIC = {"error_fraction": Metric(value=0.03, unit="fraction", direction="lower", n=359)}
 LATER: dict[str, Any] = {"started_at": "2026-03-02T12:00:00+00:00"}

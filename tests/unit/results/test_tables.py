@@ -12,7 +12,7 @@ from simulated import World
 from synthetic import GPU, LAPTOP, Factory, record
 
 from harness.catalogue.boards import find_board
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.results.predictions import pack
@@ -22,7 +22,7 @@ from harness.results.selection import newest
 from harness.results.standing import Standing
 from harness.results.tables import Table, build_tables
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 BASE = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
 PEERS = ("spikingjelly-lif", "snntorch-lif", "norse-lif")
 
@@ -38,14 +38,14 @@ def speed(value: float, **axes: object) -> Record:
 
 
 def passed(failed_checks: int = 0, machine: Machine = LAPTOP, **axes: object) -> Record:
-    return Factory(ROWS).conformance(Cell("conformance", dtype="float64", **axes), failed_checks, machine)
+    return Factory(REGISTRY).conformance(Cell("conformance", dtype="float64", **axes), failed_checks, machine)
 
 
 GATE = [passed(neuron="lif"), passed(neuron="psn"), passed(neuron="if", method="bptt", topology="mlp")]
 
 
 def neurons(records: list[Record]) -> Table:
-    tables = build_tables(records, ROWS, find_board("neurons"))
+    tables = build_tables(records, REGISTRY, find_board("neurons"))
     assert len(tables) == 1
     return tables[0]
 
@@ -182,7 +182,7 @@ def test_a_method_passes_for_every_network_of_its_structure() -> None:
 def test_a_peer_is_verified_by_its_own_conformance_and_ranked_by_its_ratio() -> None:
     def figures(neuron: str, ratio: float) -> Record:
         cell = Cell("libraries", neuron=neuron, backend="-")
-        known = ROWS.suite("libraries").metrics["train_step_ratio"]
+        known = REGISTRY.suite("libraries").metrics["train_step_ratio"]
         samples = tuple(ratio * (1 + 0.001 * i) for i in range(-4, 5))
         figure = Metric(
             value=ratio,
@@ -198,18 +198,18 @@ def test_a_peer_is_verified_by_its_own_conformance_and_ranked_by_its_ratio() -> 
 
     gate = [passed(neuron=name, backend="-") for name in PEERS[:2]]
     measured = [figures(name, ratio) for name, ratio in zip(PEERS, (1.0, 0.1, 0.01), strict=True)]
-    (table,) = build_tables([*gate, *measured], ROWS, find_board("libraries"))
+    (table,) = build_tables([*gate, *measured], REGISTRY, find_board("libraries"))
     ranks = {row.name: row.values["libraries.train_step_ratio"].rank for row in table.rows}
     assert ranks == {PEERS[1]: Rank(1, 1, True), PEERS[0]: Rank(2, 2, False), PEERS[2]: None}
     assert [row.name for row in table.rows] == list(reversed(PEERS)), "by estimate, also what has no rank"
-    assert table.rows[1].title == ROWS.peers[PEERS[1]].title
+    assert table.rows[1].title == REGISTRY.peers[PEERS[1]].title
     assert table.group.label == "no task"
 
 
 def test_nothing_is_ranked_across_machines_budgets_or_tasks() -> None:
     elsewhere = error(0.1).model_copy(update={"provenance": record(BASE, machine=GPU).provenance})
     records = [error(0.2), elsewhere, error(0.3, budget="smoke"), error(0.4, task="digits-rows")]
-    tables = build_tables(records, ROWS, find_board("neurons"))
+    tables = build_tables(records, REGISTRY, find_board("neurons"))
     assert len(tables) == 4
     assert all(len(table.rows) == 1 for table in tables)
 
@@ -223,7 +223,7 @@ def test_a_failure_stands_in_its_row_with_its_reason() -> None:
 
 def test_methods_on_the_networks_they_need_share_a_table() -> None:
     records = [error(0.1, neuron="if"), error(0.2, neuron="if", method="ide", topology="feedback")]
-    (table,) = build_tables(records, ROWS, find_board("methods"))
+    (table,) = build_tables(records, REGISTRY, find_board("methods"))
     assert {(row.name, row.topology) for row in table.rows} == {("bptt", "mlp"), ("ide", "feedback")}
 
 
@@ -280,7 +280,7 @@ def test_exact_figures_of_a_noisy_record_stand() -> None:
     cell = Cell("libraries", neuron="snntorch-lif", backend="-", threads=2)
     ratio = Metric(value=2.0, unit="ratio", direction="lower")
     made = noisy(record(cell, metrics={"saved_bytes": saved, "train_step_ratio": ratio}))
-    (table,) = build_tables([made], ROWS, find_board("libraries"))
+    (table,) = build_tables([made], REGISTRY, find_board("libraries"))
     (row,) = table.rows
     assert row.values["libraries.saved_bytes"].standing is Standing.CURRENT
     assert row.values["libraries.train_step_ratio"].standing is Standing.NOISY

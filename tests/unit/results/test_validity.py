@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic import Factory, record, rows
+from synthetic import Factory, record, registry
 
 from harness.catalogue.boards import find_board
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.results.record import Metric, Record
 from harness.results.store import Problem, Store, read_record
 from harness.results.tables import build_tables
 from harness.results.validity import limits_of, problem_of
 
-ROWS = rows()
+ROWS = registry()
 BASE = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 PUBLISHED = Path(__file__).parents[3] / "reports" / "data"
@@ -173,7 +173,7 @@ def test_a_suite_that_is_not_installed_is_held_against_its_units() -> None:
 
 def test_every_metric_but_those_of_a_unit_of_their_own_has_limits() -> None:
     """A new unit is either known to `validity`, or its metric says what it can be."""
-    known = load_rows()
+    known = load_registry()
     free = {
         f"{suite}.{name}: {card.unit}"
         for suite in known.suites

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from synthetic import LAPTOP, Factory, metric, record, rows
+from synthetic import LAPTOP, Factory, metric, record, registry
 
 from harness.catalogue.boards import find_board
 from harness.catalogue.cell import Cell
@@ -15,7 +15,7 @@ from harness.results.record import Record
 from harness.results.tables import TableRow, build_tables
 from harness.results.vectors import AuthorsVectors
 
-KNOWN = rows()
+KNOWN = registry()
 CELL = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
 
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from synthetic import Factory, rows
+from synthetic import Factory, registry
 
 from harness.catalogue.cell import Cell
 from harness.results.freshness import Today
 from harness.results.record import Record
 from harness.results.verification import Verification
 
-ROWS = rows()
+ROWS = registry()
 FACTORY = Factory(ROWS)
 SPEED = FACTORY.measured(Cell("throughput", "digits", "lif", "bptt", "mlp", budget="quick"))
 NEURON = FACTORY.conformance(Cell("conformance", neuron="lif", dtype="float64"))

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import record
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.results.record import Metric, Record
 from harness.search.evaluation import Evaluation, candidate_row
 from harness.search.export import check_exportable
-from harness.search.request import Request
+from harness.search.request import SearchRequest
 from harness.search.space import FORMS, Candidate, Space, code_of, symbols_of
 from harness.search.surrogate import HammingProcess
 from reference_impls.topologies._wiring import ASC, DSC, NONE, parameter_count, read_wiring
@@ -34,9 +34,9 @@ from harness.search.sampler import SkipSampler, candidate_of, distributions, set
 from harness.search.study import BAYES, RANDOM, Search, Settings, Tried
 
 ROOT = Path(__file__).resolve().parents[3]
-ROWS = load_rows()
+REGISTRY = load_registry()
 SEED = st.integers(0, 2**16)
-REQUEST = Request("digits", "skip-mlp", "lif", "bptt", "cpu", "free", ("asc", "dsc"), None, None)
+REQUEST = SearchRequest("digits", "skip-mlp", "lif", "bptt", "cpu", "free", ("asc", "dsc"), None, None)
 
 
 def skips(candidate: Candidate) -> int:
@@ -101,10 +101,12 @@ def test_a_space_with_nothing_in_it_is_refused(change: dict[str, Any], message: 
 
 
 def test_the_budget_of_parameters_is_that_of_the_network() -> None:
-    free = REQUEST.space(ROWS)
+    free = REQUEST.space(REGISTRY)
     plain = parameter_count(read_wiring(free.plain, 5), [32] * 5, 64, 32, 10)
     assert plain == 6634
-    tight = Request("digits", "skip-mlp", "lif", "bptt", "cpu", "free", ("dsc",), None, plain + 32 * 32).space(ROWS)
+    tight = SearchRequest("digits", "skip-mlp", "lif", "bptt", "cpu", "free", ("dsc",), None, plain + 32 * 32).space(
+        REGISTRY
+    )
     one = tuple(tuple(DSC if (i, j) == (0, 2) else NONE for j in range(5)) for i in range(5))
     two = tuple(tuple(DSC if j == 2 + i else NONE for j in range(5)) for i in range(5))
     assert tight.allowed((one,))
@@ -268,7 +270,7 @@ def test_another_search_in_the_same_folder_is_refused(tmp_path: Path) -> None:
 def test_what_cannot_be_searched_is_an_error_that_says_why(change: dict[str, Any], message: str) -> None:
     wanted = replace(REQUEST, **change)
     with pytest.raises((UserError, ValueError), match=message):
-        _ = wanted.cell(ROWS, "quick"), wanted.space(ROWS)
+        _ = wanted.cell(REGISTRY, "quick"), wanted.space(REGISTRY)
 
 
 @pytest.mark.parametrize(
@@ -276,15 +278,15 @@ def test_what_cannot_be_searched_is_an_error_that_says_why(change: dict[str, Any
 )
 def test_a_name_that_cannot_be_exported_is_refused_before_anything_is_trained(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        check_exportable(name, ROWS)
+        check_exportable(name, REGISTRY)
 
 
 def test_a_candidate_is_a_row_of_its_own() -> None:
     candidate = Space((2, 2)).read([DSC, ASC])
-    row = candidate_row(ROWS.topologies["skip-mlp"], candidate)
+    row = candidate_row(REGISTRY.topologies["skip-mlp"], candidate)
     assert row.name == "skip-mlp[1-2]"
     assert row.params["skips"] == candidate
-    assert row.capabilities == ROWS.topologies["skip-mlp"].capabilities
+    assert row.capabilities == REGISTRY.topologies["skip-mlp"].capabilities
 
 
 def test_the_figure_shows_the_best_so_far(tmp_path: Path) -> None:

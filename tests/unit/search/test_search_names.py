@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.catalogue.cards import load_rows, match
+from harness.catalogue.cards import load_registry, match
 from harness.errors import UserError
 from harness.search.evaluation import candidate_row, with_named
 from harness.search.space import Space, candidate_from_code, code_of
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 
 
 @settings(max_examples=50, deadline=None)
@@ -24,14 +24,14 @@ def test_the_name_of_a_candidate_holds_its_wiring(depths: list[int], seed: int) 
     space = Space(tuple(depths))
     candidate = space.read(space.draw(np.random.default_rng(seed)))
     assert candidate_from_code(code_of(candidate)) == candidate
-    name = candidate_row(ROWS.topologies["skip-mlp"], candidate).name
-    found = with_named(ROWS, ["mlp", "skip-*", name])
+    name = candidate_row(REGISTRY.topologies["skip-mlp"], candidate).name
+    found = with_named(REGISTRY, ["mlp", "skip-*", name])
     assert found.topologies[name].params["skips"] == candidate
-    assert name not in ROWS.topologies
+    assert name not in REGISTRY.topologies
     assert match("topology", [name], found.topologies) == [name]
 
 
 @pytest.mark.parametrize("name", ["skip-mlp[3]", "skip-mlp[12]", "skip-mlp[1-x]"])
 def test_brackets_without_a_wiring_are_refused(name: str) -> None:
     with pytest.raises(UserError, match="is no block"):
-        with_named(ROWS, [name])
+        with_named(REGISTRY, [name])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
-from harness.measure.clock import Protocol
+from harness.measure.clock import TimingProtocol
 from harness.suites import layers
 from harness.suites.common.base import to_metrics
 from harness.workload import Workload
@@ -14,12 +14,12 @@ from reference_impls.api import UnsupportedError
 
 pytest.importorskip("numba", reason="every layer is timed beside the fused backend")
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    shortest = Protocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=6, max_blocks=6)
+    shortest = TimingProtocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=6, max_blocks=6)
     monkeypatch.setattr(layers, "STEPS", (2, 3, 4, 130))
     monkeypatch.setattr(layers, "HEADLINES", {"t16": 2, "t64": 3, "t256": 4, "t2048": 130})
     tiny = {
@@ -37,15 +37,15 @@ def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ask(neuron: str) -> layers.Answer:
     cell = Cell("layers", neuron=neuron, method=NOT_APPLICABLE)
-    suite = layers.Layers(ROWS.suite("layers"))
-    suite.validate(Workload(cell, ROWS))
-    return suite.run(Workload(cell, ROWS))
+    suite = layers.Layers(REGISTRY.suite("layers"))
+    suite.validate(Workload(cell, REGISTRY))
+    return suite.run(Workload(cell, REGISTRY))
 
 
 @pytest.mark.parametrize("neuron", ["psn", "mpe-psn"])
 def test_every_kind_of_neuron_is_timed_over_t_and_n(neuron: str) -> None:
     found = ask(neuron)
-    assert set(to_metrics(ROWS.suite("layers"), found.figures)) == set(ROWS.suite("layers").metrics)
+    assert set(to_metrics(REGISTRY.suite("layers"), found.figures)) == set(REGISTRY.suite("layers").metrics)
     for name in ("forward_and_backward_seconds", "eager_LIF_seconds", "fused_LIF_seconds", "speedup_over_fused_LIF"):
         assert [x for x, _ in found.series[f"{name}_over_T"].points] == [2, 3, 4, 130]
         assert [x for x, _ in found.series[f"{name}_over_N"].points] == [4, 8]
@@ -64,7 +64,7 @@ def test_a_speed_up_is_the_ratio_of_the_seconds_beside_it() -> None:
 def test_the_gradients_of_parameters_are_part_of_what_is_timed() -> None:
     cell = Cell("layers", neuron="psn")
     x, upstream = layers.random_input((5, 2, 3), layers.torch.float32)
-    run = layers._LayerRun(Workload(cell, ROWS).neuron(5), x, upstream)
+    run = layers._LayerRun(Workload(cell, REGISTRY).neuron(5), x, upstream)
     shapes = [tuple(gradient.shape) for gradient in run.train() if gradient is not None]
     assert shapes == [(5, 2, 3), (5, 5), (5, 1)]
     assert not run.forward().requires_grad

@@ -8,19 +8,19 @@ from dataclasses import replace
 import pytest
 import torch
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.measure import stopwatch
-from harness.measure.clock import Protocol
+from harness.measure.clock import TimingProtocol
 from harness.suites import time_to_target
 from harness.suites.common.base import Answer
 from harness.suites.time_to_target import TimeToTarget
 from harness.workload import Workload
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 CELL = Cell("time_to_target", "digits", "if", "bptt", "mlp", budget="quick")
 UPDATE_SECONDS, PRETRAINING_SECONDS = 0.01, 5.0
-PROTOCOL = Protocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, budget_seconds=3.0)
+PROTOCOL = TimingProtocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, budget_seconds=3.0)
 
 
 class FakeTimer:
@@ -42,14 +42,14 @@ def answer(
     monkeypatch: pytest.MonkeyPatch,
     cell: Cell = CELL,
     seconds: Callable[[int], float] = lambda _: UPDATE_SECONDS,
-    protocol: Protocol = PROTOCOL,
+    protocol: TimingProtocol = PROTOCOL,
 ) -> Answer:
     """Run the suite; the first watch that is made is the pretraining's, the second the updates'."""
     timers = [FakeTimer(lambda _: PRETRAINING_SECONDS if cell.method == "hsd" else 0.0), FakeTimer(seconds)]
     monkeypatch.setattr(stopwatch, "timer_for", lambda *_, **__: timers.pop(0))
     monkeypatch.setattr(time_to_target, "protocol_for", lambda _budget: protocol)
     torch.manual_seed(cell.seed)
-    return TimeToTarget(ROWS.suite("time_to_target")).run(Workload(cell, ROWS))
+    return TimeToTarget(REGISTRY.suite("time_to_target")).run(Workload(cell, REGISTRY))
 
 
 def test_the_time_is_that_of_the_updates_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,9 @@ def test_a_pretraining_counts_and_stands_beside_it(monkeypatch: pytest.MonkeyPat
     whole, before = (found.figures[name].value for name in ("seconds_to_target", "pretraining_seconds"))
     assert before == PRETRAINING_SECONDS
     assert whole > PRETRAINING_SECONDS
-    updates_of_epoch = -(-len(Workload(CELL, ROWS).split.train) // ROWS.task("digits").budgets["quick"].batch_size)
+    updates_of_epoch = -(
+        -len(Workload(CELL, REGISTRY).split.train) // REGISTRY.task("digits").budgets["quick"].batch_size
+    )
     epochs = (whole - before) / UPDATE_SECONDS / updates_of_epoch
     assert epochs == pytest.approx(round(epochs))
 

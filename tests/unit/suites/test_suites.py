@@ -10,15 +10,15 @@ import pytest
 import torch
 from structures import TOPOLOGY_OF
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
-from harness.measure.clock import Protocol
+from harness.measure.clock import TimingProtocol
 from harness.measure.memory import slope_over_steps
 from harness.results.predictions import unpack
 from harness.suites import memory, scaling
 from harness.suites.common import steps
-from harness.suites.common.base import Answer, DivergedError, Figure, Suite, to_metrics
+from harness.suites.common.base import Answer, DivergedError, Measurement, Suite, to_metrics
 from harness.suites.common.steps import stretched
 from harness.suites.common.train import Epoch, TrainingRun, to_target, train
 from harness.suites.common.weights import trained_method, weights_path
@@ -26,10 +26,10 @@ from harness.workload import Workload
 from reference_impls.api import Network, UnknownNameError
 from reference_impls.discovery import load_class
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 CELL = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="smoke")
 LENGTHS = (2, 4, 16, 64, 256)
-SHORTEST = Protocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=6, max_blocks=6)
+SHORTEST = TimingProtocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=6, max_blocks=6)
 
 
 @pytest.fixture(autouse=True)
@@ -40,15 +40,15 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answer(cell: Cell, scratch: Path | None = None) -> Answer:
-    suite: Suite = load_class(ROWS.suites[cell.suite].module, Suite)(ROWS.suite(cell.suite))
+    suite: Suite = load_class(REGISTRY.suites[cell.suite].module, Suite)(REGISTRY.suite(cell.suite))
     torch.manual_seed(cell.seed)
-    found = suite.run(Workload(cell, ROWS, scratch=scratch))
+    found = suite.run(Workload(cell, REGISTRY, scratch=scratch))
     to_metrics(suite.card, found.figures)
     return found
 
 
 OTHERS = ("conformance", "libraries", "layers")
-NETWORK_SUITES = [name for name in ROWS.suites if name not in OTHERS and "classes" in ROWS.suite(name).targets]
+NETWORK_SUITES = [name for name in REGISTRY.suites if name not in OTHERS and "classes" in REGISTRY.suite(name).targets]
 COMBINATIONS = [
     ("lif", "bptt", "mlp", "digits"),
     ("psn", "bptt-tet", "conv", "digits"),
@@ -66,7 +66,7 @@ COMBINATIONS = [
 @pytest.mark.parametrize("suite", NETWORK_SUITES)
 def test_suites_answer_for_all_kinds_of_work(suite: str, neuron: str, method: str, topology: str, task: str) -> None:
     found = answer(Cell(suite, task, neuron, method, topology, budget="smoke"))
-    known = ROWS.suite(suite).metrics
+    known = REGISTRY.suite(suite).metrics
     assert set(found.figures) <= set(known)
     exact = {name for name in found.figures if known[name].exact}
     again = answer(Cell(suite, task, neuron, method, topology, budget="smoke")) if exact else found
@@ -81,7 +81,7 @@ def test_training_is_the_same_for_the_same_seed_and_another_for_another() -> Non
 
 
 def test_the_epoch_is_chosen_on_validation_and_never_on_test() -> None:
-    _, run = train(Workload(replace(CELL, budget="quick"), ROWS))
+    _, run = train(Workload(replace(CELL, budget="quick"), REGISTRY))
     validation = [epoch.validation_errors for epoch in run.epochs]
     assert run.best_epoch == validation.index(min(validation))
     figures = answer(replace(CELL, budget="quick")).figures
@@ -102,13 +102,13 @@ def test_accuracy_keeps_what_the_chosen_epoch_said_of_every_test_sample() -> Non
     cell = replace(CELL, budget="quick")
     found = answer(cell)
     assert found.predictions is not None
-    said, split = unpack(found.predictions), Workload(cell, ROWS).split
+    said, split = unpack(found.predictions), Workload(cell, REGISTRY).split
     labels = split.test.labels[: found.predictions.samples].numpy()
     assert said.missed.tolist() == (said.classes != labels).tolist()
     assert said.missed.mean() == found.figures["error_fraction"].value
-    method, run = train(Workload(cell, ROWS))
+    method, run = train(Workload(cell, REGISTRY))
     assert run.best_test is not None
-    logits = method.predict(Workload(cell, ROWS).task.encode(split.test.inputs.float()))
+    logits = method.predict(Workload(cell, REGISTRY).task.encode(split.test.inputs.float()))
     others = logits.clone()
     others[torch.arange(len(labels)), split.test.labels] = -torch.inf
     margins = logits[torch.arange(len(labels)), split.test.labels] - others.amax(1)
@@ -122,12 +122,12 @@ def test_every_row_and_seed_of_a_task_is_tested_on_the_same_samples() -> None:
 
 
 def test_spikes_are_counted_on_the_weights_that_accuracy_left(tmp_path: Path) -> None:
-    accuracy = Workload(CELL, ROWS, scratch=tmp_path)
+    accuracy = Workload(CELL, REGISTRY, scratch=tmp_path)
     answer(CELL, tmp_path)
     path = weights_path(accuracy)
     assert path is not None
     before = path.stat().st_mtime_ns
-    counting = Workload(replace(CELL, suite="spikes"), ROWS, scratch=tmp_path)
+    counting = Workload(replace(CELL, suite="spikes"), REGISTRY, scratch=tmp_path)
     method = trained_method(counting)
     assert path.stat().st_mtime_ns == before
     trained, _ = train(accuracy)
@@ -138,7 +138,7 @@ def test_spikes_are_counted_on_the_weights_that_accuracy_left(tmp_path: Path) ->
 
 def test_other_seeds_and_neurons_leave_their_weights_elsewhere(tmp_path: Path) -> None:
     cells = (CELL, replace(CELL, seed=1), replace(CELL, neuron="klif"), replace(CELL, method="bptt-tet"))
-    assert len({weights_path(Workload(cell, ROWS, scratch=tmp_path)) for cell in cells}) == 4
+    assert len({weights_path(Workload(cell, REGISTRY, scratch=tmp_path)) for cell in cells}) == 4
 
 
 def test_bptt_grows_with_t_and_ottt_does_not() -> None:
@@ -151,16 +151,17 @@ def test_bptt_grows_with_t_and_ottt_does_not() -> None:
 CONSTANT = [
     cell
     for task in ("digits", "digits-rows")
-    for name, row in ROWS.methods.items()
+    for name, row in REGISTRY.methods.items()
     for structure in row.capabilities.structures
     if row.capabilities.memory_in_T == "O(1)"
-    and why_unsupported(cell := Cell("memory", task, "if", name, TOPOLOGY_OF[structure], budget="smoke"), ROWS) is None
+    and why_unsupported(cell := Cell("memory", task, "if", name, TOPOLOGY_OF[structure], budget="smoke"), REGISTRY)
+    is None
 ]
 
 
 @pytest.mark.parametrize("cell", CONSTANT, ids=lambda cell: f"{cell.method}-{cell.topology}-{cell.task}")
 def test_methods_that_claim_constant_memory_have_it_from_2_to_256_steps(cell: Cell) -> None:
-    workload = Workload(cell, ROWS)
+    workload = Workload(cell, REGISTRY)
     kept = {T: memory.saved_at(workload, 2, T) for T in LENGTHS}
     if not any(kept.values()):  # no graph at all: then nothing else may pile up
         kept = {T: memory.live_at(workload, 2, T) for T in LENGTHS}
@@ -168,17 +169,17 @@ def test_methods_that_claim_constant_memory_have_it_from_2_to_256_steps(cell: Ce
 
 
 def test_every_method_that_claims_constant_memory_is_among_them() -> None:
-    claims = {name for name, row in ROWS.methods.items() if row.capabilities.memory_in_T == "O(1)"}
-    on_signals = {name for name in claims if "classes" not in ROWS.methods[name].capabilities.targets}
+    claims = {name for name, row in REGISTRY.methods.items() if row.capabilities.memory_in_T == "O(1)"}
+    on_signals = {name for name in claims if "classes" not in REGISTRY.methods[name].capabilities.targets}
     assert {cell.method for cell in CONSTANT} == claims - on_signals
 
 
 def test_lengths_that_would_keep_too_much_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    workload = Workload(replace(CELL, suite="memory"), ROWS)
+    workload = Workload(replace(CELL, suite="memory"), REGISTRY)
     assert memory.affordable(workload, 16, LENGTHS) == LENGTHS
     monkeypatch.setattr(memory, "MOST_BYTES", memory.saved_at(workload, 16, 16))
     assert memory.affordable(workload, 16, LENGTHS) == (2, 4, 16)
-    compiled = Workload(replace(CELL, suite="memory", backend="compiled"), ROWS)
+    compiled = Workload(replace(CELL, suite="memory", backend="compiled"), REGISTRY)
     monkeypatch.undo()
     monkeypatch.setattr(memory, "saved_at", lambda _workload, _batch_size, T: T)
     assert memory.affordable(compiled, 16, LENGTHS) == (2, 4, 16, 64)
@@ -204,16 +205,16 @@ def test_time_to_target_counts_what_accuracy_counts_and_stops_there(neuron: str,
     counted, timed = answer(cell), answer(replace(cell, suite="time_to_target"))
     for name in TO_TARGET:
         assert timed.figures[name].value == counted.figures[name].value
-    budget = ROWS.task("digits").budgets["quick"]
+    budget = REGISTRY.task("digits").budgets["quick"]
     assert timed.details["epochs"] < budget.epochs
-    trained = len(Workload(cell, ROWS).split.train)
+    trained = len(Workload(cell, REGISTRY).split.train)
     assert timed.figures["samples_to_target"].value == timed.details["epochs"] * trained
     assert "pretraining_updates" in counted.figures or "pretraining_seconds" not in timed.figures
     assert "seconds_to_target" not in counted.figures
 
 
 def test_a_target_out_of_reach_has_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    card = replace(ROWS.task("digits"), target_error=0.0)
+    card = replace(REGISTRY.task("digits"), target_error=0.0)
     monkeypatch.setattr(Workload, "task_card", card)
     found = answer(replace(CELL, suite="time_to_target"))
     assert found.figures == {}
@@ -222,14 +223,14 @@ def test_a_target_out_of_reach_has_no_time(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_no_suite_that_shares_the_machine_gives_a_wall_time() -> None:
-    shared = [name for name in ROWS.suites if not ROWS.suite(name).exclusive]
+    shared = [name for name in REGISTRY.suites if not REGISTRY.suite(name).exclusive]
     assert {"accuracy", "tracking", "spikes"} <= set(shared)
     for name in shared:
-        assert not [metric for metric, card in ROWS.suite(name).metrics.items() if "second" in card.unit], name
+        assert not [metric for metric, card in REGISTRY.suite(name).metrics.items() if "second" in card.unit], name
 
 
 def test_what_stops_being_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    workload = Workload(CELL, ROWS)
+    workload = Workload(CELL, REGISTRY)
     encode = workload.task.encode
     monkeypatch.setattr(workload.task, "encode", lambda inputs: encode(inputs) * float("nan"))
     with pytest.raises(DivergedError, match="stopped being finite in epoch 1"):
@@ -237,7 +238,7 @@ def test_what_stops_being_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    workload = Workload(CELL, ROWS)
+    workload = Workload(CELL, REGISTRY)
     make = workload.network
 
     def overflowing() -> Network:
@@ -253,12 +254,12 @@ def test_a_loss_that_is_not_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch)
 
 def test_figures_that_the_card_does_not_know_are_refused() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'error_fraction'"):
-        to_metrics(ROWS.suite("accuracy"), {"eror_fraction": Figure(0.1)})
+        to_metrics(REGISTRY.suite("accuracy"), {"eror_fraction": Measurement(0.1)})
 
 
 def test_figures_that_are_not_finite_are_refused() -> None:
     with pytest.raises(DivergedError, match="error_fraction is nan"):
-        to_metrics(ROWS.suite("accuracy"), {"error_fraction": Figure(float("nan"))})
+        to_metrics(REGISTRY.suite("accuracy"), {"error_fraction": Measurement(float("nan"))})
 
 
 def test_stretching_keeps_a_constant_input_a_broadcast() -> None:
@@ -293,11 +294,11 @@ def test_weights_that_cannot_be_written_or_read_cost_nothing(
     assert "error_fraction" in found.figures
     assert "the trained weights are not kept" in capsys.readouterr().out
     answer(CELL, tmp_path)
-    path = weights_path(Workload(CELL, ROWS, scratch=tmp_path))
+    path = weights_path(Workload(CELL, REGISTRY, scratch=tmp_path))
     assert path is not None
     good = path.read_bytes()
     for broken in (b"", b"no weights", good[: len(good) // 2]):
         path.write_bytes(broken)
-        method = trained_method(Workload(replace(CELL, suite="spikes"), ROWS, scratch=tmp_path))
+        method = trained_method(Workload(replace(CELL, suite="spikes"), REGISTRY, scratch=tmp_path))
         assert all(parameter.isfinite().all() for parameter in method.network.parameters())
         assert len(path.read_bytes()) > len(broken), "they are trained and kept again"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.catalogue.cards import Row, load_rows
+from harness.catalogue.cards import Row, load_registry
 from harness.catalogue.cell import Cell
 from harness.data import DATA_SETS
 from harness.tasks.common.base import Task
@@ -17,35 +17,35 @@ from harness.workload import Workload
 from reference_impls.api import build_network, build_neuron
 from reference_impls.discovery import load_class
 
-ROWS = load_rows()
-TASKS = pytest.mark.parametrize("row", ROWS.tasks.values(), ids=list(ROWS.tasks))
+REGISTRY = load_registry()
+TASKS = pytest.mark.parametrize("row", REGISTRY.tasks.values(), ids=list(REGISTRY.tasks))
 
 
 def build(row: Row) -> Task:
-    task: Task = load_class(row.module, Task)(ROWS.task(row.name), **row.params)
+    task: Task = load_class(row.module, Task)(REGISTRY.task(row.name), **row.params)
     return task
 
 
 def raw_batch(row: Row, size: int = 3) -> torch.Tensor:
     """Samples in the form that the task's `load` documents."""
-    card = ROWS.task(row.name)
+    card = REGISTRY.task(row.name)
     constant = card.encoding.startswith("direct")
     shape = card.sample_shape if constant else (card.T, *card.sample_shape)
     return torch.randint(0, 2, (size, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def test_tasks_of_the_project_are_found() -> None:
-    assert set(ROWS.tasks) >= {
+    assert set(REGISTRY.tasks) >= {
         *("digits", "digits-rows", "digits-events", "delayed-xor", "adding"),
         *("mnist", "fashion-mnist", "cifar10", "cifar100", "smnist", "psmnist", "smnist-rows"),
         *("nmnist", "nmnist-1100", "cifar10dvs", "dvsgesture", "fsdd", "fsdd-rate", "shd", "ssc"),
     }
-    assert not [problem for problem in ROWS.problems if "/tasks/" in str(problem)]
+    assert not [problem for problem in REGISTRY.problems if "/tasks/" in str(problem)]
 
 
 @TASKS
 def test_card_names_a_known_data_set_and_every_budget(row: Row) -> None:
-    card = ROWS.task(row.name)
+    card = REGISTRY.task(row.name)
     assert card.data in DATA_SETS
     assert {"smoke", "quick", "standard"} <= set(card.budgets)
     assert card.budgets["smoke"].epochs == 1
@@ -56,7 +56,7 @@ def test_card_names_a_known_data_set_and_every_budget(row: Row) -> None:
 @TASKS
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float64])
 def test_encoding_has_the_cards_shape_and_keeps_float_types(row: Row, dtype: torch.dtype) -> None:
-    card = ROWS.task(row.name)
+    card = REGISTRY.task(row.name)
     x = build(row).encode(raw_batch(row).to(dtype))
     assert x.shape == (card.T, 3, *card.sample_shape)
     assert x.dtype == (dtype if dtype.is_floating_point else torch.float32)
@@ -66,7 +66,7 @@ def test_encoding_has_the_cards_shape_and_keeps_float_types(row: Row, dtype: tor
 
 @TASKS
 def test_every_network_of_the_card_reads_the_encoding(row: Row) -> None:
-    card = ROWS.task(row.name)
+    card = REGISTRY.task(row.name)
     x = build(row).encode(raw_batch(row))
     for topology, params in card.networks.items():
         neuron = functools.partial(build_neuron, "lif")
@@ -76,8 +76,8 @@ def test_every_network_of_the_card_reads_the_encoding(row: Row) -> None:
 
 @pytest.mark.parametrize("name", ["digits", "mnist"])
 def test_direct_encoding_is_a_broadcast_over_time(name: str) -> None:
-    task = build(ROWS.tasks[name])
-    x = task.encode(raw_batch(ROWS.tasks[name]))
+    task = build(REGISTRY.tasks[name])
+    x = task.encode(raw_batch(REGISTRY.tasks[name]))
     assert x.stride(0) == 0
     assert torch.equal(x[0], x[-1])
 
@@ -99,7 +99,7 @@ def one_thread() -> Iterator[None]:
 def test_tasks_without_files_can_be_learned(name: str, epochs: int, least: float) -> None:
     torch.manual_seed(0)
     cell = Cell("accuracy", task=name, neuron="lif", method="bptt", topology="mlp", budget="quick")
-    workload = Workload(cell, ROWS, Path("no data needed"))
+    workload = Workload(cell, REGISTRY, Path("no data needed"))
     method = workload.method()
     method.prepare(workload.network(), workload.optimizer)
     train, _, test, _ = workload.split

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.data import idx, nmnist
 from harness.data.events import Events
 from harness.data.mnist import read_mnist
@@ -20,11 +20,11 @@ from harness.tasks.common import recordings as recordings_of_tasks
 from harness.tasks.common.base import Split, Task
 from reference_impls.discovery import load_class
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 
 
 def task(name: str) -> Task:
-    built: Task = load_class(ROWS.tasks[name].module, Task)(ROWS.task(name), **ROWS.tasks[name].params)
+    built: Task = load_class(REGISTRY.tasks[name].module, Task)(REGISTRY.task(name), **REGISTRY.tasks[name].params)
     return built
 
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_rows
+from harness.catalogue.cards import load_registry
 from harness.data import cifar10dvs, dvsgesture, fsdd, heidelberg
 from harness.data.idx import write_idx
 from harness.errors import UserError
@@ -25,12 +25,12 @@ from harness.tasks.common import fsdd as fsdd_task
 from harness.tasks.common.base import Split, Task
 from reference_impls.discovery import load_class
 
-ROWS = load_rows()
+REGISTRY = load_registry()
 
 
 def task(name: str) -> Task:
-    row = ROWS.tasks[name]
-    built: Task = load_class(row.module, Task)(ROWS.task(name), **row.params)
+    row = REGISTRY.tasks[name]
+    built: Task = load_class(row.module, Task)(REGISTRY.task(name), **row.params)
     return built
 
 
@@ -152,9 +152,9 @@ def test_split_and_encoding_of_a_small_set_are_pinned(
     assert torch.equal(again.test.inputs, split.test.inputs)
 
 
-@pytest.mark.parametrize("name", [name for name in FROZEN if ROWS.task(name).data not in ("generated", "mnist")])
+@pytest.mark.parametrize("name", [name for name in FROZEN if REGISTRY.task(name).data not in ("generated", "mnist")])
 def test_missing_data_name_the_set(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"data set '{ROWS.task(name).data}' is not in"):
+    with pytest.raises(UserError, match=f"data set '{REGISTRY.task(name).data}' is not in"):
         task(name).load(tmp_path, seed=0)
 
 
