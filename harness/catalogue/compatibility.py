@@ -21,17 +21,21 @@ FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("c
 
 
 def why_unsupported(cell: Cell, registry: Registry) -> str | None:
-    """Return a sentence that says why `cell` cannot be run, or None if it can."""
+    """Return a sentence that says why `cell` cannot be run, or None if it can.
+
+    A name that no card has (of a record from elsewhere, say) rules nothing out: nothing is known of it.
+    """
     neuron = registry.neurons.get(cell.neuron)
     method = registry.methods.get(cell.method)
     topology = registry.topologies.get(cell.topology)
     peer = registry.peers.get(cell.neuron)
+    on_task = cell.task in registry.tasks
     reasons = (
         peer and _peer(peer, cell),
-        cell.task != NOT_APPLICABLE and _target(cell, method, registry),
-        topology and cell.task != NOT_APPLICABLE and _task_network(cell.task, topology, registry),
+        on_task and _target(cell, method, registry),
+        topology and on_task and _task_network(cell.task, topology, registry),
         method and topology and _method_topology(method, topology),
-        method and topology and cell.task != NOT_APPLICABLE and _method_depth(method, topology, cell.task, registry),
+        method and topology and on_task and _method_depth(method, topology, cell.task, registry),
         neuron and topology and _neuron_topology(neuron, topology),
         neuron and method and _neuron_method(neuron, method),
         neuron and _backend(cell, neuron, topology),

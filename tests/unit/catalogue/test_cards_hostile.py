@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from checkouts import copy_packages, spikeboard
 
 from harness.catalogue import cards
+from harness.catalogue.cell import Cell
+from harness.catalogue.compatibility import why_unsupported
 from reference_impls.card import CardError, read_literal
 from reference_impls.discovery import FOLDERS, _read
 
@@ -91,3 +94,10 @@ def test_list_names_a_strangers_cards_and_goes_on(tmp_path: Path) -> None:
         assert name in said
     assert "\\u001b]52" in said
     assert "\x1b]" not in said
+
+
+def test_names_that_no_card_has_rule_nothing_out() -> None:
+    known = cards.load_rows()
+    cell = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
+    for axis in ("suite", "task", "neuron", "method", "topology", "backend", "device", "budget"):
+        assert why_unsupported(replace(cell, **{axis: "9999"}), known) is None
