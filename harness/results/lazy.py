@@ -177,7 +177,8 @@ class _Predictions(Predictions):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Predictions) and self.whole().__dict__ == other.whole().__dict__
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return hash((self.digest, self.samples))  # comparing samples remembers what it has unpacked
 
 
 def _predictions(place: Place, text: str) -> Predictions:
