@@ -52,6 +52,7 @@ def printable(text: str, *, lines: bool = True) -> str:
     return "".join(one if one in kept or not _acts(one) else _escaped(one) for one in text)
 
 
+@functools.cache
 def _acts(character: str) -> bool:
     return unicodedata.category(character) in _HIDDEN_CATEGORIES and character not in _JOINERS
 

@@ -6,6 +6,7 @@ processes that a run starts do.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -19,6 +20,9 @@ from reference_impls.card import CardError
 from reference_impls.names import UnknownNameError
 
 __all__ = ["app", "main"]
+
+COLLECTED_AFTER = (200_000, 20, 50)
+"""When Python looks for garbage: rarely. A command lives for seconds, and its hundred thousand records to its end."""
 
 app = typer.Typer(
     name="spikeboard",
@@ -43,6 +47,7 @@ def _is_homeless() -> bool:
 
 def main() -> None:
     """Run the command line."""
+    gc.set_threshold(*COLLECTED_AFTER)
     with prepared_streams():
         try:
             app()

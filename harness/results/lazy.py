@@ -178,7 +178,8 @@ class _Predictions(Predictions):
         return isinstance(other, Predictions) and self.whole().__dict__ == other.whole().__dict__
 
     def __hash__(self) -> int:
-        return hash((self.digest, self.samples))  # comparing samples remembers what it has unpacked
+        # As any other, which it may be equal to; comparing samples remembers what it has unpacked.
+        return hash((self.digest, self.samples, self.packed))
 
 
 def _predictions(place: Place, text: str) -> Predictions:

@@ -185,10 +185,13 @@ def _row(
     known = {"neuron": registry.cell_neurons, "method": registry.methods, "task": registry.tasks}.get(board.axis, {})
     values: dict[str, Value] = {}
     failures: dict[str, Record] = {}
-    used: list[Record] = []
+    by_suite: dict[str, list[Record]] = {column.suite: [] for column in board.columns}
+    for record in records:
+        by_suite[record.cell.suite].append(record)
+    counting = {suite: _one_a_seed(unmixed(several, verified.today)) for suite, several in by_suite.items()}
+    used = [record for several in counting.values() for record in several]
     for column in board.columns:
-        of_suite = _one_a_seed(unmixed([one for one in records if one.cell.suite == column.suite], verified.today))
-        used += of_suite
+        of_suite = counting[column.suite]
         measured = [record for record in of_suite if record.status in MEASURED and column.metric in record.metrics]
         if measured:
             values[column.key] = _value(column, measured, registry, verified.today)
@@ -216,9 +219,9 @@ def _one_a_seed(records: Iterable[Record]) -> list[Record]:
 def _value(column: Column, records: Sequence[Record], registry: Registry, today: Today) -> Value:
     card = registry.suite(column.suite).metrics[column.metric]
     combined = combined_over_seeds([record.metrics[column.metric] for record in records])
-    older = next((age for age in map(today.of_record, records) if not age.is_current), None)
-    if older is not None:
-        return Value(combined, card, tuple(records), Standing.OLDER, str(older))
+    age = today.of_record(records[0])  # they are not mixed: if one is current, all are
+    if not age.is_current:
+        return Value(combined, card, tuple(records), Standing.OLDER, str(age))
     noisy = not card.exact and any(record.status == "noisy" for record in records)
     return Value(combined, card, tuple(records), Standing.NOISY if noisy else Standing.CURRENT)
 

@@ -17,12 +17,16 @@ from typing import Any
 
 from harness.catalogue.cards import Registry, load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.results.fingerprint import Fingerprint, fingerprint
 from harness.results.selection import newest
 from harness.results.store import Store, read_stores
 
 SEEDS = 5
 TASKS = 4
 """On how many tasks a record is copied, its own included: those with a network of the same topology."""
+
+
+MOVED = ("fraction", "seconds", "seconds per time step", "ratio", "joules")
 
 
 def multiply(source: Path, target: Path, count: int) -> int:
@@ -40,7 +44,8 @@ def multiply(source: Path, target: Path, count: int) -> int:
             cells = [cell for cell in _cells(record.cell, registry) if cell not in made][:left]
             made.update(cells)
             for cell in cells:
-                lines[Store(target).packed(machine, cell.suite, cell.task)].append(_line(data, cell, machine))
+                line = _line(data, cell, machine, fingerprint(cell, registry))
+                lines[Store(target).packed(machine, cell.suite, cell.task)].append(line)
                 left -= 1
         for path, several in lines.items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,16 +68,19 @@ def _cells(cell: Cell, registry: Registry) -> Iterator[Cell]:
             yield replace(cell, task=task, seed=cell.seed * SEEDS + seed)
 
 
-def _line(data: dict[str, Any], cell: Cell, machine: str) -> str:
+def _line(data: dict[str, Any], cell: Cell, machine: str, today: Fingerprint) -> str:
     luck = random.Random(f"{cell.id} {machine}")
     factor = luck.uniform(0.97, 1.03)
     metrics = {name: _moved(metric, factor) for name, metric in data.get("metrics", {}).items()}
     provenance = data["provenance"] | {"machine": data["provenance"]["machine"] | {"name": machine}}
+    provenance |= {"code_hash": today.code_hash, "inputs": dict(today.inputs)}  # current, so that they are ranked
     made = data | {"schema_version": 1, "cell": asdict(cell), "cell_id": cell.id, "metrics": metrics}
     return json.dumps(made | {"provenance": provenance}, separators=(",", ":")) + "\n"
 
 
 def _moved(metric: dict[str, Any], factor: float) -> dict[str, Any]:
-    if metric.get("exact"):
+    """Return a figure that is `factor` times as large, with all it rests on; a count and a share of one stay."""
+    if metric.get("exact") or metric["unit"] not in MOVED or not 0 < metric["value"] < 0.9:
         return metric
-    return metric | {key: metric[key] * factor for key in ("value", "low", "high") if metric.get(key) is not None}
+    moved = {key: metric[key] * factor for key in ("value", "low", "high") if metric.get(key) is not None}
+    return metric | moved | {"samples": [sample * factor for sample in metric.get("samples", ())]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from harness.catalogue.cell import Cell
+from harness.results.store import Store
 
 PUBLISHED = Path(__file__).parents[2] / "reports" / "data"
 
@@ -69,14 +71,15 @@ class Mutant:
 def originals() -> list[tuple[str, dict[str, Any]]]:
     """Return (path, record) of a few published records of every suite and status: rows of the same tables."""
     chosen: list[tuple[str, dict[str, Any]]] = []
-    for suite in sorted({path.parent.parent.name for path in PUBLISHED.glob("*/*/*/*.json")}):
-        seen = 0
-        for path in sorted(PUBLISHED.glob(f"*/{suite}/*/*.json")):
-            text = path.read_text(encoding="utf-8")
-            wanted = '"ok"' in text[:1000] or seen == 0
-            if wanted and (path.parent.name in ("digits", "-", "two-sines") or seen < 2) and seen < 6:
-                chosen.append((path.relative_to(PUBLISHED).as_posix(), json.loads(text)))
-                seen += 1
+    seen: Counter[str] = Counter()
+    store = Store(PUBLISHED)
+    for record in sorted(store.read().records, key=lambda one: (one.cell.suite, one.cell.task, one.cell_id)):
+        suite = record.cell.suite
+        wanted = record.status == "ok" or not seen[suite]
+        if wanted and (record.cell.task in ("digits", "-", "two-sines") or seen[suite] < 2) and seen[suite] < 6:
+            place = store.path_of(record).relative_to(PUBLISHED).as_posix()
+            chosen.append((place, json.loads(record.model_dump_json())))
+            seen[suite] += 1
     return chosen
 
 

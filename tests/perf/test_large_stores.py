@@ -77,7 +77,7 @@ def test_tables_of_a_large_store(large: Path, measure: Measure) -> None:
     cold = measure(large, "once, the index is made", "table", "--board", "neurons")
     assert measure(large, "3 s, 1 GiB", "table", "--board", "neurons") == cold
     assert cold.count("Neuron models: ") > 100
-    assert "lif" in measure(large, "3 s", "table", "--board", "methods", "--task", "digits")
+    assert "bptt" in measure(large, "3 s", "table", "--board", "methods", "--task", "digits")
 
 
 def test_plans_beside_a_large_store(large: Path, measure: Measure) -> None:

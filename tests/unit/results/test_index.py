@@ -84,6 +84,7 @@ def test_a_record_of_it_is_a_record_in_every_part(store: Store) -> None:
     assert found.predictions is not None
     assert (found.predictions.digest, found.predictions.samples, found.predictions.packed) == ("ab", 3, "AAEC")
     assert select([store.root]).records[0].predictions == whole.predictions
+    assert hash(select([store.root]).records[0].predictions) == hash(whole.predictions)
     assert select([store.root]).records[0].model_dump_json() == whole.model_dump_json()
     assert found.provenance.command == whole.provenance.command
     assert found.provenance == whole.provenance
