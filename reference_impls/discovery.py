@@ -18,7 +18,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from reference_impls.card import CardError, Kind, read_literal, variant_literal
+from reference_impls.card import CardError, Kind
+from reference_impls.card_files import read_literal, variant_literal
 from reference_impls.names import UnknownNameError, unknown_message
 
 __all__ = ["ENTRY_POINT_GROUP", "Catalogue", "Source", "discover", "discover_in", "load_class", "resolve"]

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.text import slug
-from reference_impls.card import read_literal
+from reference_impls.card_files import read_literal
 from reference_impls.structures import STRUCTURES
 
 __all__ = [

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, ValidationError, create_model
-
+from harness.catalogue.validation import validated
 from harness.errors import UserError
 from reference_impls.card import (
     REPORTED,
@@ -28,12 +27,10 @@ from reference_impls.card import (
     TopologyCapabilities,
     TrainingCapabilities,
     Variant,
-    read_literal,
-    read_reported,
-    variant_literal,
 )
+from reference_impls.card_files import read_literal, read_reported, variant_literal
 from reference_impls.discovery import Catalogue, discover
-from reference_impls.names import nearest, unknown_message
+from reference_impls.names import unknown_message
 
 __all__ = [
     "CAPABILITIES",
@@ -280,12 +277,12 @@ def match(what: str, patterns: Iterable[str], known: Mapping[str, Any]) -> list[
 def _rows_of(file: CardFile, papers: bool) -> list[Row]:
     kind, path, module = file.kind, file.path, file.module
     literal = _with_reported(kind, path, file.literal) if papers else file.literal
-    card = _validated(_CARDS[kind], path, literal)
+    card = validated(_CARDS[kind], path, literal)
     base: Mapping[str, Any] = getattr(card, "capabilities", {})
     defaults: Mapping[str, Any] = getattr(card, "defaults", {})
     rows = [Row(card.name, kind, card.title, card.summary, card, defaults, _capable(kind, path, base), path, module)]
     for name in getattr(card, "variants", {}):
-        variant: Variant = _validated(Variant, path, variant_literal(literal, name))
+        variant: Variant = validated(Variant, path, variant_literal(literal, name))
         merged = _capable(kind, path, {**base, **variant.capabilities})
         params = {**defaults, **variant.params}
         own = _overridden(kind, path, literal, name, variant) if variant.overrides else card
@@ -303,7 +300,7 @@ def _with_reported(kind: str, path: Path, literal: Mapping[str, Any]) -> Mapping
     if not figures:
         return literal
     for number, figure in enumerate(figures, start=1):
-        _validated(Reported, path.with_suffix(REPORTED), figure, f"figure {number}: ")
+        validated(Reported, path.with_suffix(REPORTED), figure, f"figure {number}: ")
     return {**literal, "reported": figures}
 
 
@@ -312,45 +309,14 @@ def _overridden(kind: str, path: Path, literal: Mapping[str, Any], name: str, va
     fixed = {"name", "kind", "version", "defaults", "variants", "capabilities"} & set(variant.overrides)
     if fixed:
         raise CardError(f"{path}: variant {name!r} overrides {', '.join(sorted(fixed))}, which belong to the file")
-    return _validated(_CARDS[kind], path, {**literal, **variant.overrides})
+    return validated(_CARDS[kind], path, {**literal, **variant.overrides})
 
 
 def _capable(kind: str, path: Path, literal: Mapping[str, Any]) -> AnyCapabilities:
     if kind not in CAPABILITIES:
         return None
-    checked: AnyCapabilities = _validated(CAPABILITIES[kind], path, literal)
+    checked: AnyCapabilities = validated(CAPABILITIES[kind], path, literal)
     return checked
 
 
-def _validated(of: type, path: Path, literal: Any, place: str = "") -> Any:
-    try:
-        return _validator(of)(literal)
-    except ValidationError as error:
-        raise CardError("\n".join(f"{path}: {place}{_explain(item)}" for item in error.errors())) from error
-
-
-def _explain(item: Any) -> str:
-    """Say what is wrong with one key of a card, suggesting the nearest known key."""
-    where = ".".join(map(str, item["loc"][1:]))  # the first part is the validator's own field
-    if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        key = str(item["loc"][-1])
-        guess = nearest(key, _KNOWN_KEYS)
-        return f"unknown key {where!r}" + (f": did you mean {guess!r}?" if guess else "")
-    if item["type"] in ("missing", "missing_argument"):
-        return f"missing key {where!r}"
-    return f"key {where!r}: {item['msg']}"
-
-
-@functools.cache
-def _validator(of: type) -> Callable[[Any], Any]:
-    """Build a validator of the plain dataclass `of` that forbids unknown keys, at every depth."""
-    holder = create_model("Holder", __config__=ConfigDict(extra="forbid"), value=(of, ...))
-    return lambda literal: holder.model_validate({"value": literal}).value  # type: ignore[attr-defined]
-
-
-def _keys(*classes: type) -> set[str]:
-    return {item.name for cls in classes for item in fields(cls)}
-
-
-_KNOWN_KEYS = _keys(Card, Citation, Reported, Variant, TaskCard, SuiteCard, MetricCard, Budget, *CAPABILITIES.values())
 _CARDS: Mapping[str, type] = {**dict.fromkeys(CAPABILITIES, Card), "task": TaskCard, "suite": SuiteCard}

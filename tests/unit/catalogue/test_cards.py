@@ -14,7 +14,8 @@ from harness.catalogue.cards import load_registry, match
 from harness.errors import UserError
 from reference_impls import discovery
 from reference_impls.api import UnknownNameError, build_method, build_neuron
-from reference_impls.card import CardError, read_literal, variant_literal
+from reference_impls.card import CardError
+from reference_impls.card_files import read_literal, variant_literal
 
 NEURON = '''
 """A neuron of someone else."""

@@ -13,7 +13,8 @@ from test_cards import install
 import reference_impls
 from harness.catalogue.cards import load_registry
 from reference_impls import discovery
-from reference_impls.card import REPORTED, CardError, read_reported
+from reference_impls.card import REPORTED, CardError
+from reference_impls.card_files import read_reported
 
 FOLDER = Path(reference_impls.__file__).parent
 FIGURE = {"task": "SHD", "metric": "accuracy_percent", "value": 90.7, "where": "table 2", "evidence": "paper-text"}
