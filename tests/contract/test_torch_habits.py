@@ -219,7 +219,7 @@ SEQUENTIAL = [name for name, row in REGISTRY.neurons.items() if row.capabilities
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_every_neuron_refuses_a_state_of_another_batch(name: str) -> None:
-    neuron = build_neuron(name, **({"T": 3} if REGISTRY.neurons[name].capabilities.needs_T else {}))
+    neuron = build_neuron(name, shape=(7,), **({"T": 3} if REGISTRY.neurons[name].capabilities.needs_T else {}))
     for before, now in SIZES:
         state = neuron.run(torch.rand(3, before, 7)).state
         assert state is not None

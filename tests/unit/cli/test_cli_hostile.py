@@ -122,7 +122,7 @@ def test_a_record_shown_is_json_that_only_shows(folder: Path) -> None:
 
 
 def test_markdown_has_neither_tags_nor_links() -> None:
-    said = to_text(build_tables(strangers(), FACTORY.rows, find_board("neurons")), "md")
+    said = to_text(build_tables(strangers(), FACTORY.registry, find_board("neurons")), "md")
     assert "<" not in said
     assert not re.search(r"\]\(|\]\[|\]:", said)
     lines = [line for line in said.splitlines() if line.startswith("|")]
@@ -131,7 +131,7 @@ def test_markdown_has_neither_tags_nor_links() -> None:
 
 
 def test_several_tables_are_one_csv_without_formulas() -> None:
-    tables = build_tables(strangers(), FACTORY.rows)
+    tables = build_tables(strangers(), FACTORY.registry)
     assert len({table.board.name for table in tables}) > 1
     lines = list(csv.reader(io.StringIO(to_text(tables, "csv"))))
     assert len({len(line) for line in lines}) == 1
@@ -142,7 +142,7 @@ def test_several_tables_are_one_csv_without_formulas() -> None:
 
 
 def test_labels_of_one_latex_file_differ() -> None:
-    said = to_text(build_tables(strangers(), FACTORY.rows), "latex")
+    said = to_text(build_tables(strangers(), FACTORY.registry), "latex")
     labels = re.findall(r"\\label\{(.*?)\}", said)
     assert len(labels) > 2
     assert len(labels) == len(set(labels))

@@ -68,7 +68,10 @@ def open_folder() -> Iterator[Path]:
 
 
 @needs_root
-@pytest.mark.parametrize("home", [None, "/nonexistent", "/dev/null"])
+@pytest.mark.parametrize(
+    "home",
+    [None, pytest.param("/nonexistent", marks=pytest.mark.slow), pytest.param("/dev/null", marks=pytest.mark.slow)],
+)
 def test_a_user_without_a_name_or_a_home_can_do_everything(home: str | None, open_folder: Path) -> None:
     variables = {"TMPDIR": str(open_folder)} | ({} if home is None else {"HOME": home})
     for arguments in (["list"], ["data"], [*ONE, "--backend", "fused-numba"], ["table", "--all"], ["report"]):
@@ -134,6 +137,7 @@ def machine_folders(folder: Path) -> list[str]:
 
 
 @needs_root
+@pytest.mark.slow
 def test_a_folder_of_another_needs_only_a_store_elsewhere(open_folder: Path) -> None:
     locked = open_folder / "locked"
     locked.mkdir(mode=0o555)
@@ -145,7 +149,7 @@ def test_a_folder_of_another_needs_only_a_store_elsewhere(open_folder: Path) -> 
         assert "Permission denied" in spikeboard(locked, *verb, prefix=NOBODY, code=2)
 
 
-@pytest.mark.parametrize("length", [100, 200])
+@pytest.mark.parametrize("length", [pytest.param(100, marks=pytest.mark.slow), 200])
 def test_a_long_tmpdir_is_no_obstacle(length: int, tmp_path: Path) -> None:
     long = tmp_path / ("t" * length)
     long.mkdir()
@@ -173,13 +177,17 @@ def test_tables_go_to_any_terminal(variables: dict[str, str]) -> None:
         assert spikeboard(ROOT, *arguments, **variables).strip()
 
 
-@pytest.mark.parametrize("columns", ["1", "7", "30"])
+@pytest.mark.parametrize(
+    "columns", ["1", pytest.param("7", marks=pytest.mark.slow), pytest.param("30", marks=pytest.mark.slow)]
+)
 def test_small_terminals_get_something(columns: str) -> None:
     for arguments in (["list"], ["data"], ["--help"], ["run", "--help"]):
         spikeboard(ROOT, *arguments, COLUMNS=columns, LINES="1")
 
 
-@pytest.mark.parametrize("descriptor", [0, 1, 2])
+@pytest.mark.parametrize(
+    "descriptor", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_a_closed_stream_costs_no_record(descriptor: int, tmp_path: Path) -> None:
     shell = {0: "<&-", 1: ">&-", 2: "2>&-"}[descriptor]
     command = f'exec "$0" -c "from harness.cli import main; main()" "$@" {shell}'
@@ -256,6 +264,7 @@ def test_a_name_in_any_script_is_kept(given: str, locale: dict[str, str]) -> Non
     assert name.startswith(wanted) if wanted else name.endswith("c")
 
 
+@pytest.mark.slow
 def test_two_names_make_two_folders(tmp_path: Path) -> None:
     for given in ("实验室甲", "实验室乙", "машина"):
         assert "1 ok" in spikeboard(tmp_path, *ONE, **{MACHINE_VARIABLE: given})
@@ -284,6 +293,7 @@ def test_a_clone_of_another_gives_no_commit_and_says_why(open_folder: Path) -> N
     assert "no commit" not in spikeboard(open_folder, *ONE, "--dry-run", PYTHONPATH=str(clone))
 
 
+@pytest.mark.slow
 def test_records_of_a_shared_store_can_be_read_by_others(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:

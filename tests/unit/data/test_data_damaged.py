@@ -199,7 +199,8 @@ def test_a_changed_byte_breaks_no_bounds(
     found = outcome(known, path)
     if found is None:
         return
-    if name not in ("shd", "idx", "dvsgesture"):  # whose headers may announce another shape of the same size
+    marks_overflow = name == "nmnist" and value == 240  # in the y of an event: the clock's overflow, which is no event
+    if not marks_overflow and name not in ("shd", "idx", "dvsgesture"):  # headers may announce another shape
         assert [array.shape for array in found] == [array.shape for array in whole]
     assert sum(array.size for array in found) <= sum(array.size for array in whole)
     assert IN_BOUNDS.get(name, lambda _found: True)(found)

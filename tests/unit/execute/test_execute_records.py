@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,8 +84,3 @@ def test_a_home_of_root_or_of_nobody_takes_nothing_away(monkeypatch: pytest.Monk
     said = "the root of /usr/lib/x"
     assert text.redacted(said) == said
     text._private.cache_clear()
-
-
-def test_a_cell_that_is_impossible_keeps_its_sentence() -> None:
-    one = Recorder(ROWS).unsupported(replace(CELL, method="spide"), "0" * 64, "spide trains feedback networks.")
-    assert (one.status, one.reason) == ("unsupported", "spide trains feedback networks.")

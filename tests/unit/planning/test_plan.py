@@ -167,6 +167,7 @@ def test_every_preset_has_cells(tmp_path: Path, name: str) -> None:
     assert plan(tmp_path, preset=name, data_present=lambda _name: True, **some).todo
 
 
+@pytest.mark.slow
 def test_every_combination_is_possible_or_has_a_sentence() -> None:
     """Over the whole product: what the cards forbid is said, and what they allow is of a structure that is trained."""
     reasons = set()

@@ -12,7 +12,7 @@ from synthetic import LAPTOP, record
 
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
-from harness.results import store as store_module
+from harness.results import reading
 from harness.results.record import Metric, Record
 from harness.results.store import Store, read_stores
 
@@ -59,9 +59,9 @@ def test_a_sparse_file_of_20_gigabytes_is_named_and_not_read(store: Store) -> No
 
 def test_the_largest_record_is_read_and_one_byte_more_is_not(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     size = next(store.root.rglob("*.json")).stat().st_size
-    monkeypatch.setattr(store_module, "LARGEST_RECORD_BYTES", size)
+    monkeypatch.setattr(reading, "LARGEST_RECORD_BYTES", size)
     assert store.read().records == (measured(),)
-    monkeypatch.setattr(store_module, "LARGEST_RECORD_BYTES", size - 1)
+    monkeypatch.setattr(reading, "LARGEST_RECORD_BYTES", size - 1)
     assert store.read().records == ()
 
 

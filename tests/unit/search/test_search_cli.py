@@ -22,6 +22,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_packages(tmp_path_factory.mktemp("checkout"))
 
 
+@pytest.mark.slow
 def test_a_search_from_the_command_line_to_a_row_in_a_table(checkout: Path) -> None:
     arguments = ("search", "--budget", "smoke", "--initial", "1", "--final-budget", "smoke", "--final-seeds", "1")
     first = spikeboard(checkout, *arguments, "--evaluations", "1", "--no-baseline")

@@ -42,7 +42,7 @@ def ask(neuron: str) -> layers.Answer:
     return suite.run(Workload(cell, REGISTRY))
 
 
-@pytest.mark.parametrize("neuron", ["psn", "mpe-psn"])
+@pytest.mark.parametrize("neuron", [pytest.param("psn", marks=pytest.mark.slow), "mpe-psn"])
 def test_every_kind_of_neuron_is_timed_over_t_and_n(neuron: str) -> None:
     found = ask(neuron)
     assert set(to_metrics(REGISTRY.suite("layers"), found.figures)) == set(REGISTRY.suite("layers").metrics)

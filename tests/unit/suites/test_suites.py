@@ -149,7 +149,8 @@ def test_bptt_grows_with_t_and_ottt_does_not() -> None:
 
 
 CONSTANT = [
-    cell
+    # Eight simulations an update: that one method takes as long as all others together.
+    pytest.param(cell, marks=[pytest.mark.slow] if name == "forward-gradient" else [])
     for task in ("digits", "digits-rows")
     for name, row in REGISTRY.methods.items()
     for structure in row.capabilities.structures

@@ -20,6 +20,7 @@ from harness.catalogue.cards import load_registry
 from harness.data import cifar10dvs, dvsgesture, fsdd, heidelberg
 from harness.data.idx import write_idx
 from harness.errors import UserError
+from harness.tasks import shd, ssc
 from harness.tasks.common import audio, spoken
 from harness.tasks.common import fsdd as fsdd_task
 from harness.tasks.common.base import Split, Task
@@ -101,12 +102,16 @@ def write_fsdd(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_shd(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for seed, (part, count) in enumerate((("train", 60), ("test", 20))):
+    counts = {"train": 60, "test": 20}
+    monkeypatch.setattr(shd, "SHD", replace(heidelberg.SHD, counts=counts))
+    for seed, (part, count) in enumerate(counts.items()):
         layouts.write_spoken(root / "SHD" / f"shd_{part}.h5", count, 20, seed)
 
 
 def write_ssc(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for seed, (part, count) in enumerate((("train", 70), ("valid", 35), ("test", 40))):
+    counts = {"train": 70, "valid": 35, "test": 40}
+    monkeypatch.setattr(ssc, "SSC", replace(heidelberg.SSC, counts=counts))
+    for seed, (part, count) in enumerate(counts.items()):
         layouts.write_spoken(root / "SSC" / f"ssc_{part}.h5", count, 35, seed)
 
 
@@ -242,9 +247,9 @@ def test_channels_are_grouped_and_what_follows_the_cut_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_shd(tmp_path, monkeypatch)
-    frames, labels = spoken.load_frames(heidelberg.SHD, tmp_path, "train", 100)
+    frames, labels = spoken.load_frames(shd.SHD, tmp_path, "train", 100)
     assert labels.tolist() == list(range(20)) * 3
-    for found, events in zip(frames, heidelberg.read_part(heidelberg.SHD, tmp_path, "train"), strict=True):
+    for found, events in zip(frames, heidelberg.read_part(shd.SHD, tmp_path, "train"), strict=True):
         heard = events.t < 1_000_000
         assert found.sum() == heard.sum()
         np.testing.assert_array_equal(found.sum(0), np.bincount(events.x[heard] // 5, minlength=140))
