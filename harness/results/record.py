@@ -6,6 +6,7 @@ not import torch: records are read where nothing was ever run.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -209,6 +210,7 @@ class Record(BaseModel):
         return frozenset(series.x for series in self.series.values()) if known is None else known
 
 
+@functools.lru_cache(maxsize=1 << 17)
 def moment(text: str) -> datetime | None:
     """Return the time that an ISO 8601 text with a time zone says, in UTC; None if it says none."""
     try:
