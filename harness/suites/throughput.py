@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import torch
 
-from harness.measure.clock import Timing, measure
+from harness.measure.clock import LEAST_SAMPLES, Timing, measure
 from harness.measure.roofline import FLOOR_FLOATS, copying, training_layer
 from harness.suites.common.base import Answer, Measurement, Suite
 from harness.suites.common.steps import baseline, median_figure, noise_in, protocol_for, ready, timing_figure
@@ -100,8 +100,8 @@ CARD = {
 
 LAYER = (64, 1024)
 """Samples and neurons of the layer that is compared with a copy."""
-LAYER_SHARE = 0.4
-"""Of the time for the steps, what the layer gets beside it."""
+LAYER_WARMUP_CALLS = 1
+"""It has been called once before: a large layer's calls are few, and each of them is wanted for the interval."""
 
 
 class ThroughputSuite(Suite):
@@ -146,7 +146,7 @@ def _roofline(workload: Workload, T: int) -> dict[str, Measurement]:
     layer = training_layer(workload.neuron(T, shape=LAYER[1:]), x)
     layer()  # what is compiled at a first call must not use up the budget
     protocol = protocol_for(workload.cell.budget)
-    protocol = replace(protocol, budget_seconds=LAYER_SHARE * protocol.budget_seconds)
+    protocol = replace(protocol, warmup_calls=LAYER_WARMUP_CALLS, warmup_seconds=0.0, min_blocks=LEAST_SAMPLES)
     timings = measure(
         {"layer": layer, "copy": copying(x.numel(), workload.dtype, workload.device)}, workload.device, protocol
     )

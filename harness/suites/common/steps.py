@@ -90,15 +90,26 @@ class TrainingStep:
 
 
 def ready(workload: Workload, batch_size: int, T: int | None = None) -> TrainingStep:
-    """Return the cell's combination with the first `batch_size` training samples, stretched to `T` steps."""
+    """Return the cell's combination with the first `batch_size` training samples, stretched to `T` steps.
+
+    Its updates cost what updates cost and move nothing: a step that is timed a thousand times must stay the same step,
+    with the same spikes, and hundreds of updates on one stretched batch would end where no training goes.
+    """
     samples = workload.split.train
     repeats = -(-batch_size // len(samples))
     chosen = torch.arange(len(samples)).repeat(repeats)[:batch_size]
     batch = Samples(samples.inputs[chosen], samples.labels[chosen])
     x = workload.task.encode(batch.inputs.to(workload.device, workload.dtype))
     method = workload.method()
-    method.prepare(workload.network(T), workload.optimizer)
+    method.prepare(workload.network(T), lambda parameters: _at_rest(workload.optimizer(parameters)))
     return TrainingStep(method, x if T is None else stretched(x, T), batch.labels.to(workload.device))
+
+
+def _at_rest(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """Return an optimizer that computes all it would and steps by nothing."""
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    return optimizer
 
 
 def timing_figure(timing: Timing) -> Measurement:

@@ -1,0 +1,56 @@
+"""How often the rule of ranking tells equal rows apart, and how often rows that differ, on simulated tables.
+
+Prints what docs/measuring.md says; ``tests/unit/results/test_ranking.py`` asserts the same on fewer tables. The random
+seed is another than that of those tests, on which the rule's constants were chosen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from simulated import World, beats, ranked_errors
+
+pytestmark = pytest.mark.perf
+
+TABLES = 300
+SEED = 20261129
+
+EQUALS = {
+    "digits: 359 samples, 3 %": (World(359), 0.03, 15),
+    "MNIST: 2,000 samples, 2 %, a seed moves all rows": (World(2000, shared_sd=0.1), 0.02, 15),
+    "seeds move more than samples": (World(1000, seed_sd=0.1), 0.25, 15),
+    "rows differ in how seeds move them (0.5 in the logarithm)": (World(1000, seed_sd=0.1, spread_of_sd=0.5), 0.25, 15),
+    "rows differ much (1 in the logarithm)": (World(1000, seed_sd=0.1, spread_of_sd=1.0), 0.25, 15),
+    "every run misses samples of its own": (World(300, hard=0.0, peculiar=0.0, seed_sd=0.1), 0.15, 15),
+    "seeds move one row ten times more": (World(1000, seed_sd=0.05, wild=10), 0.05, 15),
+    "the same with six rows": (World(1000, seed_sd=0.05, wild=10), 0.05, 6),
+}
+POWER = {
+    "359 samples, 3 % against 9 %": (World(359), 0.03, 0.09),
+    "359 samples, 3 % against 6 %": (World(359), 0.03, 0.06),
+    "10,000 samples, 2.0 % against 3.0 %": (World(10_000), 0.02, 0.03),
+    "10,000 samples, 2.0 % against 2.6 %": (World(10_000), 0.02, 0.026),
+    "10,000 samples, five seeds, 2.0 % against 2.6 %": (World(10_000, seeds=5), 0.02, 0.026),
+}
+
+
+@pytest.mark.parametrize("name", EQUALS)
+def test_equal_rows(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    world, error, rows = EQUALS[name]
+    luck = np.random.default_rng(SEED)
+    missed = [world.missed([error] * rows, luck) for _ in range(TABLES)]
+    for what, digest in (("with predictions", "split"), ("error counts only", None)):
+        wrong = sum(beats(ranked_errors(table, digest)) > 0 for table in missed)
+        with capsys.disabled():
+            print(f"\n{name}, {what}: some pair of {rows} equals told apart in {wrong / TABLES:.1%} of {TABLES} tables")
+
+
+@pytest.mark.parametrize("name", POWER)
+def test_rows_that_differ(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    world, error, worse = POWER[name]
+    luck = np.random.default_rng(SEED)
+    tables = TABLES // 5
+    found = [ranked_errors(world.missed([error] * 14 + [worse], luck)) for _ in range(tables)]
+    told = float(np.mean([[place.rank.worst < 15 for place in places[:14]] for places in found]))
+    with capsys.disabled():
+        print(f"\n{name}: one of 14 told from the 15th in {told:.0%} of {tables} tables")
