@@ -44,6 +44,9 @@ def table(
         str | None, typer.Option("--format", help="md, latex, csv or html. [default: for the terminal]")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Tables with a single row as well.")] = False,
+    current: Annotated[
+        bool, typer.Option("--current", help="Leave out what was measured with older code, instead of marking it.")
+    ] = False,
     store: Stores = None,
 ) -> None:
     """Print the ranked tables."""
@@ -51,7 +54,7 @@ def table(
     from harness.results.tables import worth_comparing
 
     axes = {"task": task, "neuron": neuron, "method": method, "budget": budget}
-    tables = _tables(store, board, axes, machine)
+    tables = _tables(store, board, axes, machine, current)
     tables = tables if every else worth_comparing(tables)
     if output_format is None:
         print_tables(tables)
@@ -187,12 +190,13 @@ def _spread(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[st
 
 
 def _tables(
-    store: list[Path] | None, board: str | None, axes: dict[str, str | None], machine: str | None
+    store: list[Path] | None, board: str | None, axes: dict[str, str | None], machine: str | None, current: bool = False
 ) -> list[Table]:
     from harness.catalogue.boards import BOARDS, find_board
     from harness.catalogue.cards import load_registry
     from harness.errors import UserError
     from harness.paths import readable_stores
+    from harness.results.freshness import Today
     from harness.results.index import select
     from harness.results.queries import wanted_by
     from harness.results.tables import build_tables
@@ -201,9 +205,12 @@ def _tables(
     wanted = wanted_by(BOARDS if chosen is None else (chosen,), axes, machine)
     contents = select(readable_stores(store), wanted)
     tell_problems(contents.problems)
+    registry = load_registry()
+    today = Today(registry)
+    records = [record for record in contents.records if not current or today.is_current(record)]
     tables = [
         item
-        for item in build_tables(contents.records, load_registry(), chosen)
+        for item in build_tables(records, registry, chosen)
         if machine in (None, item.group.machine)
         and all(value is None or dict(item.group.axes).get(axis, value) == value for axis, value in axes.items())
     ]
