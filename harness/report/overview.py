@@ -13,7 +13,7 @@ from harness.catalogue.boards import BOARDS, Board
 from harness.catalogue.cards import MetricCard, Registry
 from harness.report.board_view import BoardPlan, PlannedTable
 from harness.report.failures import failed
-from harness.report.formats import column_scale
+from harness.report.formats import column_scale, mark_of
 from harness.report.implementation_view import ImplementationView
 from harness.report.links import Sitemap, board_page, figures_files
 from harness.report.ranks import rank_text
@@ -187,14 +187,16 @@ def _leaders(planned: PlannedTable, sitemap: Sitemap) -> Iterable[Leader]:
     if column is None:
         return
     scale = column_scale(table, column)
-    for row in [row for row in table.rows if key in row.values][:MOST_LEADERS]:
+    having = [row for row in table.rows if key in row.values]
+    ranked = [row for row in having if row.values[key].rank is not None]
+    for row in (ranked or having)[:MOST_LEADERS]:
         value = row.values[key]
         yield Leader(
             rank=rank_text(value),
             label=labels[(row.name, row.topology)],
             title=row.title,
             href=sitemap.of_axis(table.board.axis, row.name),
-            figure=f"{with_interval(value.estimate, scale)} {scale.label}".rstrip(),
+            figure=f"{with_interval(value.estimate, scale)} {scale.label}".rstrip() + mark_of(value),
             verified=row.verified,
         )
 
