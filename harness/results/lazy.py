@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -195,8 +196,8 @@ class _Later(Mapping[str, T], Generic[T]):
     def __init__(self) -> None:
         self._made: Mapping[str, T] | None = None
 
-    def _make(self) -> Mapping[str, T]:
-        raise NotImplementedError
+    @abstractmethod
+    def _make(self) -> Mapping[str, T]: ...
 
     def _mapping(self) -> Mapping[str, T]:
         if self._made is None:

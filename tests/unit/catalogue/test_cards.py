@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,17 +51,6 @@ def install(folder: Path, name: str = "third-party", more: str = "") -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[{discovery.ENTRY_POINT_GROUP}]\nanything = thirdparty.neuron\n")
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder on the path; what is remembered of cards is forgotten before and after."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    for cached in (discovery.discover, load_registry):
-        cached.cache_clear()
-    yield tmp_path
-    for cached in (discovery.discover, load_registry):
-        cached.cache_clear()
 
 
 def test_every_card_of_the_project_is_valid() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,11 @@ from test_cards import install
 
 import reference_impls
 from harness.catalogue.cards import load_registry
-from reference_impls import discovery
 from reference_impls.card import REPORTED, CardError
 from reference_impls.card_files import read_reported
 
 FOLDER = Path(reference_impls.__file__).parent
 FIGURE = {"task": "SHD", "metric": "accuracy_percent", "value": 90.7, "where": "table 2", "evidence": "paper-text"}
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder on the path; what is remembered of cards is forgotten before and after."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    for cached in (discovery.discover, load_registry):
-        cached.cache_clear()
-    yield tmp_path
-    for cached in (discovery.discover, load_registry):
-        cached.cache_clear()
 
 
 def problems(elsewhere: Path, figures: Any, more: str = "") -> str:
