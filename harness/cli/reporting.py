@@ -119,11 +119,15 @@ def publish(
     source: Annotated[Path | None, typer.Option("--from", help="Store to copy from. [default: reports/runs]")] = None,
     to: Annotated[Path | None, typer.Option(help="Store to copy to. [default: reports/data]")] = None,
     preset_budget: Annotated[str | None, typer.Option("--budget", help="Only records of this budget.")] = None,
+    only_current: Annotated[
+        bool, typer.Option("--only-current", help="Let go of what was measured with older code, published or not.")
+    ] = False,
 ) -> None:
     """Put one of one's own records of every cell into the store that is committed: the current one, or the newest.
 
     They are packed into few files. An interrupted cell says nothing about an implementation and stays behind, as does
-    what another record supersedes or the cards rule out. From a store to itself, it is packed where it lies.
+    what another record supersedes or the cards rule out. From a store to itself, it is packed where it lies. Records of
+    older code stay, marked, unless --only-current lets go of them; what was committed stays in the history.
     """
     from harness.catalogue.cards import load_registry
     from harness.catalogue.cell import NOT_APPLICABLE
@@ -138,11 +142,15 @@ def publish(
     budgets = (preset_budget, NOT_APPLICABLE)
     wanted = [record for record in contents.records if preset_budget is None or record.cell.budget in budgets]
     packed = packing.publish(
-        wanted if own.root.resolve() != target.root.resolve() else (), target, Today(load_registry())
+        wanted if own.root.resolve() != target.root.resolve() else (),
+        target,
+        Today(load_registry()),
+        only_current=only_current,
     )
+    older = f", and {packed.older} of older code" if packed.older else ""
     say(
         f"{packed.records} records in {packed.files} files of {target.root}; {packed.left_out} that are superseded, "
-        "interrupted or impossible are left out"
+        f"interrupted or impossible are left out{older}"
     )
 
 

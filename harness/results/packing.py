@@ -37,12 +37,15 @@ class Packed:
     files: int
     left_out: int
     """Records that say nothing, of the store and of what was given."""
+    older: int = 0
+    """Records of older code that were let go; the history of the repository keeps them."""
 
 
-def publish(given: Iterable[Record], target: Store, today: Today) -> Packed:
+def publish(given: Iterable[Record], target: Store, today: Today, *, only_current: bool = False) -> Packed:
     """Put records into `target`, with what it holds, and pack it all.
 
-    Files that hold anything else than records are left as they are.
+    Files that hold anything else than records are left as they are. With `only_current`, records whose figures today's
+    code would not be asked for are let go: what is published is then comparable throughout.
 
     Raises
     ------
@@ -54,7 +57,8 @@ def publish(given: Iterable[Record], target: Store, today: Today) -> Packed:
     }
     known = [*(item for items in held.values() for item in items if isinstance(item, Record)), *given]
     runs = merged([Contents(tuple(record for record in known if not _says_nothing(record)), ())])
-    kept = preferred(runs.records, today)
+    told = preferred(runs.records, today)
+    kept = [record for record in told if not only_current or today.is_current(record)]
     texts = _texts(kept, target)
     for path, items in held.items():
         broken = next((item for item in items if isinstance(item, Problem)), None)
@@ -67,7 +71,7 @@ def publish(given: Iterable[Record], target: Store, today: Today) -> Packed:
         if path not in texts and all(isinstance(item, Record) for item in items):
             path.unlink(missing_ok=True)
             _remove_empty(path.parent, target.root)
-    return Packed(len(kept), len(texts), len(known) - len(kept))
+    return Packed(len(kept), len(texts), len(known) - len(told), len(told) - len(kept))
 
 
 def line_of(record: Record) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic import GPU, LAPTOP, record
+from synthetic import GPU, LAPTOP, older, record
 
 from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
@@ -79,15 +79,24 @@ def test_every_part_of_a_record_comes_back(tmp_path: Path) -> None:
 
 def test_what_says_nothing_is_left_out(tmp_path: Path) -> None:
     plain, store = record(CELL, metrics=METRIC), Store(tmp_path)
-    older = with_code(record(replace(CELL, seed=1), metrics=METRIC), "a")
+    before = with_code(record(replace(CELL, seed=1), metrics=METRIC), "a")
     newer = with_code(record(replace(CELL, seed=1), metrics=METRIC, **LATER), "b")
     by_the_cards = record(replace(CELL, seed=2), "unsupported", duration_seconds=0.0)
     found_by_running = record(replace(CELL, seed=3), "unsupported", duration_seconds=1.5)
     interrupted = record(replace(CELL, seed=4), "interrupted")
     failed = record(replace(CELL, seed=5), "timeout")
-    packed = publish([plain, older, newer, by_the_cards, found_by_running, interrupted, failed], store, TODAY)
+    packed = publish([plain, before, newer, by_the_cards, found_by_running, interrupted, failed], store, TODAY)
     assert store.read().records == (plain, newer, found_by_running, failed)
     assert packed.left_out == 3
+
+
+def test_older_code_stays_published_unless_only_current_figures_are_asked_for(tmp_path: Path) -> None:
+    store, current = Store(tmp_path), record(replace(CELL, seed=1), metrics=METRIC)
+    packed = publish([older(record(CELL, metrics=METRIC)), current], store, TODAY)
+    assert (packed.records, packed.older) == (2, 0)
+    packed = publish([], store, TODAY, only_current=True)
+    assert (packed.records, packed.older, packed.left_out) == (1, 1, 0)
+    assert store.read().records == (current,)
 
 
 @pytest.mark.parametrize("status", ["noisy", "timeout"])
