@@ -15,7 +15,10 @@ from typing import Any
 import torch
 
 from harness.catalogue.cards import Budget, Registry, TaskCard
-from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
+from harness.catalogue.recipes import Recipe
+from harness.errors import UserError
+from harness.optimizers import Course, OptimizerSettings, make_optimizer
 from harness.tasks.common.base import Split, Task
 from reference_impls.api import LayerShape, Network, Neuron, TrainingMethod, build_method, build_network, build_neuron
 from reference_impls.card import Card
@@ -43,6 +46,7 @@ class Workload:
     scratch : folder that survives the cell, for what later cells may use again (trained weights).
     vectors : folder of golden vectors that the contract is checked with; None: those that travel with the project.
     progress : told how far the work has come.
+    course : told by whoever trains how far that has come, for what the optimizers do over time.
     """
 
     cell: Cell
@@ -51,6 +55,7 @@ class Workload:
     scratch: Path | None = None
     vectors: Path | None = None
     progress: Progress = field(default=_silent, compare=False)
+    course: Course = field(default_factory=Course, compare=False)
 
     @property
     def device(self) -> torch.device:
@@ -93,7 +98,7 @@ class Workload:
         the layer, for neurons whose parameters are a channel's or a neuron's own.
         """
         row = self.registry.neurons[self.cell.neuron]
-        given = dict(self._recipe("neuron")) | params
+        given = dict(self.recipe("neuron")) | params
         if row.capabilities.needs_T:
             given["T"] = self.task_card.T if T is None else T
         neuron = build_neuron(self.cell.neuron, backend=self.cell.backend, shape=shape, **given)
@@ -102,33 +107,63 @@ class Workload:
     def network(self, T: int | None = None) -> Network:
         """Build the cell's network with weights drawn from its seed, on its device."""
         torch.manual_seed(self.cell.seed)
-        card, row = self.task_card, self.registry.topologies[self.cell.topology]
-        sizes = self.registry.network(self.cell.task, self.cell.topology) or {}
-        network = build_network(
-            row.card.name,
-            card.sample_shape,
-            card.classes,
-            functools.partial(self.neuron, T),
-            **{**row.params, **sizes, **self._recipe("topology")},
-        )
+        card, (name, sizes) = self.task_card, self.topology()
+        network = build_network(name, card.sample_shape, card.classes, functools.partial(self.neuron, T), **sizes)
         return network.to(self.device, self.dtype)
 
     def method(self) -> TrainingMethod:
         """Build the cell's training method, not yet prepared."""
-        return build_method(self.cell.method)
+        return build_method(self.cell.method, **self.recipe("method"))
 
     def optimizer(self, parameters: Any) -> torch.optim.Optimizer:
-        """Build the optimizer that the budget names (or the method's recipe)."""
-        recipe = self._recipe("optimizer")
-        name = recipe.get("name", self.budget.optimizer)
-        rate = recipe.get("learning_rate", self.budget.learning_rate)
-        if name == "sgd":
-            return torch.optim.SGD(parameters, lr=rate, momentum=recipe.get("momentum", 0.9))
-        return torch.optim.Adam(parameters, lr=rate)
+        """Build the optimizer that the budget names, or the method's recipe, or the cell's."""
+        return make_optimizer(parameters, self.optimizer_settings, self.course)
 
-    def _recipe(self, part: str) -> Mapping[str, Any]:
+    @property
+    def optimizer_settings(self) -> OptimizerSettings:
+        """Return what decides a step."""
+        budget = {"name": self.budget.optimizer, "learning_rate": self.budget.learning_rate}
+        return OptimizerSettings(**{**budget, **self.recipe("optimizer")})
+
+    def topology(self) -> tuple[str, dict[str, Any]]:
+        """Return the name of the topology's file and the parameters of the cell's network."""
+        row = self.registry.topologies[self.cell.topology]
+        sizes = self.registry.network(self.cell.task, self.cell.topology) or {}
+        return row.card.name, {**row.params, **sizes, **self.recipe("topology")}
+
+    def recipe(self, part: str) -> Mapping[str, Any]:
+        """Return what the method's card sets of a part, and over that what the cell's recipe does."""
         if self.cell.method == NOT_APPLICABLE:
             return {}
         card = self.registry.methods[self.cell.method].card
         assert isinstance(card, Card)
-        return card.recipe.get(part, {})
+        of_method = card.recipe.get(part, {})
+        if self.cell.recipe == DEFAULT_RECIPE:
+            return of_method
+        return _over({**self._card_params(part), **of_method}, of_method, self._own_recipe().values.part(part))
+
+    def _card_params(self, part: str) -> Mapping[str, Any]:
+        rows = {"neuron": self.registry.neurons, "method": self.registry.methods, "topology": self.registry.topologies}
+        return rows[part][getattr(self.cell, part)].params if part in rows else {}
+
+    def _own_recipe(self) -> Recipe:
+        recipe = self.registry.recipe(self.cell)
+        if recipe is None:
+            raise UserError(
+                f"there is no recipe {self.cell.recipe!r} for {self.cell.label}", "spikeboard tune finds one"
+            )
+        return recipe
+
+
+def _over(known: Mapping[str, Any], below: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` over `below`; ``surrogate.alpha`` sets a parameter of what is `known` as ``surrogate``."""
+    result = dict(below)
+    for key, value in values.items():
+        name, dot, inner = key.partition(".")
+        if not dot:
+            result[name] = value
+            continue
+        spec = result.get(name, known[name])
+        spec = {"name": spec} if isinstance(spec, str) else spec
+        result[name] = {**spec, "params": {**spec.get("params", {}), inner: value}}
+    return result

@@ -10,7 +10,7 @@ from reference_impls.card import Kind
 from reference_impls.discovery import load_class, resolve
 from reference_impls.names import check_name
 
-__all__ = ["build"]
+__all__ = ["build", "parameters_of"]
 
 
 def build(
@@ -50,3 +50,22 @@ def build(
     if missing:
         raise TypeError(f"{kind} {name!r} needs {', '.join(missing)}: give it as a keyword")
     return cls(**values)
+
+
+def parameters_of(kind: Kind, name: str, base: type, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every parameter with which `build` would build a row: `params`, over the card's, over the class's own.
+
+    Left out is what has no value before it is built, and what is no plain data.
+    """
+    source, card_params = resolve(kind, name)
+    accepted = inspect.signature(load_class(source.module, base)).parameters
+    own = {key: value.default for key, value in accepted.items() if value.default is not inspect.Parameter.empty}
+    return {key: value for key, value in (own | card_params | dict(params)).items() if _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    if isinstance(value, Mapping):
+        return all(map(_is_plain, value.values()))
+    return value is None or isinstance(value, bool | int | float | str)

@@ -19,6 +19,7 @@ __all__ = [
     "Card",
     "CardError",
     "Citation",
+    "Dimension",
     "Evidence",
     "Kind",
     "NeuronCapabilities",
@@ -202,6 +203,19 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
+class Dimension:
+    """What tuning may choose a parameter from: a range with its scale, or a list.
+
+    A range has `low` and `high`; where both are whole numbers, so is what is chosen.
+    """
+
+    low: int | float | None = None
+    high: int | float | None = None
+    scale: Literal["linear", "log"] = "linear"
+    choices: tuple[bool | int | float | str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """What an implementation is, in data.
 
@@ -210,6 +224,8 @@ class Card:
     names that resolve to this card without being rows of their own. `capabilities` has the keys of
     NeuronCapabilities, TrainingCapabilities, TopologyCapabilities or PeerCapabilities, by kind. `recipe` is what a
     training method's authors set elsewhere: parameters of the ``neuron``, the ``topology`` or the ``optimizer``.
+    `space` says from where tuning takes at most four of a row's own parameters, and `optimizer_space` which settings of
+    the optimizer it searches for a training method: those that act on it.
     """
 
     name: str
@@ -224,6 +240,12 @@ class Card:
     variants: Mapping[str, Variant] = field(default_factory=dict)
     aliases: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    space: Mapping[str, Dimension] = field(default_factory=dict)
+    optimizer_space: tuple[Literal["learning_rate", "weight_decay", "schedule", "clip_norm"], ...] = (
+        "learning_rate",
+        "weight_decay",
+        "schedule",
+    )
     reported: tuple[Reported, ...] = ()
     """Read from the file beside the implementation's; a card has no such key."""
     divergences: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 from urllib.parse import quote
 
-from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from harness.text import slug
 from reference_impls.card_files import read_literal
 from reference_impls.structures import STRUCTURES
@@ -101,6 +101,7 @@ def series_label(cell: Cell, task_version: int = 1, seeds: int = 1) -> str:
         "backend": (cell.backend, "eager"),
         "device": (cell.device, "cpu"),
         "dtype": (cell.dtype, "float32"),
+        "recipe": (cell.recipe, DEFAULT_RECIPE),
         "task-version": (task_version, 1),
         "seeds": (seeds, 1),
     }

@@ -177,7 +177,7 @@ BOARDS: tuple[Board, ...] = (
     ),
 )
 
-COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype", "budget")
+COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype", "budget", "recipe")
 """Axes of a cell that must be equal within a table, but for the board's own. Seeds are repetitions; threads belong to
 the suite (timing takes all cores) and are shown with the figure."""
 

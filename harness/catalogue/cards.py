@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.catalogue.cell import DEFAULT_RECIPE, Cell
+from harness.catalogue.recipes import FOLDER, Recipe, Recipes, combination_of, read_recipes
 from harness.catalogue.validation import validated
 from harness.errors import UserError
 from reference_impls.card import (
@@ -45,6 +47,7 @@ __all__ = [
     "load_registry",
     "match",
     "rows_of",
+    "with_recipes",
 ]
 
 Direction = Literal["lower", "higher", "none"]
@@ -179,6 +182,7 @@ class Registry:
     problems: tuple[CardError, ...]
     peers: Mapping[str, Row] = field(default_factory=dict)
     """Neurons out of other libraries; in a cell they stand on the axis ``neuron``."""
+    recipes: Recipes = field(default_factory=dict)
 
     @property
     def cell_neurons(self) -> Mapping[str, Row]:
@@ -196,6 +200,23 @@ class Registry:
         networks = self.task(task).networks
         sized_as = self.topologies[topology].capabilities.sized_as
         return networks.get(topology, networks.get(sized_as) if sized_as else None)
+
+    def recipe(self, cell: Cell) -> Recipe | None:
+        """Return the recipe that `cell` names; None for the default, and where there is none for its combination."""
+        return self.recipes.get(cell.recipe, {}).get(combination_of(cell))
+
+    @property
+    def recipe_names(self) -> tuple[str, ...]:
+        """Return what the axis ``recipe`` of a cell can name."""
+        return DEFAULT_RECIPE, *sorted(self.recipes)
+
+    def parameters(self, axis: str, name: str) -> Collection[str] | None:
+        """Return the parameters that the card of a neuron, method or topology names; None if there is no such row."""
+        row = {"neuron": self.neurons, "method": self.methods, "topology": self.topologies}[axis].get(name)
+        if row is None:
+            return None
+        assert isinstance(row.card, Card)
+        return {*row.params, *row.card.space}
 
     def suite(self, name: str) -> SuiteCard:
         """Return the card of suite `name`."""
@@ -216,8 +237,8 @@ class CardFile:
 
 @functools.lru_cache(maxsize=1)
 def load_registry() -> Registry:
-    """Read every card once; cards that do not fit the contract are listed in `Registry.problems`."""
-    return rows_of(*card_files(discover(), Path(__file__).parents[1]))
+    """Read every card and recipe once; what does not fit the contract is listed in `Registry.problems`."""
+    return with_recipes(rows_of(*card_files(discover(), Path(__file__).parents[1])), FOLDER)
 
 
 def card_files(found: Catalogue, harness: Path) -> tuple[list[CardFile], list[CardError]]:
@@ -255,6 +276,12 @@ def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), paper
         problems=tuple(problems),
         peers=rows["peer"],
     )
+
+
+def with_recipes(registry: Registry, folder: Path) -> Registry:
+    """Return `registry` with the recipes in `folder`; one that names what no card has is a problem."""
+    recipes, problems = read_recipes(folder, registry.tasks, registry.parameters)
+    return replace(registry, recipes=recipes, problems=(*registry.problems, *problems))
 
 
 def match(what: str, patterns: Iterable[str], known: Mapping[str, Any]) -> list[str]:

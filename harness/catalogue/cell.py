@@ -9,16 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["NOT_APPLICABLE", "Cell"]
+__all__ = ["DEFAULT_RECIPE", "NOT_APPLICABLE", "Cell"]
 
 NOT_APPLICABLE = "-"
 """Value of an axis that a suite does not vary (a neuron's conformance has no training method)."""
+DEFAULT_RECIPE = "default"
+"""Recipe of a cell whose hyper-parameters are what the cards say."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cell:
-    """suite x task x neuron x training method x topology x backend x device x dtype x seed, under a budget."""
+    """suite x task x neuron x training method x topology x backend x device x dtype x seed; budget and recipe."""
 
     suite: str
     task: str = NOT_APPLICABLE
@@ -33,16 +36,28 @@ class Cell:
     seed: int = 0
     threads: int = 1
     """CPU threads that torch may use."""
+    recipe: str = DEFAULT_RECIPE
+    """Where the hyper-parameters come from: the cards, or a recipe of that name (``tuned``) over them."""
 
     @property
     def id(self) -> str:
-        """Return the stable id: 12 hexadecimal digits of the hash of all fields."""
-        axes = {name: getattr(self, name) for name in self.__slots__}
-        canonical = json.dumps(axes, sort_keys=True, separators=(",", ":"))
+        """Return the stable id: 12 hexadecimal digits of the hash of what is written of the cell."""
+        canonical = json.dumps(self.written(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def written(self) -> dict[str, Any]:
+        """Return the fields as a record and the id have them.
+
+        The recipe came last and is left out where it is the default, so that ids and files of before it still hold.
+        """
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        if self.recipe == DEFAULT_RECIPE:
+            del fields["recipe"]
+        return fields
 
     @property
     def label(self) -> str:
         """Return a readable name, for progress and file names; the id makes it unique."""
-        parts = [self.neuron, self.method, self.topology, self.backend, f"s{self.seed}"]
+        recipe = "" if self.recipe == DEFAULT_RECIPE else self.recipe
+        parts = [self.neuron, self.method, self.topology, self.backend, recipe, f"s{self.seed}"]
         return "+".join(part for part in parts if part not in (NOT_APPLICABLE, ""))

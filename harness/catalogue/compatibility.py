@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.catalogue.cards import Registry, Row
-from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
+from harness.catalogue.recipes import trains
 from reference_impls.card import NeuronCapabilities, PeerCapabilities, TopologyCapabilities, TrainingCapabilities
 from reference_impls.requirements import why_missing
 from reference_impls.structures import STEP_BY_STEP
@@ -40,8 +41,21 @@ def why_unsupported(cell: Cell, registry: Registry) -> str | None:
         neuron and method and _neuron_method(neuron, method),
         neuron and _backend(cell, neuron, topology),
         method and _method_backend(cell, method),
+        _recipe(cell, registry),
     )
     return next((reason for reason in reasons if reason), None)
+
+
+def _recipe(cell: Cell, registry: Registry) -> str | None:
+    """Whether there is a recipe for everything that has hyper-parameters, once all that it is for is decided."""
+    if cell.recipe == DEFAULT_RECIPE or not trains(cell) or cell.budget == NOT_APPLICABLE:
+        return None
+    if registry.recipe(cell) is not None:
+        return None
+    return (
+        f"There is no recipe {cell.recipe!r} for {cell.neuron} with {cell.method} on {cell.topology} for {cell.task} "
+        f"under {cell.budget}; spikeboard tune finds one."
+    )
 
 
 def _peer(peer: Row, cell: Cell) -> str | None:

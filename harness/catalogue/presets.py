@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from harness.catalogue.cell import NOT_APPLICABLE
+from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE
 from harness.errors import UserError
 from reference_impls.names import unknown_message
 from reference_impls.structures import STRUCTURES
@@ -50,6 +50,7 @@ class Selection:
     seeds: int = 1
     peers: tuple[str, ...] = ()
     """Peers to put on the axis ``neuron``, in place of `neurons`."""
+    recipes: tuple[str, ...] = (DEFAULT_RECIPE,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def table(
     neuron: Annotated[str | None, typer.Option(help="Only tables of this neuron.")] = None,
     method: Annotated[str | None, typer.Option(help="Only tables of this training method.")] = None,
     budget: Annotated[str | None, typer.Option(help="Only tables of this training budget.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Only tables of these hyper-parameters: default, tuned.")] = None,
     machine: MachineName = None,
     output_format: Annotated[
         str | None, typer.Option("--format", help="md, latex, csv or html. [default: for the terminal]")
@@ -53,7 +54,7 @@ def table(
     from harness.report.formats import to_text
     from harness.results.tables import worth_comparing
 
-    axes = {"task": task, "neuron": neuron, "method": method, "budget": budget}
+    axes = {"task": task, "neuron": neuron, "method": method, "budget": budget, "recipe": recipe}
     tables = _tables(store, board, axes, machine, current)
     tables = tables if every else worth_comparing(tables)
     if output_format is None:
@@ -87,6 +88,7 @@ def figure(
     board: Annotated[str, typer.Option(help="neurons or methods.")] = "neurons",
     task: Annotated[str, typer.Option(help="Task of the table.")] = "digits",
     budget: Annotated[str | None, typer.Option(help="Training budget of the table.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Hyper-parameters of the table: default, tuned.")] = None,
     against: Annotated[str, typer.Option(help="Cost to draw the error against.")] = "throughput.train_step_seconds",
     machine: MachineName = None,
     store: Stores = None,
@@ -94,7 +96,7 @@ def figure(
     """Draw test error against a cost, with intervals and frontier, for a paper."""
     from harness.report.figures import draw_pareto, pareto_plot
 
-    fullest = _tables(store, board, {"task": task, "budget": budget}, machine)[0]
+    fullest = _tables(store, board, {"task": task, "budget": budget, "recipe": recipe}, machine)[0]
     plot = pareto_plot(fullest, against)
     draw_pareto(plot, out)
     say(f"{out}: {fullest.group.label} ({fullest.group.machine}). {plot.caption}")

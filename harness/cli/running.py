@@ -42,6 +42,9 @@ def run(
     backend: Annotated[Patterns, typer.Option(help="Only these backends.")] = None,
     dtype: Annotated[Patterns, typer.Option(help="Only these number formats.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="These seeds instead of the preset's.")] = None,
+    recipe: Annotated[
+        Patterns, typer.Option(help="Hyper-parameters: default (the cards'), tuned. [default: the preset's]")
+    ] = None,
     budget: Annotated[str | None, typer.Option(help="Training budget instead of the preset's.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda. [default: cpu; with --stale: both]")] = None,
     store: Annotated[Path | None, typer.Option(help="Where records go. [default: reports/runs]")] = None,
@@ -102,6 +105,7 @@ def run(
         backend=tuple(backend or ()),
         dtype=tuple(dtype or ()),
         seed=tuple(seed or ()),
+        recipe=tuple(recipe or ()),
     )
     stores = list(dict.fromkeys([*(look_at or readable_stores(None)), target.root]))
     present = functools.cache(lambda data: data_set(data).find(root).present)

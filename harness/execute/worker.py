@@ -19,8 +19,10 @@ import numpy.random
 import torch
 
 from harness.catalogue.cell import Cell
+from harness.catalogue.recipes import trains
 from harness.errors import UserError
 from harness.execute import allocator
+from harness.execute.hyper_parameters import hyper_parameters
 from harness.execute.isolation import lift_memory_limit
 from harness.execute.messages import CellOutcome, CellRequest, Message, Progress, Setting, encoded
 from harness.measure.clock import CLOCK_VERSION
@@ -39,6 +41,8 @@ Send = Callable[[Message], None]
 PROGRESS_INTERVAL_SECONDS = 0.1
 """A suite may report after every batch; more than this would cost time that it may be measuring."""
 LONGEST_REASON = 400
+HYPER_PARAMETERS = "hyper_parameters"
+"""Key of the details: everything that a training rests on, whatever its recipe."""
 NO_MEMORY = (
     "can't allocate memory",
     "not enough memory",
@@ -97,7 +101,7 @@ def _run(request: CellRequest, send: Send) -> CellOutcome:
         metrics=to_metrics(card, figures),
         series=series,
         predictions=answer.predictions,
-        details=answer.details,
+        details={**answer.details, **({HYPER_PARAMETERS: hyper_parameters(workload)} if trains(cell) else {})},
         clocks=clocks,
         busy_fraction=load and load.fraction,
     )

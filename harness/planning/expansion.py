@@ -14,9 +14,10 @@ from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 from harness.catalogue.cards import Registry, Row, match
-from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.catalogue.presets import ALL_CELLS, BASES, FASTEST, PARALLEL, Preset, Selection
+from harness.catalogue.recipes import FRESH_SEEDS, TUNED, TUNING_SEEDS, is_tuning_seed, trains
 from harness.errors import UserError
 from reference_impls import backends
 
@@ -45,6 +46,8 @@ class Filters:
     backend: tuple[str, ...] = ()
     dtype: tuple[str, ...] = ()
     seed: tuple[int, ...] = ()
+    recipe: tuple[str, ...] = ()
+    """Recipes in place of the selection's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,29 @@ def combinations(
     for axes in products:
         if all(axes.names.values()):
             found.suites.update(axes.names["suite"])
-            start = Cell(UNDECIDED, device=device, dtype=axes.names["dtype"][0])
-            seeds = filters.seed or tuple(range(axes.seeds))
-            for cell in _possible(start, ORDER, axes, len(seeds), registry, found.impossible):
-                within = NOT_APPLICABLE if cell.task == NOT_APPLICABLE else budget
-                threads = cores if registry.suite(cell.suite).exclusive else 1
-                found.possible.update(replace(cell, budget=within, seed=seed, threads=threads) for seed in seeds)
+            start = Cell(UNDECIDED, device=device, dtype=axes.names["dtype"][0], budget=budget)
+            for recipe in axes.recipes:
+                seeds = filters.seed or tuple(range(_seeds(axes.seeds, recipe)))
+                of_recipe = replace(start, recipe=recipe)
+                for cell in _possible(of_recipe, ORDER, axes, len(seeds), registry, found.impossible):
+                    found.possible.update(_decided(cell, seed, registry, cores) for seed in seeds)
     return found
+
+
+def _seeds(wanted: int, recipe: str) -> int:
+    """Return how many seeds a selection comes to: where it repeats at all, what was tuned is judged on more."""
+    return wanted if recipe == DEFAULT_RECIPE or wanted == 1 else max(wanted, FRESH_SEEDS)
+
+
+def _decided(cell: Cell, seed: int, registry: Registry, cores: int) -> Cell:
+    """Return `cell` with what follows from the rest; what trains nothing has neither budget nor recipe."""
+    return replace(
+        cell,
+        budget=NOT_APPLICABLE if cell.task == NOT_APPLICABLE else cell.budget,
+        recipe=cell.recipe if trains(cell) else DEFAULT_RECIPE,
+        seed=seed,
+        threads=cores if registry.suite(cell.suite).exclusive else 1,
+    )
 
 
 def _possible(
@@ -122,6 +141,7 @@ class _Axes:
 
     names: dict[str, list[str]]
     seeds: int
+    recipes: Sequence[str]
 
 
 def _axes(selection: Selection, registry: Registry, budget: str) -> _Axes:
@@ -138,7 +158,7 @@ def _axes(selection: Selection, registry: Registry, budget: str) -> _Axes:
         "backend": [*FASTEST] if selection.backends == FASTEST else _select(selection.backends, backends.names()),
         "dtype": [selection.dtype],
     }
-    return _Axes(names, selection.seeds)
+    return _Axes(names, selection.seeds, selection.recipes)
 
 
 def _narrow(products: Sequence[_Axes], registry: Registry, filters: Filters, preset: Preset | None) -> None:
@@ -152,6 +172,11 @@ def _narrow(products: Sequence[_Axes], registry: Registry, filters: Filters, pre
         "backend": backends.names(),
         "dtype": DTYPES,
     }
+    _check_seeds(filters.seed)
+    if filters.recipe:
+        chosen = match("recipe", filters.recipe, dict.fromkeys((*registry.recipe_names, TUNED)))
+        for axes in products:
+            axes.recipes = chosen
     for axis, names in known.items():
         patterns: tuple[str, ...] = getattr(filters, axis)
         if not patterns:
@@ -166,6 +191,16 @@ def _narrow(products: Sequence[_Axes], registry: Registry, filters: Filters, pre
         left = {name for axes in products if all(axes.names.values()) for name in axes.names[axis]}
         if not left - {NOT_APPLICABLE}:
             _nothing_left(axis, patterns, sorted(offered - {NOT_APPLICABLE}), preset)
+
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    kept = next((seed for seed in seeds if is_tuning_seed(seed)), None)
+    if kept is not None:
+        raise UserError(
+            f"seed {kept} is kept for tuning ({TUNING_SEEDS.start} to {TUNING_SEEDS.stop - 1}): what has chosen a "
+            "recipe cannot judge it",
+            "name a seed below them",
+        )
 
 
 def _with(cell: Cell, axis: str, name: str) -> Cell:

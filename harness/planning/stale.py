@@ -128,6 +128,7 @@ def _wanted(filters: Filters, registry: Registry) -> Callable[[Cell], bool]:
         "topology": registry.topologies,
         "backend": dict.fromkeys(backends.names()),
         "dtype": dict.fromkeys(DTYPES),
+        "recipe": dict.fromkeys(registry.recipe_names),
     }
     patterns = {axis: getattr(filters, axis) for axis in known}
     allowed = {axis: {NOT_APPLICABLE, *match(axis, patterns[axis], known[axis])} for axis in known if patterns[axis]}

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from harness.results.record import Record
 from harness.results.tables import Group, TableRow
 from harness.text import slug as any_slug
@@ -55,7 +55,7 @@ _PREFIX: Mapping[str, str] = {
     "task": "task",
     "peer": "peer",
 }
-_IMPLIED = (NOT_APPLICABLE, "cpu", "float32", "eager")
+_IMPLIED = (NOT_APPLICABLE, "cpu", "float32", "eager", DEFAULT_RECIPE)
 """Values that an anchor leaves out, as `Group.label` does."""
 RECORDS_A_FILE = 200_000
 """A file of figures holds so many records, and is then some 30 MB."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from harness.catalogue.cards import Registry, TaskCard
-from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from harness.report.units import pretty
 from harness.results.record import Machine, Provenance
 from reference_impls.card import (
@@ -48,6 +48,7 @@ AXIS_TITLES: Mapping[str, str] = {
     "device": "device",
     "dtype": "number format",
     "budget": "training budget",
+    "recipe": "hyper-parameters",
     "machine": "machine",
 }
 _EVALUATION: Mapping[str, str] = {
@@ -179,8 +180,8 @@ def _addresses(citation: Citation) -> Iterable[tuple[str, str]]:
 
 def combination(cell: Cell, without: Sequence[str] = ()) -> str:
     """Name the axes of a cell that say something, such as "digits, lif, bptt, mlp, quick, seed 1"."""
-    implied = (NOT_APPLICABLE, "eager", "cpu", "float32")
-    axes = ("task", "neuron", "method", "topology", "backend", "device", "dtype", "budget")
+    implied = (NOT_APPLICABLE, "eager", "cpu", "float32", DEFAULT_RECIPE)
+    axes = ("task", "neuron", "method", "topology", "backend", "device", "dtype", "budget", "recipe")
     parts = [getattr(cell, axis) for axis in axes if axis not in without]
     return ", ".join([*(part for part in parts if part not in implied), f"seed {cell.seed}"])
 

@@ -16,8 +16,13 @@ __all__ = ["CARD", "PROSE", "Essence", "Found", "Import", "Node", "bound_in", "e
 
 CARD = "CARD"
 """The literal at the top of an implementation's file; what of it decides a figure is hashed as values."""
-PROSE = frozenset({"title", "summary", "equations", "citations", "reported", "divergences", "notes", "judged"})
-"""Keys of a card that are for readers and for comparisons."""
+PROSE = frozenset(
+    {
+        *("title", "summary", "equations", "citations", "reported", "divergences", "notes", "judged"),
+        *("space", "optimizer_space"),
+    }
+)
+"""Keys of a card that are for readers, for comparisons and for tuning."""
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)

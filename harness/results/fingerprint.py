@@ -84,7 +84,7 @@ INPUT_OF = {
 OWN = ("neuron", "method", "topology")
 """Inputs that are the row's own; of any other row's, the same folders hold what it is compared with."""
 BASELINE = "baseline"
-PLAIN = ("budget", "packages", "vectors")
+PLAIN = ("budget", "packages", "recipe", "vectors")
 """Inputs that are values only; others are code, and of the same name with ``settings`` what the cards say."""
 DIGITS = 12
 
@@ -144,10 +144,14 @@ class Fingerprints:
         used = self._used(cell)
         names = (cell.suite, cell.task, cell.neuron, cell.method, cell.topology)
         versions = tuple(self.version_of(name) for name in _required(used.get("neuron")))
-        key = (*names, cell.backend, cell.device, cell.budget, *(id(row) for row in used.values()), *versions)
+        recipe = self.registry.recipe(cell)
+        key = (
+            *(*names, cell.backend, cell.device, cell.budget, cell.recipe, id(recipe)),
+            *(*(id(row) for row in used.values()), *versions),
+        )
         if key not in self._known:
             inputs = MappingProxyType(dict(sorted(self._inputs(cell, used))))
-            self._known[key] = Fingerprint(inputs, combined(inputs)), used
+            self._known[key] = Fingerprint(inputs, combined(inputs)), (used, recipe)
         return self._known[key][0]
 
     def _used(self, cell: Cell) -> dict[str, Row | None]:
@@ -175,6 +179,7 @@ class Fingerprints:
         values = dict(self._settings(cell, used, asked))
         values[BASELINE] = {axis: settings.row_settings(row, asked) for axis, row in baseline.items()}
         values["packages"] = self._versions(cell, used)
+        values["recipe"] = settings.recipe_settings(cell, self.registry)
         reads_vectors = any("harness.golden" in part.modules for part in parts.values())
         values["vectors"] = self._vectors(cell, used) if reads_vectors else {}
         for name, value in values.items():

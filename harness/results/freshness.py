@@ -20,7 +20,7 @@ __all__ = ["CURRENT", "Age", "Freshness", "Today"]
 
 UNNAMED = "inputs not recorded"
 """Stands in for the names of what changed, of a record that does not say what it depends on."""
-_OF_CODE = frozenset({"neuron", "method", "topology", "backend", "contracts", "baseline", "packages"})
+_OF_CODE = frozenset({"neuron", "method", "topology", "backend", "contracts", "baseline", "packages", "recipe"})
 """Inputs that are an implementation's, or what it runs on; the others are the question's and the task's."""
 
 
@@ -69,7 +69,7 @@ class Today:
     def of(self, cell: Cell, code_hash: str, inputs: Mapping[str, str] | None) -> Freshness:
         """Say whether what was measured of `cell`, with such inputs, is current."""
         axes = (cell.suite, cell.task, cell.neuron, cell.method, cell.topology, cell.backend, cell.device, cell.budget)
-        key = (*axes, code_hash)
+        key = (*axes, cell.recipe, code_hash)
         if key not in self._answers:
             self._answers[key] = _compared(fingerprint(cell, self.registry, self.root), code_hash, inputs)
         return self._answers[key]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UserError
@@ -77,7 +77,7 @@ def publish(given: Iterable[Record], target: Store, today: Today, *, only_curren
 def line_of(record: Record) -> str:
     """Return a record as a line: its cell whole, what is as usual of the rest left out."""
     data = json.loads(record.model_dump_json(exclude_defaults=True))
-    whole = {"schema_version": record.schema_version, **data, "cell": asdict(record.cell)}
+    whole = {"schema_version": record.schema_version, **data, "cell": record.cell.written()}
     return json.dumps(whole, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 

@@ -11,7 +11,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -71,11 +71,10 @@ def this_origin() -> Origin:
 def command(cell: Cell) -> str:
     """Return the command line that runs `cell` again on the same machine, whether it is done or not."""
     words = ["spikeboard", "run"]
-    for axis in fields(cell):
-        value = getattr(cell, axis.name)
+    for axis, value in cell.written().items():
         # The number of threads is no choice of the user's: it follows from suite and machine.
-        if value != NOT_APPLICABLE and axis.name != "threads":
-            words += [f"--{axis.name}", str(value)]
+        if value != NOT_APPLICABLE and axis != "threads":
+            words += [f"--{axis}", str(value)]
     return shlex.join([*words, "--again"])
 
 

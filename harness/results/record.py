@@ -178,6 +178,10 @@ class Record(BaseModel):
     """Last lines that the process printed; present for failures."""
     provenance: Provenance
 
+    @field_serializer("cell")
+    def _cell_as_written(self, value: Cell) -> dict[str, Any]:
+        return value.written()
+
     @field_serializer("metrics", "series", "details", mode="wrap")
     def _as_dict(self, value: Mapping[str, Any], write: SerializerFunctionWrapHandler) -> Any:
         """Write any mapping: what comes from an index is decoded only when it is asked for."""

@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from harness.catalogue.cards import Budget, Registry, Row, SuiteCard, TaskCard
-from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from reference_impls.card import (
     Card,
     NeuronCapabilities,
@@ -20,7 +20,15 @@ from reference_impls.card import (
     TrainingCapabilities,
 )
 
-__all__ = ["ASKABLE", "budget_settings", "row_settings", "suite_settings", "task_settings", "topology_settings"]
+__all__ = [
+    "ASKABLE",
+    "budget_settings",
+    "recipe_settings",
+    "row_settings",
+    "suite_settings",
+    "task_settings",
+    "topology_settings",
+]
 
 _FACTS = ("T", "sample_shape", "classes", "input_kind", "target", "step_seconds", "target_error")
 """Of a task, what code may ask for; its budgets, networks and parameters are looked up by name."""
@@ -64,6 +72,14 @@ def budget_settings(cell: Cell, row: Row, asked: Collection[str]) -> Settings:
     assert isinstance(card, TaskCard)
     budget = card.budgets.get(cell.budget)
     return {} if budget is None or cell.budget == NOT_APPLICABLE else _asked(budget, asked)
+
+
+def recipe_settings(cell: Cell, registry: Registry) -> Settings:
+    """Return the hyper-parameters that the cell's recipe sets; where they come from decides nothing."""
+    if cell.recipe == DEFAULT_RECIPE:
+        return {}
+    recipe = registry.recipe(cell)
+    return {"unknown": cell.recipe} if recipe is None else recipe.values.written()
 
 
 def suite_settings(row: Row) -> Settings:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from harness.catalogue.boards import BOARDS, COMPARED, WITHOUT_BACKEND, Board, Column
 from harness.catalogue.cards import MetricCard, Registry
-from harness.catalogue.cell import NOT_APPLICABLE
+from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE
 from harness.results.evidence import is_share, observed, rule_of
 from harness.results.freshness import Today
 from harness.results.ranking import Difference, Place, Rank, places
@@ -89,7 +89,9 @@ class Group:
     @property
     def label(self) -> str:
         """Return a title such as "digits, lif, mlp, quick"."""
-        said = [value for _, value in self.axes if value not in (NOT_APPLICABLE, "cpu", "float32", "eager")]
+        said = [
+            value for _, value in self.axes if value not in (NOT_APPLICABLE, "cpu", "float32", "eager", DEFAULT_RECIPE)
+        ]
         return ", ".join(said) or "no task"
 
 

@@ -27,7 +27,9 @@ from harness.catalogue.cards import (
     TaskCard,
     card_files,
     rows_of,
+    with_recipes,
 )
+from harness.catalogue.recipes import FOLDER
 from harness.errors import UserError
 from harness.results.fingerprint import PACKAGES
 from reference_impls.card import Card, Variant
@@ -69,6 +71,7 @@ def rows_at(root: Path, today: Registry | None = None) -> Registry:
     """Return the rows of the packages in the folder `root`; see `checked_out` for `today`."""
     files, problems = card_files(discover_in(root / "reference_impls"), root / "harness")
     rows = rows_of([replace(file, literal=_known(file)) for file in files], problems, papers=False)
+    rows = with_recipes(rows, root / FOLDER.relative_to(Path(__file__).parents[2]))
     if today is None:
         return rows
     return replace(rows, suites={name: _with_baseline(row, today) for name, row in rows.suites.items()})

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from harness.catalogue.cards import MetricCard, Registry
+from harness.catalogue.cell import DEFAULT_RECIPE
+from harness.catalogue.recipes import TRIAL, is_tuning_seed
 from harness.results.record import Metric, Provenance, Record, moment
 
 __all__ = ["Limits", "limits_of", "problem_of", "problems_of_metric"]
@@ -107,6 +109,9 @@ def problems_of_metric(metric: Metric, card: MetricCard | None) -> Iterator[str]
 def _problems(record: Record, registry: Registry, now: datetime) -> Iterator[str]:
     yield from _time(record.provenance, now)
     yield from _counts(record)
+    recipe = record.cell.recipe
+    if recipe != DEFAULT_RECIPE and not recipe.startswith(TRIAL) and is_tuning_seed(record.cell.seed):
+        yield f"seed {record.cell.seed} is kept for tuning, and cannot judge the recipe {recipe!r}"
     suite = record.cell.suite
     cards: Mapping[str, MetricCard] = registry.suite(suite).metrics if suite in registry.suites else {}
     for name, metric in record.metrics.items():

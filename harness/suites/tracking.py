@@ -108,6 +108,7 @@ def _train(workload: Workload, method: TrainingMethod, training: Samples) -> tup
     updates, count = 0, len(training) * workload.budget.epochs
     for _ in range(workload.budget.epochs):
         for x, target in _trials(workload, training):
+            workload.course.fraction = len(errors) / count
             report = method.update(x, target)
             if not math.isfinite(report.loss):
                 raise DivergedError(f"the loss became {report.loss} in trial {len(errors) + 1}")

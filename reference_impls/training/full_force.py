@@ -55,6 +55,7 @@ CARD = {
         "memory_in_T": "O(1)",
         "spiking_backward": False,
     },
+    "optimizer_space": [],
     "defaults": {"alpha": 0.5, "target_gain": 3.0, "probability": 0.5, "warmup_trials": 2, "rls_gain": "normalised"},
     "variants": {
         "full-force-raw": {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from harness.catalogue.cell import Cell
+from harness.catalogue.cell import DEFAULT_RECIPE, Cell
 from harness.measure.clock import COVERS, Timing, TimingProtocol, median_interval
 from harness.suites.common.base import Measurement
 from harness.tasks.common.base import Samples
@@ -136,7 +136,7 @@ def noise_in(half_widths: Mapping[str, float], protocol: TimingProtocol) -> str 
 
 def baseline(workload: Workload) -> Workload:
     """Return what every speed is also given as a ratio to: LIF under BPTT, eager, on the same network and task."""
-    cell: Cell = replace(workload.cell, neuron="lif", method="bptt", backend="eager")
+    cell: Cell = replace(workload.cell, neuron="lif", method="bptt", backend="eager", recipe=DEFAULT_RECIPE)
     return replace(workload, cell=cell)
 
 

@@ -197,7 +197,7 @@ def train(
     run.pretraining = _pretrain(method, training, test, workload, order, stages.pretraining)
     before = run.pretraining.report.updates if run.pretraining else 0
     for index in range(run.pretraining_epochs, budget.epochs):
-        loss, data = 0.0, batches(training, budget.batch_size, workload, order)
+        loss, data = 0.0, _told(batches(training, budget.batch_size, workload, order), len(training), index, workload)
         for _ in range(0, len(training), budget.batch_size):
             report, size = stages.updates(functools.partial(_update, method, data))
             if not math.isfinite(report.loss):
@@ -232,6 +232,17 @@ def _update(method: TrainingMethod, data: Iterator[tuple[Tensor, Tensor]]) -> tu
     return method.update(x, target), len(target)
 
 
+def _told(
+    data: Iterator[tuple[Tensor, Tensor]], samples: int, epoch: int, workload: Workload
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the batches of an epoch, telling the optimizers with each how much of the budget came before it."""
+    seen = epoch * samples
+    for x, target in data:
+        workload.course.fraction = seen / (samples * workload.budget.epochs)
+        yield x, target
+        seen += len(target)
+
+
 def _pretrain(
     method: TrainingMethod, training: Samples, test: Samples, workload: Workload, order: torch.Generator, timed: Timed
 ) -> Pretraining | None:
@@ -242,7 +253,7 @@ def _pretrain(
     def epoch() -> Iterator[tuple[Tensor, Tensor]]:
         done = next(begun)
         workload.progress((done - 1) / epochs, f"pretraining, epoch {done}/{epochs}")
-        return batches(training, workload.budget.batch_size, workload, order)
+        return _told(batches(training, workload.budget.batch_size, workload, order), len(training), done - 1, workload)
 
     report = timed(lambda: method.pretrain(epoch, epochs))
     if report is None:

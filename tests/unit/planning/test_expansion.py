@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.cards import Registry, load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.catalogue.presets import PRESETS, Preset, Selection
+from harness.catalogue.recipes import FRESH_SEEDS, TUNED, Combination, OptimizerValues, Origin, Recipe, Values
+from harness.errors import UserError
 from harness.planning.expansion import Combinations, Filters, combinations
 from reference_impls import backends
 
@@ -79,3 +81,51 @@ def test_presets_keep_to_what_is_possible(name: str) -> None:
         assert why_unsupported(cell, REGISTRY) is None
         assert cell.suite in REGISTRY.suites
         assert (cell.budget == NOT_APPLICABLE) == (cell.task == NOT_APPLICABLE)
+
+
+def recipe_registry() -> Registry:
+    """Return the cards with one tuned recipe: LIF under BPTT on digits."""
+    key = Combination("digits", "quick", "lif", "bptt", "mlp")
+    recipe = Recipe(key, Values(OptimizerValues(learning_rate=0.06)), Origin("", "", 12, 3, 0.1, (1000,), ""))
+    return replace(REGISTRY, recipes={TUNED: {key: recipe}})
+
+
+def tuned(*suites: str, seeds: int, filters: Filters) -> Combinations:
+    preset = replace(
+        CORNER, selections=(Selection(suites, ("digits",), ("lif", "psn"), ("bptt",), ("mlp",), seeds=seeds),)
+    )
+    registry = recipe_registry()
+    return combinations(registry, preset=preset, budget="quick", filters=filters, device="cpu", cores=2)
+
+
+def test_a_recipe_that_is_asked_for_is_measured_on_enough_seeds_where_it_was_found() -> None:
+    found = tuned("accuracy", seeds=3, filters=Filters(recipe=(TUNED,)))
+    cell = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick", recipe=TUNED)
+    assert found.possible == {replace(cell, seed=seed) for seed in range(FRESH_SEEDS)}
+    (missing,) = found.impossible
+    assert "There is no recipe 'tuned' for psn with bptt on mlp for digits under quick" in missing.reason
+    assert missing.cells == FRESH_SEEDS
+    both = tuned("accuracy", seeds=3, filters=Filters(recipe=("default", TUNED), neuron=("lif",)))
+    assert len(both.possible) == 3 + FRESH_SEEDS
+
+
+def test_what_is_measured_once_is_measured_once_whatever_the_recipe() -> None:
+    found = tuned("throughput", seeds=1, filters=Filters(recipe=(TUNED,)))
+    assert [(cell.seed, cell.recipe) for cell in found.possible] == [(0, TUNED)]
+
+
+def test_what_trains_nothing_has_no_recipe() -> None:
+    gate = replace(CORNER, selections=(Selection(("conformance",), neurons=("lif",), dtype="float64"),))
+    asked = Filters(recipe=(TUNED,))
+    found = combinations(recipe_registry(), preset=gate, budget="quick", filters=asked, device="cpu", cores=2)
+    assert found.possible == {Cell("conformance", neuron="lif", dtype="float64")}
+
+
+def test_seeds_that_tuning_uses_measure_nothing_else() -> None:
+    with pytest.raises(UserError, match="seed 1000 is kept for tuning"):
+        tuned("accuracy", seeds=1, filters=Filters(seed=(0, 1000)))
+
+
+def test_a_recipe_that_nobody_knows_is_an_error_with_a_suggestion() -> None:
+    with pytest.raises(UserError, match="did you mean 'tuned'"):
+        tuned("accuracy", seeds=1, filters=Filters(recipe=("tund",)))

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from checkouts import ROOT
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.cards import Registry, load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.recipes import TUNED, Origin, Recipe, Values, combination_of, write_recipes
 from harness.results.fingerprint import PACKAGES, Fingerprints, code_hash, combined, fingerprint
 from harness.results.trees import rows_at
 
@@ -294,3 +295,31 @@ def test_a_package_of_ones_own_is_followed_into_its_other_files(tmp_path: Path, 
         rows = replace(rows_at(root), neurons={**REGISTRY.neurons, "mine": row})
         found.append(Fingerprints(rows, root).of(cell).inputs["neuron"])
     assert found[0] != found[1]
+
+
+def with_recipe(tau: float, origin: Origin | None = None) -> Registry:
+    key = combination_of(CELL)
+    recipe = Recipe(key, Values(neuron={"tau": tau}), origin or Origin("", "", 12, 1, 0.1, (1000,), ""))
+    return replace(REGISTRY, recipes={TUNED: {key: recipe}})
+
+
+def test_a_recipe_is_an_input_of_its_own_cells_and_of_no_others() -> None:
+    cell = replace(CELL, recipe=TUNED)
+    plain, tuned = fingerprint(CELL, REGISTRY), fingerprint(cell, with_recipe(3.0))
+    assert {name for name in tuned.inputs if tuned.inputs[name] != plain.inputs.get(name)} == {"recipe"}
+    assert plain.inputs.keys() == tuned.inputs.keys() - {"recipe"}
+    assert fingerprint(CELL, with_recipe(3.0)) == plain
+    assert fingerprint(cell, with_recipe(4.0)).inputs["recipe"] != tuned.inputs["recipe"]
+
+
+def test_where_a_recipe_comes_from_decides_nothing() -> None:
+    elsewhere = Origin("another", "space", 40, 7, 0.3, (1001,), "machine")
+    cell = replace(CELL, recipe=TUNED)
+    assert fingerprint(cell, with_recipe(3.0, elsewhere)) == fingerprint(cell, with_recipe(3.0))
+
+
+def test_another_trees_recipes_are_that_trees(tree: Path) -> None:
+    cell = replace(CELL, recipe=TUNED)
+    found = fingerprint(cell, with_recipe(3.0))
+    write_recipes(tree / "harness" / "recipes", TUNED, "digits", with_recipe(3.0).recipes[TUNED].values())
+    assert Fingerprints(rows_at(tree), tree).of(cell).inputs["recipe"] == found.inputs["recipe"]

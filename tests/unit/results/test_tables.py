@@ -306,3 +306,18 @@ def test_what_a_later_run_of_the_same_code_replaces(first: Status, second: Statu
         assert [found.status for found in newest(order)] == [kept]
     changed = after.model_copy(update={"provenance": later.model_copy(update={"code_hash": "f" * 64})})
     assert newest([before, changed]) == [changed]
+
+
+def test_tuned_rows_stand_in_a_table_of_their_own_that_says_so() -> None:
+    records = [
+        error(value, neuron=name, recipe=recipe)
+        for recipe, value in (("default", 0.2), ("tuned", 0.1))
+        for name in ("lif", "psn")
+    ]
+    tables = build_tables([*GATE, *records], REGISTRY, find_board("neurons"))
+    assert {table.group.label for table in tables} == {"digits, bptt, mlp, quick", "digits, bptt, mlp, quick, tuned"}
+    for table in tables:
+        assert {
+            record.cell.recipe for row in table.rows for value in row.values.values() for record in value.records
+        } == {dict(table.group.axes)["recipe"]}
+        assert all(row.verified for row in table.rows), "the contract holds for all parameters"

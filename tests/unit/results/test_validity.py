@@ -221,3 +221,12 @@ def test_an_edited_file_is_a_problem_and_reaches_no_table(tmp_path: Path, edit: 
     assert [problem.path for problem in contents.problems] == [path]
     (table,) = build_tables(contents.records, ROWS, find_board("neurons"))
     assert [row.name for row in table.rows] == ["if"]
+
+
+def test_a_recipe_is_not_judged_by_a_seed_that_chose_it() -> None:
+    cell = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick", seed=1000)
+    known = load_registry()
+    reason = problem_of(record(replace(cell, recipe="tuned")), known)
+    assert reason == "seed 1000 is kept for tuning, and cannot judge the recipe 'tuned'"
+    assert problem_of(record(replace(cell, recipe="trial-0a")), known) is None
+    assert problem_of(record(replace(cell, recipe="tuned", seed=7)), known) is None
