@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE
+from harness.catalogue.deciding import BESIDE, FOR_METHODS, FOR_NEURONS, Deciding, tasks_of
 from harness.errors import UserError
 from reference_impls.names import unknown_message
 from reference_impls.structures import STRUCTURES
@@ -32,6 +33,7 @@ PARALLEL = ("@parallel",)
 """Neurons that compute all steps at once; of a file's rows that can do the same, the first."""
 FASTER = ("compiled", "fused-*")
 """Backends that are compared with eager."""
+EAGER = ("eager",)
 FASTEST = ("@fastest",)
 """For each combination the fastest backend that can run it: what it is measured by does not depend on it."""
 
@@ -45,7 +47,7 @@ class Selection:
     neurons: tuple[str, ...] = NONE
     methods: tuple[str, ...] = NONE
     topologies: tuple[str, ...] = NONE
-    backends: tuple[str, ...] = ("eager",)
+    backends: tuple[str, ...] = EAGER
     dtype: str = "float32"
     seeds: int = 1
     peers: tuple[str, ...] = ()
@@ -73,7 +75,28 @@ def _conformance(neurons: tuple[str, ...], methods: tuple[str, ...], faster: tup
     )
 
 
-TRAINED = ("mlp", "feedback", "recurrent", "nf-resnet", "reversible")
+def _deciding(
+    suites: tuple[str, ...],
+    tasks: tuple[Deciding, ...],
+    backends: tuple[str, ...] = FASTEST,
+    *,
+    neurons: tuple[str, ...],
+    methods: tuple[str, ...],
+    further: tuple[str, ...] = (),
+    seeds: int = 1,
+) -> tuple[Selection, ...]:
+    """Select tasks that decide, each on the network that it decides with and on the `further` ones."""
+    return tuple(
+        Selection(
+            suites, tasks_of(tasks, topology), neurons, methods, (topology, *further), backends=backends, seeds=seeds
+        )
+        for topology in dict.fromkeys(one.topology for one in tasks)
+    )
+
+
+OTHER_NETWORKS = ("feedback", "recurrent", "nf-resnet", "reversible")
+"""Networks of the methods that train no chain."""
+TRAINED = ("mlp", *OTHER_NETWORKS)
 """Networks on which training methods are compared."""
 _QUICK_METHODS = (
     ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient"), ("mlp",)),
@@ -83,12 +106,9 @@ _QUICK_METHODS = (
 """What `quick` trains, and on which network: on chains one of every file, and two variants that differ in what they
 learn; not the forward gradient, whose eight simulations an update take a minute."""
 _STREAMED_DIGITS = ("digits-events", "digits-rows")
-_TELLING = ("nmnist-1100", "fsdd", "smnist-rows", "delayed-xor")
-"""Tasks that tell neurons apart; `digits` saturates."""
-_REAL = ("mnist", "nmnist-1100", "fsdd")
 _SETS = (
     *("digits", "digits-rows", "mnist", "nmnist", "fsdd", "fsdd-speakers", "smnist-rows", "delayed-xor", "adding"),
-    *("fashion-mnist", "cifar10", "shd", "dvsgesture"),
+    *("fashion-mnist", "moving-shapes", "smnist-49", "cifar10", "shd", "dvsgesture"),
 )
 """One encoding of every set; the other encodings, and sequences of hundreds of steps, are in `full`."""
 _COSTED = ("digits", "digits-rows", "mnist", "nmnist", "fsdd")
@@ -161,24 +181,31 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "neurons",
-            "A neuron of every file on recordings, sounds, rows of digits and delays, 3 seeds to convergence; hours.",
+            "A neuron of every file on the tasks that decide and those beside them, 3 seeds to convergence; hours.",
             "standard",
             (
                 *_conformance(ANY, (), ANY),
-                Selection(("accuracy",), _TELLING, BASES, ("bptt",), ("mlp",), FASTEST, seeds=3),
-                Selection(("spikes",), _TELLING, BASES, ("bptt",), ("mlp",), FASTEST),
-                Selection(("time_to_target",), _TELLING, BASES, ("bptt",), ("mlp",)),
+                *_deciding(("accuracy",), (*FOR_NEURONS, *BESIDE), neurons=BASES, methods=("bptt",), seeds=3),
+                *_deciding(("spikes",), FOR_NEURONS, neurons=BASES, methods=("bptt",)),
+                *_deciding(("time_to_target",), FOR_NEURONS, EAGER, neurons=BASES, methods=("bptt",)),
             ),
         ),
         Preset(
             "methods",
-            "A training method of every file on real sets with IF, 3 seeds to convergence; hours on a CPU.",
+            "A training method of every file on the tasks that decide, with IF, 3 seeds to convergence; hours.",
             "standard",
             (
                 *_conformance(("if",), ANY, ("if",)),
-                Selection(("accuracy",), _REAL, ("if",), BASES, TRAINED, FASTEST, seeds=3),
-                Selection(("spikes",), _REAL, ("if",), BASES, TRAINED, FASTEST),
-                Selection((*_COST, "time_to_target"), _REAL, ("if",), BASES, TRAINED),
+                *_deciding(("accuracy",), FOR_METHODS, neurons=("if",), methods=BASES, further=OTHER_NETWORKS, seeds=3),
+                *_deciding(("spikes",), FOR_METHODS, neurons=("if",), methods=BASES, further=OTHER_NETWORKS),
+                *_deciding(
+                    (*_COST, "time_to_target"),
+                    FOR_METHODS,
+                    EAGER,
+                    neurons=("if",),
+                    methods=BASES,
+                    further=OTHER_NETWORKS,
+                ),
             ),
         ),
         Preset(

@@ -1,4 +1,4 @@
-"""Data made by code: two problems of memory whose delay can be set.
+"""Data made by code: two problems of memory whose delay can be set, and the check of what `motion` computes.
 
 The stream of NumPy's ``RandomState`` is frozen, and a digest checks it, so the samples are the same everywhere. What
 a network sees of them is decided by the tasks. Must not import torch.
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.base import DataSet, FileVerdict, Presence
+from harness.data.motion import directions, moving_shapes
 
 __all__ = ["GENERATED", "adding", "delayed_xor"]
 
@@ -105,6 +106,7 @@ class Generated(DataSet):
         made = {
             "delayed_xor": delayed_xor(100, 40, 20, 5, 10, (0.05, 0.5)),
             "adding": adding(100, 40, 4, 10),
+            "moving_shapes": (moving_shapes(100, 10), directions(100)),
         }
         verdicts = []
         for name, (inputs, labels) in made.items():
@@ -115,6 +117,7 @@ class Generated(DataSet):
 
 SHA256 = {
     "delayed_xor": "5ce7cfdba08b111e124e5d1e34da0e94f160f153a16044310afcaf81b45e239a",
+    "moving_shapes": "3426c92e6e0850845dc3fe358bab3ce3e9440bb99f7f7cd6dd813c264b603da4",
     "adding": "540e6022c901f419518bc1c9139b32cfd035e05cfae2f962864f10660d577655",
 }
 

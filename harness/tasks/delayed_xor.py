@@ -14,7 +14,7 @@ from harness.tasks.common.split import held_out, split_of
 CARD = {
     "name": "delayed-xor",
     "kind": "task",
-    "version": 1,
+    "version": 2,
     "title": "Delayed XOR",
     "summary": (
         "Two noisy cues of 5 steps, each one of two symbols, and the question whether they differ. Neither cue alone "
@@ -29,7 +29,7 @@ CARD = {
         "20 Bernoulli trains, 10 for each symbol: 0.5 spikes a step where it is shown, 0.05 elsewhere; the second "
         "cue ends the sequence; 10 steps between the cues (the variants: 0 and 30)"
     ),
-    "split": "1,500 sequences, fixed and stratified: test 300, validation 120, train 1,080",
+    "split": "5,000 sequences, fixed and stratified: test 1,000, validation 400, train 3,600",
     "defaults": {"delay": 10},
     "variants": {
         "delayed-xor-0": {
@@ -47,12 +47,13 @@ CARD = {
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 256, "test_limit": 128},
         "quick": {"epochs": 10, "batch_size": 64, "learning_rate": 5e-3},
-        "standard": {"epochs": 20, "batch_size": 64, "learning_rate": 5e-3},
+        # 1,368 updates: at a cosine of 0.03 over 20 epochs PLIF was at its best in epoch 18; LIF stays at a coin toss.
+        "standard": {"epochs": 24, "batch_size": 64, "learning_rate": 1e-2},
     },
     "notes": ["Generated from a frozen random stream; the seed of a run draws the weights, never the data."],
 }
 
-COUNT = 1_500
+COUNT = 5_000
 CUE = 5
 RATES = (0.05, 0.5)
 

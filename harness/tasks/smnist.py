@@ -1,10 +1,11 @@
-"""smnist: MNIST pixel by pixel, 784 steps; in the variant psmnist the pixels come in a fixed shuffled order."""
+"""smnist: MNIST pixel by pixel, 784 steps; variants shuffle the pixels, or take fewer of them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data.base import data_root as resolve_root
@@ -32,13 +33,48 @@ CARD = {
         "every image"
     ),
     "split": "that of mnist: official test part (10,000), validation 6,000, train 54,000",
-    "defaults": {"permutation_seed": None},
+    "defaults": {"side": 28, "permutation_seed": None},
     "variants": {
         "psmnist": {
             "title": "Permuted sequential MNIST",
             "summary": "The 784 pixels in one fixed shuffled order, so that neighbours in time tell nothing.",
             "params": {"permutation_seed": 0},
-        }
+        },
+        "smnist-49": {
+            "title": "Sequential MNIST, 7 x 7 pixels",
+            "summary": (
+                "MNIST's images at a quarter of their side, one pixel at each of 49 steps: as smnist, so short that a "
+                "CPU can train many rows on it to the end."
+            ),
+            "params": {"side": 7},
+            "overrides": {
+                "T": 49,
+                "encoding": (
+                    "step t is pixel t in row order of the image at 7 x 7, each the whole part of the mean of 4 x 4 "
+                    "pixels, / 255"
+                ),
+                "networks": {"mlp": {"hidden": [64, 64]}, "feedback": {"hidden": [64]}},
+                "budgets": {
+                    "smoke": {"epochs": 1, "batch_size": 64, "train_limit": 64, "test_limit": 64},
+                    "quick": {
+                        "epochs": 2,
+                        "batch_size": 64,
+                        "learning_rate": 5e-3,
+                        "train_limit": 1000,
+                        "test_limit": 500,
+                    },
+                    # 940 updates: LIF and PLIF stay at 60 % at a cosine of 0.03, and LIF at one of 0.1. What they lack
+                    # is memory and not updates, which is what the task asks about.
+                    "standard": {
+                        "epochs": 20,
+                        "batch_size": 64,
+                        "learning_rate": 1e-2,
+                        "train_limit": 3000,
+                        "test_limit": 2000,
+                    },
+                },
+            },
+        },
     },
     "networks": {"mlp": {"hidden": [128, 128]}, "feedback": {"hidden": [128]}},
     "budgets": {
@@ -67,7 +103,8 @@ class SequentialMNIST(Task):
     def load(self, data_root: Path | None, seed: int) -> Split:  # noqa: ARG002
         """Read the idx files; order and split are fixed. Inputs are ``[N, 784, 1]``, 0..255."""
         parts = read_mnist(resolve_root(data_root))
-        pixels = np.concatenate([part.images for part in parts]).reshape(-1, self.card.T)
+        images = np.concatenate([part.images for part in parts])
+        pixels = _shrunk(images, self.params["side"]).reshape(-1, self.card.T)
         labels = np.concatenate([part.labels for part in parts])
         in_test = np.arange(len(labels)) >= len(parts[0].labels)
         permutation_seed = self.params["permutation_seed"]
@@ -79,3 +116,12 @@ class SequentialMNIST(Task):
     def encode(self, inputs: Tensor) -> Tensor:
         """Return pixel t of the order at step t, ``[784, B, 1]``."""
         return steps_first(inputs) / LARGEST
+
+
+def _shrunk(images: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return square images ``[N, S, S]`` with `side` pixels to a side, each the whole part of the mean it covers."""
+    covered = images.shape[1] // side
+    if covered == 1:
+        return images
+    blocks = images.reshape(len(images), side, covered, side, covered)
+    return (blocks.sum((2, 4), dtype=np.int64) // covered**2).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Data sets that are drawn: pinned, and only to be solved with a memory."""
+"""Data sets that are computed: pinned, and only to be solved with a memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from harness.data.generated import GENERATED, adding, delayed_xor
+from harness.data.motion import CELLS, DIRECTIONS, directions, moving_shapes
 
 
 def test_generated_samples_are_pinned() -> None:
@@ -39,3 +41,42 @@ def test_class_of_adding_is_the_sum_of_two_marked_digits(delay: int) -> None:
     assert set(labels) == set(range(9))
     with pytest.raises(ValueError, match="do not fit"):
         adding(4, 30, 4, 30)
+
+
+@pytest.fixture(scope="module")
+def recordings() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    return moving_shapes(400, 10), directions(400)
+
+
+def test_an_object_moves_where_its_class_says(recordings: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> None:
+    """What was reported shifts from the first frames to the last, along the class's direction."""
+    frames, labels = recordings
+    cells = np.arange(CELLS)
+    weights = frames.sum(2) - frames.sum(2).mean((0, 1))  # without what noise and edges add everywhere
+    x, y = (np.einsum("ntyx,x->nt", weights, cells), np.einsum("ntyx,y->nt", weights, cells))
+    moved = np.stack([along[:, 6:].sum(1) - along[:, :4].sum(1) for along in (x, y)], 1)
+    for label, direction in enumerate(DIRECTIONS):
+        along = moved[labels == label].mean(0) @ np.array(direction) / 256
+        across = moved[labels == label].mean(0) @ np.array([-direction[1], direction[0]]) / 256
+        assert along > 5 * abs(across)
+    assert np.bincount(labels).tolist() == [50] * 8
+
+
+def test_no_frame_tells_forwards_from_backwards(recordings: tuple[NDArray[np.uint8], NDArray[np.int64]]) -> None:
+    """A bright object's leading edge is a dark one's trailing edge: by polarity, a class looks like its opposite."""
+    frames, labels = recordings
+    balance = frames[:, :, 1].astype(float).mean(1) - frames[:, :, 0].mean(1)
+    for label in range(4):
+        ahead, back = (balance[labels == one].mean(0) for one in (label, label + 4))
+        assert abs(ahead.mean() - back.mean()) < 0.01
+    leading = [np.sign(np.einsum("yx,x->", one, np.arange(CELLS) - CELLS // 2)) for one in balance[labels == 0]]
+    assert 0.25 < np.mean(np.array(leading) > 0) < 0.75
+
+
+def test_recordings_are_noisy_and_hold_zeros_and_ones(
+    recordings: tuple[NDArray[np.uint8], NDArray[np.int64]],
+) -> None:
+    frames, _ = recordings
+    assert set(np.unique(frames)) == {0, 1}
+    corner = frames[..., :2, :2]  # where no object comes often
+    assert abs(corner.mean() - 5 / 256) < 0.01

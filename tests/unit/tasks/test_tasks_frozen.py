@@ -20,7 +20,7 @@ from harness.catalogue.cards import load_registry
 from harness.data import cifar10dvs, dvsgesture, fsdd, heidelberg
 from harness.data.idx import write_idx
 from harness.errors import UserError
-from harness.tasks import shd, ssc
+from harness.tasks import moving_shapes, shd, ssc
 from harness.tasks.common import audio, spoken
 from harness.tasks.common import fsdd as fsdd_task
 from harness.tasks.common.base import Split, Task
@@ -115,6 +115,10 @@ def write_ssc(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         layouts.write_spoken(root / "SSC" / f"ssc_{part}.h5", count, 35, seed)
 
 
+def few_shapes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving_shapes, "COUNT", 400)
+
+
 def nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None: ...
 
 
@@ -126,9 +130,9 @@ FROZEN: dict[str, tuple[Write, tuple[int, int, int], str, str]] = {
     "cifar100": (write_cifar100, (180, 20, 100), "48e303e5aa034e5d", "b1b1313e50a720b0"),
     "cifar10dvs": (write_cifar10dvs, (81, 9, 10), "d3e0935a0bd5997c", "0ca3dd6b48dbd6c9"),
     "cifar10dvs-by-time": (write_cifar10dvs, (81, 9, 10), "d3e0935a0bd5997c", "266502fbe6ae455e"),
-    "delayed-xor": (nothing, (1080, 120, 300), "311f553812b42405", "874b612c961499eb"),
-    "delayed-xor-0": (nothing, (1080, 120, 300), "311f553812b42405", "8fcae197c9b830fc"),
-    "delayed-xor-30": (nothing, (1080, 120, 300), "311f553812b42405", "bda7107535cf5496"),
+    "delayed-xor": (nothing, (3600, 400, 1000), "14c355407d6e22f3", "25abb9116d7e4e5b"),
+    "delayed-xor-0": (nothing, (3600, 400, 1000), "14c355407d6e22f3", "3e3da3a7ab82dc85"),
+    "delayed-xor-30": (nothing, (3600, 400, 1000), "14c355407d6e22f3", "22623b52d11bd1d7"),
     "dvsgesture": (write_gestures, (20, 2, 11), "0db1a9cfcacf6614", "8e8f264d63f3541f"),
     "dvsgesture-by-time": (write_gestures, (20, 2, 11), "0db1a9cfcacf6614", "c75da4ef648a4d5a"),
     "fashion-mnist": (write_fashion, (90, 10, 20), "70c3a0ec85a64519", "defff25897bfcc26"),
@@ -136,9 +140,11 @@ FROZEN: dict[str, tuple[Write, tuple[int, int, int], str, str]] = {
     "fsdd-speakers": (write_fsdd, (270, 30, 60), "32cc361b998c1bfb", "48d3f9a424ccf1ae"),
     "fsdd-rate": (write_fsdd, (54, 6, 300), "da0fd2418316d5d9", "0e12e9ae0aca282a"),
     "fsdd-rate-speakers": (write_fsdd, (270, 30, 60), "32cc361b998c1bfb", "6cb6c08043e750a7"),
+    "moving-shapes": (few_shapes, (288, 32, 80), "a35b762b9f86e206", "8915a35dc2025020"),
     "psmnist": (write_mnist, (90, 10, 20), "70c3a0ec85a64519", "17e75a3a1c29acfd"),
     "shd": (write_shd, (54, 6, 20), "b4949e3eed3e1a22", "1ac665a9f53438cb"),
     "smnist": (write_mnist, (90, 10, 20), "70c3a0ec85a64519", "d0f0d2e4a5abc7ab"),
+    "smnist-49": (write_mnist, (90, 10, 20), "70c3a0ec85a64519", "b1e399a93aa34922"),
     "smnist-rows": (write_mnist, (90, 10, 20), "70c3a0ec85a64519", "a1b81337246495d9"),
     "ssc": (write_ssc, (70, 35, 40), "63311edcc6801df5", "568575c4fb769f29"),
 }
@@ -166,10 +172,12 @@ def test_missing_data_name_the_set(name: str, tmp_path: Path) -> None:
 def test_sequences_are_the_image_in_their_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mnist(tmp_path, monkeypatch)
     images = task("mnist").load(tmp_path, 0).train.inputs[:5, 0]
-    pixels, permuted, rows = (
+    pixels, permuted, few, rows = (
         task(name).encode(task(name).load(tmp_path, 0).train.inputs[:5])
-        for name in ("smnist", "psmnist", "smnist-rows")
+        for name in ("smnist", "psmnist", "smnist-49", "smnist-rows")
     )
+    means = torch.nn.functional.avg_pool2d(images.double(), 4).floor() / 255
+    assert torch.equal(few[:, :, 0], means.flatten(1).T.float())
     assert torch.equal(pixels[:, :, 0], images.flatten(1).T / 255)
     assert torch.equal(rows, images.transpose(0, 1) / 255)
     order = np.random.RandomState(0).permutation(784)
@@ -298,7 +306,12 @@ def test_events_of_real_speech_are_pinned(
 
 @pytest.mark.parametrize(
     ("name", "encoded_digest"),
-    [("smnist", "4e5d996cbc75fc26"), ("psmnist", "9d10f4f5a112dfb0"), ("smnist-rows", "24c3c59555a5f732")],
+    [
+        ("smnist", "4e5d996cbc75fc26"),
+        ("psmnist", "9d10f4f5a112dfb0"),
+        ("smnist-49", "24df00798497b5b2"),
+        ("smnist-rows", "24c3c59555a5f732"),
+    ],
 )
 def test_real_mnist_sequences_are_pinned(name: str, encoded_digest: str, mnist_root: Path) -> None:
     _, split_digest, found = seen(name, mnist_root)
