@@ -48,7 +48,7 @@ class Activity:
     layers: tuple[LayerActivity, ...]
     synapses: tuple[SynapseActivity, ...]
     uncovered: tuple[Uncovered, ...]
-    """Matrix products outside the declared synapses: the mixing over time of a parallel neuron, for one."""
+    """Matrix products outside the declared synapses; those inside a neuron are its own work, and charged as that."""
     input_events: int
     """Spikes of the encoded samples, over all steps; in no count of the layers."""
     input_analog_entries: int
@@ -94,15 +94,20 @@ class Activity:
         """Return the share of neurons that fired at every step of every sample."""
         return _ratio(sum(layer.saturated_neurons for layer in self.layers), self.neurons)
 
-    def operations(self, convention: Convention = "recomputed") -> Operations:
+    def operations(self, convention: Convention = "cached") -> Operations:
         """Return the work of all synapses."""
         return _total(synapse.operations(convention) for synapse in self.synapses)
 
     @property
+    def outside_neurons(self) -> int:
+        """Return the dense multiply-accumulates that belong to no synapse and no neuron."""
+        return sum(item.multiply_accumulates for item in self.uncovered if not item.in_neuron)
+
+    @property
     def coverage(self) -> float:
-        """Return the share of dense multiplications that the declared synapses account for."""
+        """Return the share of dense multiplications outside neurons that the declared synapses account for."""
         counted = self.operations("cached").dense
-        return counted / (counted + sum(item.multiply_accumulates for item in self.uncovered))
+        return counted / (counted + self.outside_neurons)
 
     def problems(self) -> tuple[str, ...]:
         """Return a sentence for everything that a reader of the figures must know."""
@@ -120,6 +125,7 @@ class Activity:
         found += [
             f"{item.where}: {item.multiply_accumulates} dense multiply-accumulates of {item.operator} are in no synapse"
             for item in self.uncovered
+            if not item.in_neuron
         ]
         return tuple(found)
 
@@ -214,7 +220,7 @@ def _counting(
 ) -> Iterator[Watch]:
     """Put hooks, observers and the watch on the network."""
     with (
-        watching(network, {module: counter.name for module, counter in counters.items()}) as watch,
+        watching(network, {module: counter.name for module, counter in counters.items()}, network.neurons()) as watch,
         ExitStack() as stack,
     ):
         for module, counter in counters.items():

@@ -7,7 +7,7 @@ not know what spikes are.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +34,8 @@ class Uncovered:
     calls: int
     multiply_accumulates: int
     """Dense: what the shapes say, zeros or not."""
+    in_neuron: bool = False
+    """Whether a neuron was at work, whose arithmetic is counted from its trace."""
 
 
 class Watch(TorchDispatchMode):
@@ -43,7 +45,9 @@ class Watch(TorchDispatchMode):
         super().__init__()
         self._running: list[tuple[str, bool]] = []
         """Modules at work, outermost first: name, and whether it is a declared synapse (or the counting itself)."""
-        self._found: dict[tuple[str, str], list[int]] = {}
+        self._found: dict[tuple[str, str, bool], list[int]] = {}
+        self.neurons: tuple[str, ...] = ()
+        """Paths of the neurons."""
 
     def depth(self) -> int:
         """Return how many declared synapses are at work, one inside the other."""
@@ -68,7 +72,10 @@ class Watch(TorchDispatchMode):
 
     def uncovered(self) -> tuple[Uncovered, ...]:
         """Return what was found, by place and operator."""
-        return tuple(Uncovered(*key, calls, macs) for key, (calls, macs) in self._found.items())
+        return tuple(
+            Uncovered(where, operator, calls, macs, in_neuron)
+            for (where, operator, in_neuron), (calls, macs) in self._found.items()
+        )
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -91,16 +98,24 @@ class Watch(TorchDispatchMode):
             macs = flop_registry[packet](*args, **kwargs, out_val=out) // 2
         else:
             return
-        entry = self._found.setdefault((self._running[-1][0] if self._running else NOWHERE, str(packet)), [0, 0])
+        where = self._running[-1][0] if self._running else NOWHERE
+        in_neuron = any(where == path or where.startswith(f"{path}.") for path in self.neurons)
+        entry = self._found.setdefault((where, str(packet), in_neuron), [0, 0])
         entry[0] += 1
         entry[1] += macs
 
 
 @contextmanager
-def watching(network: nn.Module, declared: Mapping[nn.Module, str]) -> Iterator[Watch]:
-    """Watch everything computed inside the block; `declared` are the modules of the synapses, and their names."""
+def watching(
+    network: nn.Module, declared: Mapping[nn.Module, str], neurons: Collection[nn.Module] = ()
+) -> Iterator[Watch]:
+    """Watch everything computed inside the block.
+
+    `declared` are the modules of the synapses and their names; `neurons` modules whose products are their own work.
+    """
     watch = Watch()
     names = {module: name or type(network).__name__ for name, module in network.named_modules()}
+    watch.neurons = tuple(names[neuron] for neuron in neurons if neuron in names)
     with ExitStack() as stack:
         for module, name in {**names, **declared}.items():
             enter = functools.partial(watch.enter, name, module in declared)

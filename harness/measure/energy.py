@@ -10,75 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.measure.activity import Activity, Convention
-from reference_impls.api import Neuron
-from reference_impls.card import NeuronCapabilities
+from harness.measure.arithmetic import FP32_45NM, EnergyConstants
+from harness.measure.neuron_work import NeuronWork
 
-__all__ = ["FP32_45NM", "EnergyConstants", "EnergyEstimate", "NeuronCost", "estimate_energy", "neuron_cost"]
-
-
-@dataclass(frozen=True, slots=True)
-class EnergyConstants:
-    """Energy of one operation, in joules."""
-
-    name: str
-    source: str
-    add_joules: float
-    multiply_joules: float
-    compare_joules: float
-
-    @property
-    def accumulate_joules(self) -> float:
-        """Return E_AC: a spike adds a weight."""
-        return self.add_joules
-
-    @property
-    def multiply_accumulate_joules(self) -> float:
-        """Return E_MAC."""
-        return self.multiply_joules + self.add_joules
-
-
-FP32_45NM = EnergyConstants(
-    name="45 nm, 32-bit floating point, 0.9 V",
-    source="M. Horowitz, Computing's energy problem (and what we can do about it), ISSCC 2014, figure 1.1.9",
-    add_joules=0.9e-12,
-    multiply_joules=3.7e-12,
-    compare_joules=0.1e-12,
-)
-"""A comparison is taken as a 32-bit integer addition."""
-
-
-@dataclass(frozen=True, slots=True)
-class NeuronCost:
-    """Operations of one neuron in one step."""
-
-    multiplies: int
-    additions: int
-    compares: int
-    assumption: str
-
-    def joules(self, constants: EnergyConstants) -> float:
-        """Return the energy of one neuron update."""
-        return (
-            self.multiplies * constants.multiply_joules
-            + self.additions * constants.add_joules
-            + self.compares * constants.compare_joules
-        )
-
-
-def neuron_cost(neuron: Neuron, capabilities: NeuronCapabilities) -> NeuronCost:
-    """Return the cost of one update of `neuron`, and what it rests on.
-
-    Only the integrate-and-fire neurons of the convention have a figure of their own; `assumption` says what was
-    taken for another. A gain on the input costs nothing: it can be folded into the weights.
-    """
-    if capabilities.parallel in ("matmul", "conv"):
-        return NeuronCost(0, 0, 1, "one comparison; the products over time stand beside the synapses' operations")
-    if capabilities.parallel == "sequential" and capabilities.membrane.startswith("linear"):
-        if getattr(neuron, "decay", None) == 1:
-            return NeuronCost(0, 1, 1, "IF: one addition and a comparison")
-        return NeuronCost(1, 2, 1, "LIF: one multiplication, two additions and a comparison")
-    membrane = f"{capabilities.membrane} membrane, {capabilities.parallel}"
-    return NeuronCost(1, 2, 1, f"as LIF; what it needs beyond that ({membrane}) is not counted")
+__all__ = ["EnergyEstimate", "estimate_energy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +27,27 @@ class EnergyEstimate:
     input_cached_joules: float
     """The input map, if the product of a constant input is kept."""
     input_recomputed_joules: float
-    """The input map, if it is computed at every step; equal to the above for an input that varies."""
+    """The input map, if it is computed at every step, as published figures often have it; equal to the above for an
+    input that varies."""
     neurons_joules: float
-    """Updates of all neurons at all steps, which most papers leave out."""
+    """Updates of all neurons at all steps, products over time included; most papers leave them out."""
     uncovered_joules: float
-    """Matrix products outside the synapses, as dense multiply-accumulates."""
+    """Matrix products outside synapses and neurons, as dense multiply-accumulates."""
     dense_ann_joules: float
     """One dense pass through the same maps: the network without time and spikes."""
     spikes_per_neuron: float
     accumulate_ratio: float
     """E_MAC / E_AC: spikes per neuron at which the synapses alone equal the dense network."""
 
-    def total_joules(self, convention: Convention = "recomputed") -> float:
+    def total_joules(self, convention: Convention = "cached") -> float:
         """Return the sum of all terms but the dense network's."""
         return self.spikes_joules + self._fixed_joules(convention)
 
-    def relative_to_dense(self, convention: Convention = "recomputed") -> float:
+    def relative_to_dense(self, convention: Convention = "cached") -> float:
         """Return the total as a multiple of the dense network's."""
         return self.total_joules(convention) / self.dense_ann_joules
 
-    def break_even_spikes_per_neuron(self, convention: Convention = "recomputed") -> float | None:
+    def break_even_spikes_per_neuron(self, convention: Convention = "cached") -> float | None:
         """Return the spikes per neuron at which the total would equal the dense network's.
 
         The spikes' share is taken as proportional to their number. Negative: the other terms alone cost more. None:
@@ -128,7 +64,7 @@ class EnergyEstimate:
 
 
 def estimate_energy(
-    activity: Activity, neurons: Sequence[NeuronCost], constants: EnergyConstants = FP32_45NM
+    activity: Activity, neurons: Sequence[NeuronWork], constants: EnergyConstants = FP32_45NM
 ) -> EnergyEstimate:
     """Return the arithmetic energy of one sample, the mean over those that `activity` was counted on.
 
@@ -138,7 +74,7 @@ def estimate_energy(
     Parameters
     ----------
     activity : the counts.
-    neurons : cost of one update of each layer's neurons, in the order of `activity.layers`.
+    neurons : what one update of each layer's neurons takes, in the order of `activity.layers`.
     constants : energy of one operation.
     """
     accumulate, multiply = constants.accumulate_joules, constants.multiply_accumulate_joules
@@ -157,7 +93,7 @@ def estimate_energy(
         input_cached_joules=input_joules("cached") / activity.samples,
         input_recomputed_joules=input_joules("recomputed") / activity.samples,
         neurons_joules=updates / activity.samples,
-        uncovered_joules=sum(item.multiply_accumulates for item in activity.uncovered) * multiply / activity.samples,
+        uncovered_joules=activity.outside_neurons * multiply / activity.samples,
         dense_ann_joules=dense * multiply,
         spikes_per_neuron=activity.spikes_per_neuron,
         accumulate_ratio=multiply / accumulate,

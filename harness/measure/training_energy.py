@@ -1,247 +1,238 @@
-"""Arithmetic energy of training one sample: SPIDE's second simulation against IDE's solver and BPTT's unrolling.
+"""Arithmetic energy of learning from one batch, counted from what a method really computed, whichever method it is.
 
-Formulas with dense connections and measured rates, for comparing methods; the counts behind an inference are exact,
-these are not. Must not know how a method works beyond its stages.
+Every operator below the method is seen: forward passes, backward passes, traces, iterations of a solver, as often as
+they ran. One rule for all: a machine that skips zeros, adds where a factor is a spike, and keeps the product of an
+input that does not change. Must not know training methods; an operator without an energy ends the count, with its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from harness.errors import UserError
-from harness.measure.counters import SynapseActivity
-from harness.measure.energy import FP32_45NM, EnergyConstants
-from harness.measure.stages import StageRates
-from reference_impls.api import Join
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-__all__ = ["Connections", "TrainingEnergy", "bptt_energy", "connections", "ide_energy", "spide_energy"]
+from harness.measure.arithmetic import FP32_45NM, NOTHING, OPERATIONS, Arithmetic, EnergyConstants
+from harness.measure.products import is_choice, is_gate, product_factors, product_work
+from reference_impls.backends.fused import aten
 
+__all__ = ["TrainingWork", "training_work"]
 
-@dataclass(frozen=True, slots=True)
-class Connections:
-    """Connections of a network of N layers in one pass over one sample, zero weights included."""
-
-    input_map: int
-    out_of: tuple[int, ...]
-    """Leaving each layer for another one or for itself, the read-out not."""
-    into: tuple[int, ...]
-    """Entering each layer from another one or from itself, the input map not."""
-    readout: int
-
-    @property
-    def trained(self) -> int:
-        """Return all below the read-out."""
-        return self.input_map + sum(self.into)
-
-    @property
-    def total(self) -> int:
-        """Return all."""
-        return self.trained + self.readout
+OPS = torch.ops.aten
 
 
-def connections(
-    structure: str, synapses: Sequence[SynapseActivity], joins: Sequence[Join] | None = None
-) -> Connections:
-    """Sort the synapses of a network by the layers that they join.
-
-    Parameters
-    ----------
-    structure : of the network: one of `SORTED`, if there are no `joins`.
-    synapses : in the network's order: input map, maps from each layer to the next, for ``feedback`` the map from the
-        last layer to the first, read-out. In a ``residual`` one a synapse ``*.shortcut`` leaves the same layer as the
-        one before it and arrives with the one after it; for ``recurrent``, a layer's map to itself follows the map
-        into it; in a ``reversible`` one the maps upwards come before those down.
-    joins : the layers that each of them joins, for a network whose structure does not say it.
-    """
-    if joins is not None:
-        return _joined(synapses, joins)
-    if structure not in SORTED:
-        raise UserError(
-            f"cannot tell which layers the synapses of a {structure!r} network join",
-            f"use a {' or '.join(SORTED)} network, or write its joins()",
-        )
-    return SORTED[structure](synapses)
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
-def _chain(synapses: Sequence[SynapseActivity]) -> Connections:
-    """Join layers that each drive the next."""
-    first, *inner, last = [synapse.connections for synapse in synapses]
-    return Connections(first, (*inner, 0), (0, *inner), last)
-
-
-def _feedback(synapses: Sequence[SynapseActivity]) -> Connections:
-    """Join layers that each drive the next, the last one the first."""
-    first, *inner, last = [synapse.connections for synapse in synapses]
-    return Connections(first, tuple(inner), (inner[-1], *inner[:-1]), last)
-
-
-def _residual(synapses: Sequence[SynapseActivity]) -> Connections:
-    """Join layers that have paths around them; what arrives behind the last layer counts as part of the read-out."""
-    first, *inner, last = synapses
-    out_of: list[int] = []
-    into, around = [0], 0
-    for synapse in inner:
-        if synapse.name.endswith(".shortcut"):
-            around = synapse.connections
-            out_of[-1] += around
-        else:
-            out_of.append(synapse.connections)
-            into.append(synapse.connections + around)
-            around = 0
-    *into, read = into
-    out_of[-2] -= read - out_of[-1]
-    return Connections(first.connections, (*out_of[:-1], 0), tuple(into), last.connections + read)
-
-
-def _recurrent(synapses: Sequence[SynapseActivity]) -> Connections:
-    """Join layers that each drive themselves and the next."""
-    first, *inner, last = [synapse.connections for synapse in synapses]
-    lateral, onwards = inner[::2], inner[1::2]
-    out_of = tuple(own + away for own, away in zip(lateral, (*onwards, 0), strict=True))
-    into = tuple(own + coming for own, coming in zip(lateral, (0, *onwards), strict=True))
-    return Connections(first, out_of, into, last)
-
-
-def _reversible(synapses: Sequence[SynapseActivity]) -> Connections:
-    """Join levels that drive both neighbours."""
-    first, *inner, last = [synapse.connections for synapse in synapses]
-    up, down = inner[: len(inner) // 2], inner[len(inner) // 2 :]
-    out_of = tuple(above + below for above, below in zip((*up, 0), (0, *down), strict=True))
-    into = tuple(above + below for above, below in zip((0, *up), (*down, 0), strict=True))
-    return Connections(first, out_of, into, last)
-
-
-def _joined(synapses: Sequence[SynapseActivity], joins: Sequence[Join]) -> Connections:
-    layers = 1 + max(join.receiver for join in joins if join.receiver is not None)
-    out_of, into, input_map, readout = [0] * layers, [0] * layers, 0, 0
-    for synapse, (senders, receiver) in zip(synapses, joins, strict=True):
-        if receiver is None:
-            readout += synapse.connections
-        elif not senders:
-            input_map += synapse.connections
-        else:
-            into[receiver] += synapse.connections
-            for sender in senders:
-                out_of[sender] += synapse.connections
-    return Connections(input_map, tuple(out_of), tuple(into), readout)
-
-
-SORTED: Mapping[str, Callable[[Sequence[SynapseActivity]], Connections]] = {
-    "chain": _chain,
-    "delayed": _chain,
-    "residual": _residual,
-    "feedback": _feedback,
-    "recurrent": _recurrent,
-    "reversible": _reversible,
+FREE = _names(
+    "_conj _has_same_storage_numel _local_scalar_dense _make_dual _new_zeros_with_same_feature_meta "
+    "_reshape_alias _to_copy _unpack_dual _unsafe_view alias arange as_strided bitwise_and bitwise_not "
+    "bitwise_or cat clone complex conj constant_pad_nd contiguous copy count_nonzero detach detach_ "
+    "diag_embed diagonal diagonal_backward embedding empty empty_like empty_strided equal expand "
+    "expand_copy eye fill flip full full_like gather imag index index_put index_select is_same_size "
+    "isfinite isnan item lift_fresh logical_and logical_not logical_or masked_fill "
+    "max_pool2d_with_indices_backward movedim narrow native_dropout new_empty new_empty_strided new_full "
+    "new_ones new_zeros nonzero one_hot ones ones_like permute random real repeat reshape resize "
+    "resolve_conj resolve_neg result_type roll scalar_tensor scatter select select_backward "
+    "select_scatter set_ slice slice_backward slice_scatter sort split split_with_sizes squeeze squeeze_ "
+    "stack sym_size t to topk transpose tril tril_indices triu unbind unfold unsafe_split unsqueeze "
+    "unsqueeze_ view view_as_complex view_as_real where zero zeros zeros_like "
+)
+"""Operators that move, choose or prepare numbers; counting spikes for a report is no work of the method."""
+_ELEMENTWISE = {
+    **{str(target._overloadpacket).rsplit(".", 1)[-1]: name for target, name in aten.OPERATIONS.items()},
+    "pow": "pow",
+    "rsub": "sub",
+    "rsqrt": "sqrt",
+    "clamp_min": "maximum",
+    "clamp_max": "minimum",
+    "heaviside": "ge",
+    **dict.fromkeys(("threshold_backward", "hardtanh", "sgn", "clamp"), "maximum"),
+    **dict.fromkeys(("round", "trunc", "ceil"), "floor"),
+    **dict.fromkeys(("bernoulli", "rand_like", "rand", "randn_like", "randn", "normal", "uniform", "randint"), "draw"),
 }
-"""Structures whose synapses can be told by their order and names."""
+_SEVERAL = {
+    "addcmul": Arithmetic(additions=1, multiplications=2),
+    "addcdiv": Arithmetic(additions=1, multiplications=1, divisions=1),
+    "lerp": Arithmetic(additions=2, multiplications=1),
+    "square": Arithmetic(multiplications=1),
+    "clamp": Arithmetic(comparisons=2),
+    "_softmax": Arithmetic(additions=2, elementary=1, multiplications=1),
+    "_log_softmax": Arithmetic(additions=3, elementary=1),
+    "_softmax_backward_data": Arithmetic(additions=2, multiplications=2),
+    "_log_softmax_backward_data": Arithmetic(additions=2, multiplications=1, elementary=1),
+    "sigmoid_backward": Arithmetic(additions=1, multiplications=2),
+    "tanh_backward": Arithmetic(additions=1, multiplications=2),
+    "mse_loss": Arithmetic(additions=2, multiplications=1),
+    "mse_loss_backward": Arithmetic(additions=1, multiplications=2),
+    "nll_loss_forward": Arithmetic(additions=1),
+    "nll_loss_backward": NOTHING,
+    "smooth_l1_loss": Arithmetic(additions=3, multiplications=2, comparisons=1),
+    "smooth_l1_loss_backward": Arithmetic(additions=1, multiplications=2, comparisons=2),
+    "xlogy": Arithmetic(multiplications=1, elementary=1),
+}
+"""Operators that do several operations for each number that they give."""
+_REDUCTIONS = {
+    **dict.fromkeys(("sum", "mean", "cumsum", "logcumsumexp", "trace"), Arithmetic(additions=1)),
+    **dict.fromkeys(("amax", "amin", "max", "min", "argmax", "argmin", "any", "all"), Arithmetic(comparisons=1)),
+    **dict.fromkeys(("linalg_vector_norm", "norm"), Arithmetic(additions=1, multiplications=1)),
+    **dict.fromkeys(("var", "std", "var_mean"), Arithmetic(additions=3, multiplications=1)),
+    **dict.fromkeys(("scatter_add", "index_add", "embedding_dense_backward"), Arithmetic(additions=1)),
+    **dict.fromkeys(("avg_pool2d", "avg_pool2d_backward", "_adaptive_avg_pool2d"), Arithmetic(additions=1)),
+    "aminmax": Arithmetic(comparisons=2),
+    "_adaptive_avg_pool2d_backward": Arithmetic(multiplications=1),
+    "_logcumsumexp": Arithmetic(additions=2, elementary=1),
+    "logsumexp": Arithmetic(additions=2, elementary=1),
+}
+"""Operators that do so for each number that they are given."""
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingEnergy:
-    """Arithmetic energy of learning from one sample, by term."""
+class TrainingWork:
+    """What learning from one sample took, the mean over a batch; weights' updates by an optimizer are not in it."""
 
-    forward_joules: float
-    backward_joules: float
-    readout_joules: float
-    """Gradient of a read-out that is differentiated by itself; 0 where the backward pass includes it."""
-    weights_joules: float
-    """Outer products of averages that make the weights' gradient; 0 where the backward pass includes them."""
-    neurons_joules: float
-    """Neuron updates of all stages."""
+    parts: dict[str, Arithmetic]
+    """``forward products``, ``forward other``, ``backward products``, ``backward other``: operations of each kind."""
+    kept_products: float
+    """Additions and multiplications of input products that were made again, and are charged once."""
+    unknown: tuple[str, ...] = ()
+    """Operators whose energy is not known: with any, there is no figure."""
+
+    def joules(self, constants: EnergyConstants = FP32_45NM) -> dict[str, float]:
+        """Return the energy of each part."""
+        return {name: work.joules(constants) for name, work in self.parts.items()}
 
     @property
-    def total_joules(self) -> float:
-        """Return the sum of the terms."""
-        return (
-            self.forward_joules + self.backward_joules + self.readout_joules + self.weights_joules + self.neurons_joules
-        )
+    def reason(self) -> str | None:
+        """Return why there is no figure; None if there is one."""
+        return f"no energy is known for {', '.join(self.unknown)}" if self.unknown else None
 
 
-def spide_energy(
-    forward: StageRates,
-    backward: StageRates,
-    joined: Connections,
-    input_joules: float | None = None,
-    update_joules: float = 0.0,
-    constants: EnergyConstants = FP32_45NM,
-) -> TrainingEnergy:
-    """Return the energy of SPIDE: two simulations, an outer product once a sample.
+def training_work(learn: Callable[[], object], x: Tensor) -> TrainingWork:
+    """Run `learn` once, eagerly, and count what it computes.
 
     Parameters
     ----------
-    forward, backward : the two stages; an error spike travels back over the connections into its layer.
-    joined : connections of the network.
-    input_joules : of the input map, per sample; None: an analog constant input, multiplied once.
-    update_joules : of one neuron update (both stages).
-    constants : energy of one operation.
+    learn : forms the gradient of one batch, without an optimizer's step.
+    x : that batch, ``[T, B, ...]``: a product with it that was made before is kept, for every method alike.
     """
-    multiply = constants.multiply_accumulate_joules
-    return TrainingEnergy(
-        forward_joules=_forward(forward, joined.out_of, joined, input_joules, constants),
-        backward_joules=_spiking(backward, joined.into, constants),
-        readout_joules=2 * multiply * joined.readout,
-        weights_joules=multiply * joined.trained,
-        neurons_joules=update_joules * (_updates(forward) + _updates(backward)),
-    )
+    meter = _Meter(x)
+    with torch.compiler.set_stance("force_eager"), meter:
+        learn()
+    samples = x.shape[1]
+    parts = {name: work.times(1 / samples) for name, work in sorted(meter.parts.items())}
+    return TrainingWork(parts, meter.kept / samples, tuple(sorted(meter.unknown)))
 
 
-def ide_energy(
-    forward: StageRates,
-    solver_iterations: float,
-    joined: Connections,
-    input_joules: float | None = None,
-    update_joules: float = 0.0,
-    constants: EnergyConstants = FP32_45NM,
-) -> TrainingEnergy:
-    """Return the energy of IDE: every solver iteration, and the last gradient, cost two dense passes."""
-    passes = 2 * (solver_iterations + 1)
-    return TrainingEnergy(
-        forward_joules=_forward(forward, joined.out_of, joined, input_joules, constants),
-        backward_joules=passes * constants.multiply_accumulate_joules * joined.total,
-        readout_joules=0.0,
-        weights_joules=0.0,
-        neurons_joules=update_joules * _updates(forward),
-    )
+class _Meter(TorchDispatchMode):
+    """Adds up what operators take."""
+
+    def __init__(self, x: Tensor) -> None:
+        super().__init__()
+        self.parts: dict[str, Arithmetic] = defaultdict(lambda: NOTHING)
+        self.unknown: set[str] = set()
+        self.kept = 0.0
+        self._input = x.untyped_storage()._cdata
+        self._made: dict[tuple[Any, ...], list[Tensor]] = defaultdict(list)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = [leaf for leaf in tree_leaves(args) if isinstance(leaf, Tensor)]
+        if any(leaf.is_meta or leaf._is_zerotensor() for leaf in given):
+            return func(*args, **(kwargs or {}))  # only a shape, or a tangent that is 0 and has no memory
+        # What an operator changes in place is judged by what it was given.
+        products = product_work(func, args)
+        other = NOTHING if products is not None else self._other(func, args)
+        out = func(*args, **(kwargs or {}))
+        # C++ says whether a node of the backward pass is at work.
+        phase = "forward" if torch._C._current_autograd_node() is None else "backward"
+        if products is not None:
+            if self._is_kept(func, args):
+                self.kept += products.additions + products.multiplications
+            else:
+                self.parts[f"{phase} products"] += products
+        elif other is None:
+            work = self._by_output(func, args, out)
+            self.parts[f"{phase} other"] += work
+        else:
+            self.parts[f"{phase} other"] += other
+        return out
+
+    def _is_kept(self, func: Any, args: Sequence[Any]) -> bool:
+        """Whether the same product with the same part of the input was made before."""
+        factors = product_factors(func._overloadpacket, args)
+        if factors is None:
+            return False
+        for own, other in (factors, factors[::-1]):
+            if own.untyped_storage()._cdata == self._input and other.untyped_storage()._cdata != self._input:
+                key = (func, own.data_ptr(), own.shape, own.stride(), other.shape)
+                if any(torch.equal(other, before) for before in self._made[key]):
+                    return True
+                self._made[key].append(other.detach().clone())
+        return False
+
+    def _other(self, func: Any, args: Sequence[Any]) -> Arithmetic | None:
+        """Return what an operator takes that can be told from what it is given; None: its output tells."""
+        name = _name(func)
+        if name in FREE:
+            return NOTHING
+        given = [leaf for leaf in tree_leaves(args) if isinstance(leaf, Tensor)]
+        if name in _REDUCTIONS:
+            return _REDUCTIONS[name].times(given[0].numel()) if given else NOTHING
+        if not given and name not in ("rand", "randn", "randint"):
+            return NOTHING
+        if name in ("mul", "div") and _is_free_factor(name, args, given):
+            return NOTHING
+        if name == "pow":
+            exponent = args[1]
+            if isinstance(exponent, (int, float)) and exponent in (2, 3):
+                return Arithmetic(multiplications=exponent - 1).times(given[0].numel())
+        return None
+
+    def _by_output(self, func: Any, args: Sequence[Any], out: Any) -> Arithmetic:
+        name = _name(func)
+        first = next((leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)), None)
+        count = first.numel() if first is not None else 0
+        if name.startswith("_fft"):
+            return _transform(first if first is not None else args[0], args)
+        if name in ("div", "true_divide") and not (len(args) > 1 and isinstance(args[1], Tensor) and args[1].dim()):
+            return Arithmetic(multiplications=count)
+        if name in _SEVERAL:
+            return _SEVERAL[name].times(count)
+        if name in _ELEMENTWISE:
+            work = OPERATIONS[_ELEMENTWISE[name]]
+            return work.times((4 if first is not None and first.is_complex() and name == "mul" else 1) * count)
+        self.unknown.add(name)
+        return NOTHING
 
 
-def bptt_energy(
-    forward: StageRates,
-    joined: Connections,
-    input_joules: float | None = None,
-    update_joules: float = 0.0,
-    constants: EnergyConstants = FP32_45NM,
-) -> TrainingEnergy:
-    """Return the energy of BPTT: two dense passes back for every time step; the read-out reads spikes."""
-    *inner, last = joined.out_of
-    read = (*inner, last + joined.readout)
-    return TrainingEnergy(
-        forward_joules=_forward(forward, read, joined, input_joules, constants),
-        backward_joules=2 * forward.steps * constants.multiply_accumulate_joules * joined.total,
-        readout_joules=0.0,
-        weights_joules=0.0,
-        neurons_joules=update_joules * _updates(forward),
-    )
+def _is_free_factor(name: str, args: Sequence[Any], given: Sequence[Tensor]) -> bool:
+    """Whether a product only chooses (between a number, its negative and 0, or between two constants)."""
+    numbers = [float(value) for value in args if isinstance(value, (int, float))]
+    scalars = numbers or [value for value in given if value.dim() == 0]
+    if any(abs(number) == 1 for number in numbers):
+        return True
+    several = [tensor for tensor in given if tensor.dim()]
+    if scalars and len(several) == 1:
+        return is_choice(several[0])
+    return name == "mul" and any(is_gate(tensor) for tensor in several)
 
 
-def _forward(
-    stage: StageRates,
-    out_of: Sequence[int],
-    joined: Connections,
-    input_joules: float | None,
-    constants: EnergyConstants,
-) -> float:
-    if input_joules is None:
-        input_joules = constants.multiply_accumulate_joules * joined.input_map
-    return _spiking(stage, out_of, constants) + input_joules
+def _transform(out: Tensor, args: Sequence[Any]) -> Arithmetic:
+    """Return a radix-2 transform of real numbers: half of N/2 log2 N butterflies of 4 products and 6 sums."""
+    entered = args[0]
+    dims = args[1]
+    points = max(math.prod(entered.shape[d] for d in dims), math.prod(out.shape[d] for d in dims), 2)
+    rows = max(entered.numel(), out.numel()) / points
+    butterflies = rows * points * math.log2(points) / 4
+    return Arithmetic(additions=6 * butterflies, multiplications=4 * butterflies)
 
 
-def _spiking(stage: StageRates, connected: Sequence[int], constants: EnergyConstants) -> float:
-    """Return the accumulates of a stage: spikes times the connections of a neuron, the layer's mean."""
-    pairs = zip(stage.spikes_per_sample, stage.neurons, connected, strict=True)
-    return constants.accumulate_joules * sum(spikes * synapses / neurons for spikes, neurons, synapses in pairs)
-
-
-def _updates(stage: StageRates) -> int:
-    return stage.steps * sum(stage.neurons)
+def _name(func: Any) -> str:
+    return str(func._overloadpacket).rsplit(".", 1)[-1].removesuffix("_")

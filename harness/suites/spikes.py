@@ -7,29 +7,32 @@ is the 45 nm arithmetic estimate, not a measurement; what it leaves out stands i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 
 from harness.measure.activity import Activity, count_activity
-from harness.measure.energy import FP32_45NM, EnergyEstimate, NeuronCost, estimate_energy, neuron_cost
+from harness.measure.arithmetic import FP32_45NM
+from harness.measure.energy import EnergyEstimate, estimate_energy
+from harness.measure.neuron_work import NeuronWork, neuron_work
 from harness.measure.stages import StageRates, stage_rates
-from harness.measure.training_energy import TrainingEnergy, bptt_energy, connections, ide_energy, spide_energy
+from harness.measure.training_energy import TrainingWork, training_work
 from harness.suites.common.base import Answer, Measurement, Suite
 from harness.suites.common.train import EVALUATION_BATCH, batches, limited
 from harness.suites.common.weights import trained_method
 from harness.workload import Workload
-from reference_impls.api import TrainingMethod
+from reference_impls.api import Synapse, TrainingMethod, UnsupportedError
 
 CARD = {
     "name": "spikes",
     "kind": "suite",
-    "version": 1,
+    "version": 2,
     "title": "Spikes and energy",
     "summary": (
         "Counts spikes, synaptic operations and neuron updates of the trained network on the test split, exactly, and "
-        "estimates the arithmetic energy of an inference and of a training sample (45 nm, 32-bit)."
+        "estimates the arithmetic energy of an inference and of learning from a sample (45 nm, 32-bit). A neuron's "
+        "update is counted from its traced step, what learning takes from the operators that ran."
     ),
     "exclusive": False,
     "timeout_seconds": 7200.0,
@@ -75,11 +78,16 @@ CARD = {
             "unit": "joules",
             "direction": "lower",
         },
-        "energy_input_cached_joules": {
-            "title": "the same, if the product of a constant input is kept",
+        "energy_input_recomputed_joules": {
+            "title": "the same, if the product of a constant input is computed anew at every step",
             "unit": "joules",
             "direction": "lower",
             "judged": False,
+        },
+        "neuron_update_joules": {
+            "title": "arithmetic energy of one neuron in one step",
+            "unit": "joules",
+            "direction": "lower",
         },
         "energy_relative_to_dense": {
             "title": "arithmetic energy / one dense pass",
@@ -98,6 +106,7 @@ CARD = {
             "direction": "lower",
         },
         "training_energy_joules": {
+            "short": "training energy",
             "title": "arithmetic energy estimate of training one sample",
             "unit": "joules",
             "direction": "lower",
@@ -110,25 +119,49 @@ class Spikes(Suite):
     """Count what fires."""
 
     def run(self, workload: Workload) -> Answer:
-        """Count on the test split, and on one training batch for the stages of an update."""
+        """Count on the test split, and on one training batch what learning takes."""
         method = trained_method(workload)
         test = limited(workload.split.test, workload.budget.test_limit)
         activity = count_activity(
             method.network,
             (x for x, _ in batches(test, EVALUATION_BATCH, workload, None)),
             method.predict,
-            method.synapses(),
+            _fed(workload, method),
             workload.task_card.input_kind,
         )
-        capabilities = workload.registry.neurons[workload.cell.neuron].capabilities
-        costs = [neuron_cost(neuron, capabilities) for neuron in method.network.neurons()]
-        energy = estimate_energy(activity, costs)
-        stages, training = _training(workload, method, activity, energy, costs)
-        figures = _figures(activity, energy) | _training_figures(stages, training)
-        return Answer(figures, details=_details(activity, energy, costs, stages, training))
+        figures, details = _counts(activity), _count_details(activity)
+        try:
+            works = neuron_works(method, workload.task_card.T)
+        except UnsupportedError as error:
+            details["no_energy"] = str(error)
+        else:
+            energy = estimate_energy(activity, works)
+            figures |= _energies(activity, energy, works)
+            details |= _energy_details(energy, works)
+        stages, learning = _training(workload, method)
+        return Answer(figures | _training_figures(stages, learning), details=details | _learned(stages, learning))
 
 
-def _figures(activity: Activity, energy: EnergyEstimate) -> dict[str, Measurement]:
+def neuron_works(method: TrainingMethod, T: int) -> list[NeuronWork]:
+    """Return what an update of each layer's neurons takes.
+
+    Raises
+    ------
+    UnsupportedError
+        If a neuron's arithmetic cannot be counted.
+    """
+    return [neuron_work(neuron, T) for neuron in method.network.neurons()]
+
+
+def _fed(workload: Workload, method: TrainingMethod) -> Sequence[Synapse]:
+    """Return the linear maps; what neurons that emit numbers feed is multiplied, though some be 0 or 1."""
+    synapses = method.synapses()
+    if workload.registry.neurons[workload.cell.neuron].capabilities.output != "analog":
+        return synapses
+    return [synapse._replace(source="rates") if synapse.source == "spikes" else synapse for synapse in synapses]
+
+
+def _counts(activity: Activity) -> dict[str, Measurement]:
     operations, samples = activity.operations(), activity.samples
     counts = {
         "spikes_per_neuron": activity.spikes_per_neuron,
@@ -146,48 +179,53 @@ def _figures(activity: Activity, energy: EnergyEstimate) -> dict[str, Measuremen
         "multiply_accumulates_per_sample": operations.multiply_accumulates / samples,
         "dense_operations_per_sample": operations.dense / samples,
         "coverage": activity.coverage,
-        "energy_joules": energy.total_joules(),
-        "energy_input_cached_joules": energy.total_joules("cached"),
-        "energy_relative_to_dense": energy.relative_to_dense(),
     }
-    return {name: Measurement(value, n=samples) for name, value in values.items()}
+    # One training each: what another seed would give, only other seeds tell.
+    return {name: Measurement(value) for name, value in values.items()}
 
 
-def _training_figures(stages: Sequence[StageRates], energy: TrainingEnergy) -> dict[str, Measurement]:
-    figures = {"training_energy_joules": Measurement(energy.total_joules)}
+def _energies(activity: Activity, energy: EnergyEstimate, works: Sequence[NeuronWork]) -> dict[str, Measurement]:
+    updates = [layer.updates for layer in activity.layers]
+    joules = [work.joules(FP32_45NM) for work in works]
+    values = {
+        "energy_joules": energy.total_joules("cached"),
+        "energy_input_recomputed_joules": energy.total_joules("recomputed"),
+        "energy_relative_to_dense": energy.relative_to_dense("cached"),
+    }
+    if sum(updates):
+        values["neuron_update_joules"] = sum(n * each for n, each in zip(updates, joules, strict=True)) / sum(updates)
+    return {name: Measurement(value) for name, value in values.items()}
+
+
+def _training(workload: Workload, method: TrainingMethod) -> tuple[tuple[StageRates, ...], TrainingWork]:
+    """Learn from one training batch with the trained weights, step by step, and count what that takes.
+
+    Under the eager backend whatever the cell's: kernels of another hide their operations, and compute the same.
+    """
+    eager = replace(workload, cell=replace(workload.cell, backend="eager"))
+    own = eager.method()
+    own.prepare(eager.network())
+    own.load_state_dict(method.state_dict())
+    torch.manual_seed(workload.cell.seed)
+    x, target = next(batches(workload.split.train, workload.budget.batch_size, workload, None))
+    work = training_work(lambda: own.accumulate(x, target), x)
+    own.network.zero_grad(set_to_none=True)
+    torch.manual_seed(workload.cell.seed)
+    own.count_spikes = True
+    return stage_rates(own.accumulate(x, target).stages, x.shape[1]), work
+
+
+def _training_figures(stages: Sequence[StageRates], learning: TrainingWork) -> dict[str, Measurement]:
+    figures = {}
+    if learning.reason is None:
+        figures["training_energy_joules"] = Measurement(sum(learning.joules(FP32_45NM).values()))
     for stage in stages:
         name = "training_backward_firing_rate" if stage.name == "backward" else "training_firing_rate"
         figures[name] = Measurement(stage.firing_rate)
     return figures
 
 
-def _training(
-    workload: Workload, method: TrainingMethod, activity: Activity, energy: EnergyEstimate, costs: Sequence[NeuronCost]
-) -> tuple[tuple[StageRates, ...], TrainingEnergy]:
-    """Differentiate one training batch on the trained network, and count the stages of that."""
-    torch.manual_seed(workload.cell.seed)
-    x, target = next(batches(workload.split.train, workload.budget.batch_size, workload, None))
-    method.count_spikes = True
-    report = method.accumulate(x, target)
-    stages = stage_rates(report.stages, x.shape[1])
-    joined = connections(method.network.structure, activity.synapses, method.network.joins())
-    update_joules = costs[0].joules(FP32_45NM)
-    given = (energy.input_recomputed_joules, update_joules)
-    capabilities = workload.registry.methods[workload.cell.method].capabilities
-    if capabilities.spiking_backward:
-        return stages, spide_energy(stages[0], stages[1], joined, energy.input_cached_joules, update_joules)
-    if "solver_iterations" in report.counters:
-        return stages, ide_energy(stages[0], report.counters["solver_iterations"], joined, *given)
-    return stages, bptt_energy(stages[0], joined, *given)
-
-
-def _details(
-    activity: Activity,
-    energy: EnergyEstimate,
-    costs: Sequence[NeuronCost],
-    stages: Sequence[StageRates],
-    training: TrainingEnergy,
-) -> dict[str, Any]:
+def _count_details(activity: Activity) -> dict[str, Any]:
     return {
         "samples": activity.samples,
         "layers": [asdict(layer) | {"rate": layer.rate} for layer in activity.layers],
@@ -203,10 +241,33 @@ def _details(
             for synapse in activity.synapses
         ],
         "problems": list(activity.problems()),
-        "energy": asdict(energy),
-        "energy_constants": asdict(FP32_45NM),
-        "neuron_cost": costs[0].assumption,
-        "break_even_spikes_per_neuron": energy.break_even_spikes_per_neuron(),
-        "stages": [asdict(stage) for stage in stages],
-        "training_energy": asdict(training),
     }
+
+
+def _energy_details(energy: EnergyEstimate, works: Sequence[NeuronWork]) -> dict[str, Any]:
+    """Give what a reader needs to compute the energy again by hand."""
+    return {
+        "energy": asdict(energy),
+        "energy_constants": asdict(FP32_45NM)
+        | {
+            "divide_joules": FP32_45NM.divide_joules,
+            "root_joules": FP32_45NM.root_joules,
+            "elementary_joules": FP32_45NM.elementary_joules,
+            "draw_joules": FP32_45NM.draw_joules,
+        },
+        "neuron_updates": [
+            {"operations": str(work.work), "joules": work.joules(FP32_45NM), "counted_from": work.form}
+            for work in works
+        ],
+        "break_even_spikes_per_neuron": energy.break_even_spikes_per_neuron(),
+    }
+
+
+def _learned(stages: Sequence[StageRates], learning: TrainingWork) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "stages": [asdict(stage) for stage in stages],
+        "training_operations": {name: str(work) for name, work in learning.parts.items()},
+        "training_energy": learning.joules(FP32_45NM),
+        "input_operations_kept": learning.kept_products,
+    }
+    return found if learning.reason is None else found | {"no_training_energy": learning.reason}

@@ -18,6 +18,7 @@ from reference_impls.names import check_name
 from reference_impls.neurons._cascade import toeplitz
 from reference_impls.neurons._membrane import resolve_decay
 from reference_impls.neurons._parallel import mix_over_time
+from reference_impls.neurons.lif import LIF
 from reference_impls.surrogate import FIRE_RULES, make_surrogate
 
 CARD = {
@@ -100,6 +101,17 @@ class LIFFixedPoint(ParallelNeuron):
         with torch.no_grad():
             spikes = self._settled(past, charged.detach())
         return self._fired(past, charged, spikes)
+
+    def recurrent_form(self) -> LIF:
+        """Return the neuron that fires the same spikes step by step: what a machine runs that need not be parallel."""
+        return LIF(
+            decay=self.decay,
+            v_threshold=self.v_threshold,
+            fire_rule=self.fire_rule,
+            reset_mode="soft",
+            detach_reset=self.detach_reset,
+            surrogate=self.surrogate,
+        )
 
     def _settled(self, past: Tensor, charged: Tensor) -> Tensor:
         """Return the spikes that reproduce themselves; after n iterations the first n steps are final."""

@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.golden import float64_default
-from harness.measure.activity import count_activity
 from harness.measure.memory import saved_bytes
-from harness.measure.training_energy import connections
 from reference_impls.api import Network, build_method, build_network, build_neuron
 
 FEATURES, CLASSES, BATCH = 6, 3, 4
@@ -103,14 +101,6 @@ def test_the_recursion_of_the_levels_restated() -> None:
         c = fresh
         logits.append(net.readout((c[-1] >= 0.5).to(x)))
     assert torch.equal(net(x), torch.stack(logits))
-
-
-def test_connections_of_levels_are_counted_once() -> None:
-    activity = count_activity(network("reversible"), [sequence(3)[0]], input_kind="analog")
-    joined = connections("reversible", activity.synapses)
-    assert joined.out_of == (8 * 7, 7 * 6 + 7 * 8, 6 * 7)
-    assert joined.into == (7 * 8, 8 * 7 + 6 * 7, 7 * 6)
-    assert joined.total == sum(synapse.connections for synapse in activity.synapses)
 
 
 def test_a_neuron_that_resets_is_refused() -> None:

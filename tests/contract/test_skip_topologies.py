@@ -19,7 +19,6 @@ from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
 from harness.measure.activity import count_activity
-from harness.measure.training_energy import connections
 from reference_impls.api import Network, build_method, build_network, build_neuron
 from reference_impls.surrogate import smooth_spikes
 from reference_impls.topologies._wiring import ASC, DSC, NONE, filled, pairs, parameter_count, read_wiring
@@ -237,16 +236,6 @@ def test_pooled_skips_count_spikes_and_projected_ones_count_products() -> None:
     assert kinds["layer3.projection1"].cached.accumulates > 0
     assert kinds["layer3"].cached.multiply_accumulates > 0
     assert kinds["layer4"].cached.multiply_accumulates == 0
-
-
-def test_connections_for_the_energy_of_training_follow_the_skips() -> None:
-    network = skip_mlp(MIXED)
-    joined = connections("skip", count_activity(network, [sample(9)]).synapses, network.joins())
-    # 7-6-6-5: layer 2 adds layer 0 through 7 x 6; layer 3 adds layer 1 as it is and concatenates layer 0.
-    assert joined.input_map == 9 * 7
-    assert joined.into == (0, 7 * 6, 6 * 6 + 7 * 6, 6 * 5 + 7 * 5)
-    assert joined.out_of == (7 * 6 + 7 * 6 + 7 * 5, 6 * 6 + 6 * 5, 6 * 5, 0)
-    assert joined.readout == 5 * CLASSES
 
 
 def test_the_gradient_is_that_of_finite_differences() -> None:

@@ -10,23 +10,15 @@ import pytest
 import torch
 from torch.nn.utils import prune
 
-from harness.catalogue.cards import load_registry
-from harness.errors import UserError
 from harness.measure.activity import count_activity
-from harness.measure.energy import FP32_45NM, EnergyConstants, EnergyEstimate, NeuronCost, estimate_energy, neuron_cost
-from harness.measure.stages import StageRates, stage_rates
-from harness.measure.training_energy import (
-    Connections,
-    bptt_energy,
-    connections,
-    ide_energy,
-    spide_energy,
-)
-from reference_impls.api import Network, build_method, build_network, build_neuron
+from harness.measure.arithmetic import FP32_45NM, Arithmetic, EnergyConstants
+from harness.measure.energy import EnergyEstimate, estimate_energy
+from harness.measure.neuron_work import NeuronWork, neuron_work
+from reference_impls.api import Network, build_network, build_neuron
 
 PJ = 1e-12
-E_AC, E_MAC, E_IF, E_LIF = 0.9 * PJ, 4.6 * PJ, 1.0 * PJ, 5.6 * PJ
-IF_COST = NeuronCost(0, 1, 1, "")
+E_AC, E_MAC, E_IF = 0.9 * PJ, 4.6 * PJ, 1.0 * PJ
+IF_COST = NeuronWork(Arithmetic(additions=1, comparisons=1), "by hand")
 
 
 def network_of_ones(hidden: list[int] | None = None) -> Network:
@@ -123,93 +115,33 @@ def test_a_pruned_network_never_costs_more() -> None:
     assert after.dense_ann_joules == before.dense_ann_joules
 
 
-def test_products_over_time_are_charged() -> None:
-    network = build_network("mlp", (8,), 5, functools.partial(build_neuron, "psn", T=4), hidden=[6])
+@pytest.mark.parametrize(("name", "products"), [("psn", 4 * 4), ("masked-psn", 4 + 3 + 2 + 1)])
+def test_products_over_time_are_the_neurons_own_work(name: str, products: int) -> None:
+    network = build_network("mlp", (8,), 5, functools.partial(build_neuron, name, T=4), hidden=[6])
     activity = count_activity(network, [torch.ones(4, 3, 8)])
-    cost = neuron_cost(network.neurons()[0], load_registry().neurons["psn"].capabilities)
-    found = estimate_energy(activity, [cost])
-    assert found.uncovered_joules == pytest.approx(4 * 4 * 6 * E_MAC)
-    assert found.neurons_joules == pytest.approx(4 * 6 * 0.1 * PJ)
+    assert activity.uncovered, "the product is seen"
+    assert activity.coverage == 1
+    assert activity.problems() == ()
+    found = estimate_energy(activity, [neuron_work(neuron, 4) for neuron in network.neurons()])
+    assert found.uncovered_joules == 0
+    assert found.neurons_joules == pytest.approx(6 * (products * E_MAC + 4 * 0.1 * PJ))
 
 
-@pytest.mark.parametrize(
-    ("name", "params", "picojoules", "assumption"),
-    [
-        ("if", {}, 1.0, "IF:"),
-        ("lif", {}, 5.6, "LIF:"),
-        ("lif-decay-input", {}, 5.6, "LIF:"),
-        ("lif", {"decay": 1.0}, 1.0, "IF:"),
-        ("klif", {}, 5.6, "as LIF; what it needs beyond that (nonlinear membrane, sequential)"),
-        ("mpe-psn", {"T": 4}, 5.6, "as LIF; what it needs beyond that (estimated membrane, closed_form)"),
-        ("psn", {"T": 4}, 0.1, "one comparison"),
-        ("psu", {}, 0.1, "one comparison"),
-    ],
-)
-def test_cost_of_a_neuron_update_says_what_it_rests_on(
-    name: str, params: dict[str, Any], picojoules: float, assumption: str
-) -> None:
-    cost = neuron_cost(build_neuron(name, **params), load_registry().neurons[name].capabilities)
-    assert cost.joules(FP32_45NM) == pytest.approx(picojoules * PJ)
-    assert cost.assumption.startswith(assumption)
-
-
-FORWARD = StageRates("forward", 30, False, (10, 4), (60.0, 12.0), (0.2, 0.1), 72 / 420)
-BACKWARD = StageRates("backward", 100, True, (10, 4), (50.0, 40.0), (0.05, 0.1), 90 / 1400)
-JOINED = Connections(input_map=80, out_of=(40, 40), into=(40, 40), readout=12)
-
-
-def test_spide_by_hand() -> None:
-    found = spide_energy(FORWARD, BACKWARD, JOINED, update_joules=E_IF)
-    # Fan-out and fan-in are 4 and 10 in both layers: 40 connections each way between 10 and 4 neurons.
-    assert found.forward_joules == pytest.approx(E_AC * (60 * 4 + 12 * 10) + E_MAC * 80)
-    assert found.backward_joules == pytest.approx(E_AC * (50 * 4 + 40 * 10))
-    assert found.readout_joules == pytest.approx(2 * E_MAC * 12)
-    assert found.weights_joules == pytest.approx(E_MAC * (80 + 40 + 40))
-    assert found.neurons_joules == pytest.approx(E_IF * 14 * (30 + 100))
-    parts = dataclasses.astuple(found)
-    assert found.total_joules == pytest.approx(sum(parts))
-    assert spide_energy(FORWARD, BACKWARD, JOINED, input_joules=0.0).forward_joules == pytest.approx(E_AC * 360)
-
-
-def test_baselines_by_hand() -> None:
-    ide = ide_energy(FORWARD, 30, JOINED)
-    assert ide.forward_joules == pytest.approx(E_AC * 360 + E_MAC * 80)
-    assert ide.backward_joules == pytest.approx(31 * 2 * E_MAC * 172)
-    bptt = bptt_energy(FORWARD, JOINED)
-    assert bptt.forward_joules == pytest.approx(E_AC * (360 + 12 * 12 / 4) + E_MAC * 80)
-    assert bptt.backward_joules == pytest.approx(2 * 30 * E_MAC * 172)
-
-
-def test_connections_join_the_layers_they_should() -> None:
-    x = torch.ones(3, 2, 8)
-    chain = build_network("mlp", (8,), 5, functools.partial(build_neuron, "if"), hidden=[6, 4, 3])
-    joined = connections("chain", count_activity(chain, [x]).synapses)
-    assert joined == Connections(48, (24, 12, 0), (0, 24, 12), 15)
-    feedback = build_network("feedback", (8,), 5, functools.partial(build_neuron, "if"), hidden=[6, 4, 3])
-    joined = connections("feedback", count_activity(feedback, [x]).synapses)
-    assert joined == Connections(48, (24, 12, 18), (18, 24, 12), 15)
-    assert (joined.trained, joined.total) == (48 + 24 + 12 + 18, 48 + 24 + 12 + 18 + 15)
-    recurrent = build_network("recurrent", (8,), 5, functools.partial(build_neuron, "if"), hidden=[6, 4])
-    joined = connections("recurrent", count_activity(recurrent, [x]).synapses)
-    assert joined == Connections(48, (36 + 24, 16), (36, 16 + 24), 20)
-    with pytest.raises(UserError, match="'web'"):
-        connections("web", count_activity(chain, [x]).synapses)
-
-
-def test_spide_from_a_real_update() -> None:
-    torch.manual_seed(0)
-    network = build_network("feedback", (8,), 5, functools.partial(build_neuron, "if"), hidden=[6, 4])
-    method = build_method("spide", T_B=20)
-    method.prepare(network, functools.partial(torch.optim.SGD, lr=0.1))
-    method.count_spikes = True
-    x = (torch.rand(3, 8) * 2).expand(10, 3, 8)
-    joined = connections("feedback", count_activity(network, [x], input_kind="analog").synapses)
-    report = method.update(x, torch.arange(3))
-    found = spide_energy(*stage_rates(report.stages, 3), joined)
-    forward, backward = report.stages
-    assert forward.spikes_per_layer is not None
-    assert backward.spikes_per_layer is not None
-    first, last = forward.spikes_per_layer
-    assert found.forward_joules == pytest.approx(E_AC * (first * 4 + last * 6) / 3 + E_MAC * 48)
-    first, last = backward.spikes_per_layer
-    assert found.backward_joules == pytest.approx(E_AC * (first * 4 + last * 6) / 3)
+def test_a_convolutional_network_by_hand() -> None:
+    T, batch = 3, 2
+    network = build_network("conv", (1, 4, 4), 2, functools.partial(build_neuron, "if"), channels=[2], pool=2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(1.0 if parameter.dim() > 1 else 0.0)
+    x = torch.full((batch, 1, 4, 4), 1.5).expand(T, batch, 1, 4, 4)
+    activity = count_activity(network, [x], input_kind="analog")
+    found = estimate_energy(activity, [neuron_work(neuron, T) for neuron in network.neurons()])
+    # 3 x 3 kernels with a border of one: 2 channels, 16 places; 4 corners see 4 pixels, 8 edges 6, 4 inside all 9.
+    pairs = 2 * (4 * 4 + 8 * 6 + 4 * 9)
+    assert found.input_cached_joules == pytest.approx(pairs * E_MAC)
+    assert found.input_recomputed_joules == pytest.approx(T * pairs * E_MAC)
+    # All 32 neurons fire at every step; each spike reaches both classes through its cell of the pooling.
+    assert found.spikes_joules == pytest.approx(T * 32 * 2 * E_AC)
+    # IF with soft reset: charge, reset, compare.
+    assert found.neurons_joules == pytest.approx(T * 32 * (2 * 0.9 + 0.1) * PJ)
+    assert found.total_joules() == pytest.approx(found.input_cached_joules + found.spikes_joules + found.neurons_joules)

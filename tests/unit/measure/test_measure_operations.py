@@ -200,4 +200,5 @@ def test_mixing_over_time_of_a_parallel_neuron_is_found_at_its_place() -> None:
     activity = count_activity(network, [spikes(4, 3, 10)])
     (item,) = activity.uncovered
     assert (item.where, item.multiply_accumulates) == ("blocks.0.neuron", 4 * 4 * 3 * 8)
-    assert activity.coverage < 1
+    assert item.in_neuron, "it is the neuron's own work, and charged as that"
+    assert activity.coverage == 1
