@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from harness.results.tables import Table
 
-__all__ = ["print_tables", "register"]
+__all__ = ["print_tables", "register", "spread"]
 
 RANKS_SAY = "a rank spans the places a row may hold, by paired comparisons at a family-wise 95 %; ≈: no worse"
 
@@ -33,7 +33,10 @@ def register(app: typer.Typer) -> None:
 
 def table(
     board: Annotated[
-        str | None, typer.Option(help="neurons, methods, backends, tasks, libraries. [default: all]")
+        str | None,
+        typer.Option(
+            help="neurons, methods, backends, tasks, libraries; overall-neurons, overall-methods. [default: all]"
+        ),
     ] = None,
     task: Annotated[str | None, typer.Option(help="Only tables of this task.")] = None,
     neuron: Annotated[str | None, typer.Option(help="Only tables of this neuron.")] = None,
@@ -51,10 +54,14 @@ def table(
     store: Stores = None,
 ) -> None:
     """Print the ranked tables."""
+    from harness.cli.deciding import DECIDED, print_decided
     from harness.report.formats import to_text
     from harness.results.tables import worth_comparing
 
     axes = {"task": task, "neuron": neuron, "method": method, "budget": budget, "recipe": recipe}
+    if board in DECIDED:
+        print_decided(board, _tables(store, board.removeprefix("overall-"), axes, machine, True), output_format)
+        return
     tables = _tables(store, board, axes, machine, current)
     tables = tables if every else worth_comparing(tables)
     if output_format is None:
@@ -177,7 +184,7 @@ def print_tables(tables: Sequence[Table]) -> None:
             console.print(foot, style="dim")
             console.print()
         else:
-            say("\n".join([title, *_spread(lines, left), foot, ""]))
+            say("\n".join([title, *spread(lines, left), foot, ""]))
 
 
 def _fitted(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> RichTable:
@@ -191,7 +198,7 @@ def _fitted(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> RichTable:
     return shown
 
 
-def _spread(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[str]:
+def spread(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[str]:
     """Yield the lines of a table as wide as they are."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:

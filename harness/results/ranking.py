@@ -92,7 +92,11 @@ class Rule:
 
 
 def places(
-    estimates: Sequence[float], rows: Sequence[Observed], baseline: Sequence[int | None], rule: Rule
+    estimates: Sequence[float],
+    rows: Sequence[Observed],
+    baseline: Sequence[int | None],
+    rule: Rule,
+    compared: Pairs | None = None,
 ) -> list[Place]:
     """Rank the rows of a column.
 
@@ -101,6 +105,7 @@ def places(
     estimates : the figure of each row, by which rows stand in order.
     rows : what it rests on.
     baseline : for each row, the index of the row it is also compared with.
+    compared : the rows pair by pair, where `rows` alone do not say it (over several tasks, say).
     """
     import numpy as np
 
@@ -110,17 +115,21 @@ def places(
         return [Place(Rank(1, 1, tied_with_best=True), None, None)]
     # A figure may be as large as a float can be; what overflows on the way separates nothing.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return _places(estimates, rows, baseline, rule)
+        found = compared if compared is not None or rule.exact else pairs(rows, rule.between_runs)
+        return _places(estimates, rows, baseline, rule, found)
 
 
 def _places(
-    estimates: Sequence[float], rows: Sequence[Observed], baseline: Sequence[int | None], rule: Rule
+    estimates: Sequence[float],
+    rows: Sequence[Observed],
+    baseline: Sequence[int | None],
+    rule: Rule,
+    compared: Pairs | None,
 ) -> list[Place]:
     import numpy as np
 
     ordered = np.array(estimates) * (1 if rule.lower_is_better else -1)
     ahead = ordered[:, None] < ordered[None, :]
-    compared = None if rule.exact else pairs(rows, rule.between_runs)
     lacks, incomplete = _missing(rows) if compared else (np.zeros_like(ahead), np.zeros(len(rows), bool))
     beats = (_beats(compared, ahead, rule) if compared else _differ(ordered) & ahead) & ~lacks
     best = 1 + (beats | (ahead & lacks.T)).sum(0)

@@ -1,0 +1,44 @@
+"""What is decided over several tables: the overall boards, the claims, and ``spikeboard recommend``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.terminal import say
+
+if TYPE_CHECKING:
+    from harness.report.sheets import Sheet
+    from harness.results.tables import Table
+
+__all__ = ["DECIDED", "print_decided"]
+
+DECIDED = ("overall-neurons", "overall-methods")
+"""Names that ``spikeboard table --board`` takes beside those of the boards."""
+
+
+def print_decided(board: str, tables: Sequence[Table], output_format: str | None) -> None:
+    """Print the overall board `board` over `tables`."""
+    from harness.errors import UserError
+    from harness.report.overall_sheet import overall_sheet
+    from harness.results.overall.board import LEAST_SETTINGS, build_overall
+
+    sheets = [overall_sheet(one) for one in build_overall(tables, board.removeprefix("overall-"))]
+    if not sheets:
+        raise UserError(
+            f"{board} needs current errors of at least half of the rows on {LEAST_SETTINGS} tasks of one budget",
+            "spikeboard status names what is stale; spikeboard run --preset standard measures it",
+        )
+    print_sheets(sheets, output_format)
+
+
+def print_sheets(sheets: Sequence[Sheet], output_format: str | None) -> None:
+    """Print sheets for the terminal, or in a format."""
+    from harness.cli.reporting import spread
+    from harness.report.sheets import sheets_to_text
+
+    if output_format is not None:
+        say(sheets_to_text(sheets, output_format), nl=False)
+        return
+    for sheet in sheets:
+        say("\n".join([sheet.title, *spread([sheet.head, *sheet.lines], sheet.left), *sheet.notes, ""]))
