@@ -10,7 +10,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any, cast
 
-from reference_impls import backends
+from reference_impls import (
+    backends,
+    scripting,  # noqa: F401 - imported for what it does
+)
 from reference_impls.backends import UnsupportedError
 from reference_impls.building import build
 from reference_impls.card import Card, CardError

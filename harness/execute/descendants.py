@@ -15,7 +15,7 @@ import time
 
 import psutil
 
-__all__ = ["adopt_orphans", "die_with_parent", "held_bytes", "kill_all", "living"]
+__all__ = ["adopt_orphans", "die_with_parent", "end_escaped", "held_bytes", "kill_all", "living"]
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 """Of ``linux/prctl.h``."""
@@ -76,6 +76,34 @@ def kill_all(root: psutil.Process) -> bool:
             return False
         time.sleep(PAUSE_SECONDS)
     return True
+
+
+def end_escaped(name: str, value: str) -> set[int]:
+    """Kill what was started with the environment variable `name` at `value` and is no descendant of this process.
+
+    That is how a process is known whose every ancestor of ours has been killed, unless it has cleared its environment.
+    Returns the numbers of those that were killed; what they start meanwhile is killed too.
+    """
+    killed: set[int] = set()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (left := _escaped(name, value)) and time.monotonic() < deadline:
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+                killed.add(process.pid)
+        time.sleep(PAUSE_SECONDS)
+    return killed
+
+
+def _escaped(name: str, value: str) -> list[psutil.Process]:
+    ours = {os.getpid(), *(process.pid for process in living(psutil.Process()))}
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            known = process.pid in ours or process.status() == psutil.STATUS_ZOMBIE
+            if not known and process.environ().get(name) == value:
+                found.append(process)
+    return found
 
 
 def _prctl(option: int, value: int) -> bool:

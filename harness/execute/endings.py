@@ -20,6 +20,7 @@ __all__ = [
     "orphaned",
     "over_memory",
     "timed_out",
+    "with_escaped",
 ]
 
 NO_MEMORY = ("std::bad_alloc", "Cannot allocate memory", "MemoryError")
@@ -52,6 +53,17 @@ def not_importable(module: str, why: str) -> CellOutcome:
 def orphaned() -> CellOutcome:
     """Return the outcome of a cell whose fork server died."""
     return CellOutcome(status="crashed", reason="The fork server that the cell came from died.")
+
+
+def with_escaped(outcome: CellOutcome, count: int) -> CellOutcome:
+    """Return `outcome` with a word of the processes that had got away from all supervision, and were found and killed.
+
+    A result that the cell has given stays what it is.
+    """
+    if not count or outcome.status == "ok":
+        return outcome
+    said = f"{outcome.reason or ''} {count} of its processes had escaped its supervisor, and were ended.".strip()
+    return outcome.model_copy(update={"reason": said})
 
 
 def not_started(error: Exception) -> CellOutcome:

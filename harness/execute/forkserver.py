@@ -27,11 +27,21 @@ from typing import Any
 import psutil
 
 from harness.errors import UserError
-from harness.execute import imports
+from harness.execute import descendants, imports
 from harness.execute.descendants import kill_all
 from harness.execute.isolation import HELD_BACK
 
-__all__ = ["compilers_for", "context", "end_strays", "launch", "start", "stop", "wait_until_ready"]
+__all__ = [
+    "SERVER_DIED",
+    "compilers_for",
+    "context",
+    "end_escaped",
+    "end_strays",
+    "launch",
+    "start",
+    "stop",
+    "wait_until_ready",
+]
 
 PRELOAD, LAST = "harness.execute.preload", "harness.execute.preload_end"
 COMPILERS = {
@@ -45,6 +55,8 @@ WORTH_IMPORTING = 3
 LONGEST_FOLDER = 64
 """Bytes; the path of a socket may have 103, and multiprocessing adds ``/pymp-xxxxxxxx/listener-xxxxxxxx``."""
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+SERVER_DIED = 255
+"""Exit code that multiprocessing gives to a process whose fork server has died, and nobody can say how it ended."""
 _also: list[str] = []
 """What else the server imports."""
 _left_out: dict[str, str] = {}
@@ -151,6 +163,14 @@ def end_strays(supervisors: Collection[int]) -> None:
             if stray.pid not in supervisors:
                 kill_all(stray)
                 stray.kill()
+
+
+def end_escaped() -> int:
+    """Kill what comes from a server of this process and is below none of its processes any more; return how many.
+
+    A cell that kills its supervisor and the server leaves behind what it has started in sessions of their own.
+    """
+    return len(descendants.end_escaped(imports.FILE_VARIABLE, str(_importing_file())))
 
 
 def stop() -> None:

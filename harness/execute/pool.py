@@ -211,10 +211,12 @@ class _Session:
         """Turn cells whose process is gone into records."""
         for cell in [cell for cell in self._running if cell.has_ended]:
             self._running.remove(cell)
-            ended = cell.close()
+            outcome, run, tail = cell.close()
             if cell.was_killed:
                 forkserver.end_strays([other.pid for other in self._running])
-            self._record(cell.job, *ended)
+            if cell.was_killed or cell.lost_its_server:
+                outcome = endings.with_escaped(outcome, forkserver.end_escaped())
+            self._record(cell.job, outcome, run, tail)
 
     def _may_go_on(self) -> bool:
         """Whether more may be measured: not after a Ctrl-C, nor while records cannot be written."""

@@ -87,6 +87,11 @@ class CellProcess:
         """Whether a signal ended it, so that its supervisor may not have come to the end of its work."""
         return (self._process.exitcode or 0) < 0
 
+    @property
+    def lost_its_server(self) -> bool:
+        """Whether the fork server that started it has died before it."""
+        return self._process.exitcode == forkserver.SERVER_DIED
+
     def sources(self) -> list[Connection | int]:
         """Return what to wait for: it becomes readable when there is something to `read`, or the process ends."""
         return [self._process.sentinel, *(end for end in (self._messages, self._output) if not end.closed)]

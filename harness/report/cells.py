@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from harness.catalogue.boards import Column
-from harness.catalogue.cards import MetricCard
 from harness.report.links import record_link
 from harness.report.plots import LOG_FROM
 from harness.report.ranks import NO_WORSE, Marks, difference_scale, difference_text
@@ -20,8 +18,9 @@ from harness.report.words import commit_of, count, day
 from harness.results.record import MEASURED, Record
 from harness.results.standing import Standing
 from harness.results.tables import Table, Value
+from harness.results.unreached import Unreached
 
-__all__ = ["BlankCell", "Interval", "MeasurementCell", "Spread", "blank", "card_of", "figure", "spread_of"]
+__all__ = ["BlankCell", "Interval", "MeasurementCell", "Spread", "blank", "figure", "not_reached", "spread_of"]
 
 NOT_RANKED: Mapping[Standing, str] = {
     Standing.OLDER: "what decides it has changed since it was measured",
@@ -75,6 +74,8 @@ class BlankCell:
     reason: str
     anchor: str
     """Of the failure's entry below the table; empty if it has none."""
+    record: str = ""
+    """File of a record that is no failure and has no figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def figure(
     failure : a run of the same row and suite that gave no figure.
     """
     text, _, half = with_interval(value.estimate, scale).partition(" ± ")
-    missing = f"a run ended as {failure.status}; this rests on {count(len(value.records), 'run')}" if failure else ""
+    missing = f"{_end_of(failure)}; this rests on {count(len(value.records), 'run')}" if failure else ""
     return MeasurementCell(
         text=text,
         half=half,
@@ -137,6 +138,12 @@ def figure(
     )
 
 
+def _end_of(failure: Record) -> str:
+    if failure.status in MEASURED:
+        return "a run did not reach the target"
+    return f"a run ended as {failure.status}"
+
+
 def blank(failure: Record | None, anchors: Mapping[str, str]) -> BlankCell:
     """Return a cell without a figure; `anchors` leads from a record's file to its entry below the table."""
     if failure is None or failure.status in MEASURED:
@@ -144,9 +151,12 @@ def blank(failure: Record | None, anchors: Mapping[str, str]) -> BlankCell:
     return BlankCell(failure.status, failure.reason or "", anchors.get(record_link(failure), ""))
 
 
-def card_of(table: Table, column: Column) -> MetricCard:
-    """Return what is known of the figures of a column; the columns of a table have at least one."""
-    return next(row.values[column.key].card for row in table.rows if column.key in row.values)
+def not_reached(unreached: Unreached) -> BlankCell:
+    """Return a cell of a training that ended before its target."""
+    reason = "trained for its whole budget, and did not reach the task's target"
+    if unreached.rank is not None:
+        reason += f"; rank {unreached.rank}, below all that did"
+    return BlankCell(unreached.text, reason, "", record_link(unreached.record))
 
 
 def spread_of(table: Table) -> Spread | None:

@@ -17,6 +17,7 @@ from harness.report.escapes import csv_field, markdown_text
 from harness.report.units import scale_for, with_interval
 from harness.results.comparison import CellChange, MetricChange
 from harness.results.stats import Estimate
+from harness.results.unreached import NOT_REACHED, is_cost_of_target
 from reference_impls.names import unknown_message
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def changes_to_text(items: Sequence[CellChange], name: str) -> str:
 def _described(metric: MetricChange) -> tuple[str, str, str, str]:
     scale = scale_for(metric.card.unit, (metric.after or metric.before).value)
     title = metric.card.short or metric.card.title
-    after = "missing" if metric.after is None else with_interval(metric.after, scale)
+    after = _lack(metric) if metric.after is None else with_interval(metric.after, scale)
     return (
         f"{title} [{scale.label}]" if scale.label else title,
         with_interval(metric.before, scale),
@@ -74,7 +75,12 @@ def _described(metric: MetricChange) -> tuple[str, str, str, str]:
 
 def _short(metric: MetricChange) -> str:
     title = metric.card.short or metric.card.title
-    return f"{title} {_relative(metric) or 'missing'}"
+    return f"{title} {_relative(metric) or _lack(metric)}"
+
+
+def _lack(metric: MetricChange) -> str:
+    """Say what it is to have no value where there was one."""
+    return NOT_REACHED if is_cost_of_target(metric.metric) else "missing"
 
 
 def _relative(metric: MetricChange) -> str:

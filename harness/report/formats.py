@@ -55,12 +55,12 @@ def column_scale(table: Table, column: Column) -> Scale:
     """Return the one unit in which all figures of a column are shown."""
     values = [row.values[column.key] for row in table.rows if column.key in row.values]
     sizes = [abs(value.estimate.value) for value in values if math.isfinite(value.estimate.value)]
-    return scale_for(values[0].card.unit, max(sizes, default=0.0))
+    return scale_for(table.cards[column.key].unit, max(sizes, default=1.0))
 
 
 def heading(table: Table, column: Column, scale: Scale, short: bool = False) -> str:
     """Return the title of a column, or its short form, with its unit."""
-    card = next(row.values[column.key].card for row in table.rows if column.key in row.values)
+    card = table.cards[column.key]
     title = (short and card.short) or card.title
     return f"{title} [{scale.label}]" if scale.label else title
 
@@ -99,7 +99,7 @@ def readable(table: Table, style: Style = PLAIN, differences: bool = True) -> pd
 def _differences(table: Table, column: Column, scale: Scale) -> dict[str, list[str]]:
     """Return the columns of differences, by heading."""
     columns: dict[str, list[str]] = {}
-    card = next(row.values[column.key].card for row in table.rows if column.key in row.values)
+    card = table.cards[column.key]
     for reference in references(table):
         found = [difference_of(reference, row, column.key) for row in table.rows]
         unit = difference_scale(next(one for one in found if one is not None), card, scale)
@@ -119,17 +119,18 @@ def raw(table: Table) -> pd.DataFrame:
         line |= {"machine": table.group.machine, table.board.axis: row.name}
         line |= {"topology": row.topology, "verified": row.verified, "vectors": row.vectors}
         for column in table.columns:
-            value = row.values.get(column.key)
+            value, unreached = row.values.get(column.key), row.unreached.get(column.key)
+            rank = value.rank if value else unreached and unreached.rank
             parts: tuple[tuple[str, object, tuple[str, ...]], ...] = (
                 ("", value and value.estimate, ("value", "low", "high", "n", "covers")),
-                ("rank_", value and value.rank, ("best", "worst")),
-                ("", value and value.rank, ("tied_with_best",)),
+                ("rank_", rank, ("best", "worst")),
+                ("", rank, ("tied_with_best",)),
                 ("to_leader_", value and value.to_leader, DIFFERENCE),
                 ("to_baseline_", value and value.to_baseline, DIFFERENCE),
             )
             for start, part, names in parts:
                 line |= {f"{column.key}.{start}{name}": getattr(part, name, None) for name in names}
-            line[f"{column.key}.standing"] = value.standing.value if value else None
+            line[f"{column.key}.standing"] = value.standing.value if value else unreached and unreached.text
         lines.append({key: csv_field(value) for key, value in line.items()})
     return pd.DataFrame(lines, dtype=object)
 
@@ -187,5 +188,7 @@ def _cell(row: TableRow, column: Column, scale: Scale, style: Style, marks: Mark
     if value is not None:
         text = style.escape(f"{with_interval(value.estimate, scale)}{mark_of(value)}")
         return style.best(text) if marks.best(value) else text
+    if column.key in row.unreached:
+        return style.escape(row.unreached[column.key].text)
     failure = row.failures.get(column.key)
     return "" if failure is None or failure.status in MEASURED else failure.status

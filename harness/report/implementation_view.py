@@ -46,6 +46,9 @@ class Place:
     rows: int
     figure: str
     verified: bool
+    """Whether the contract was passed; in a table of others, by the row that leads."""
+    vectors: bool
+    """Whether it agrees with numbers of the authors' own code."""
 
 
 @dataclass(slots=True)
@@ -214,6 +217,7 @@ def _place(table: Table, row: TableRow, sitemap: Sitemap, anchor: str = "") -> P
         rows=sum(key in other.values for other in table.rows),
         figure=f"{value.card.title} {with_interval(value.estimate, scale)} {scale.label}".rstrip(),
         verified=row.verified,
+        vectors=row.vectors,
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from harness.catalogue.boards import Axis, Board, Column
 from harness.catalogue.cards import MetricCard, Registry, Row
 from harness.catalogue.cell import NOT_APPLICABLE
-from harness.report.cells import BlankCell, MeasurementCell, figure
+from harness.report.cells import BlankCell, MeasurementCell, figure, not_reached
 from harness.report.curves import SeriesPlot, series_plots
 from harness.report.links import Sitemap, record_link, slug
 from harness.report.units import Scale, scale_for
@@ -51,6 +51,7 @@ class Combination:
     def records(self) -> tuple[Record, ...]:
         """Return every record behind the figures, by seed."""
         found = {record.cell_id: record for value in self.row.values.values() for record in value.records}
+        found |= {one.record.cell_id: one.record for one in self.row.unreached.values()}
         return tuple(sorted(found.values(), key=lambda record: record.cell.seed))
 
     @property
@@ -116,7 +117,7 @@ def combinations_of(records: Sequence[Record], registry: Registry) -> Mapping[tu
         for axis in () if suite in ELSEWHERE else axes:
             for table in build_tables(of_suite, registry, _everything(suite, row, axis, registry)):
                 for entry in table.rows:
-                    if entry.values and entry.name != NOT_APPLICABLE:
+                    if (entry.values or entry.unreached) and entry.name != NOT_APPLICABLE:
                         found[(axis, entry.name)].append(Combination(suite, table, entry))
     return found
 
@@ -155,7 +156,7 @@ def _measured(suite: str, combinations: list[Combination], registry: Registry, s
     kept = sorted(combinations, key=lambda one: one.measured, reverse=True)[:MOST_ROWS]
     chosen = [one for one in ordered if one in kept] if len(ordered) > MOST_ROWS else ordered
     cards = registry.suite(suite).metrics
-    keys = [metric for metric in cards if any(f"{suite}.{metric}" in one.row.values for one in chosen)]
+    keys = [metric for metric in cards if any(_says(one, f"{suite}.{metric}") for one in chosen)]
     scales = {metric: _scale(suite, metric, cards[metric], chosen) for metric in keys}
     return Measured(
         suite=suite,
@@ -165,6 +166,10 @@ def _measured(suite: str, combinations: list[Combination], registry: Registry, s
         rows=tuple(_row(one, scales, tuple(_over_commits(one, cards, sitemap))) for one in chosen),
         left_out=len(ordered) - len(chosen),
     )
+
+
+def _says(one: Combination, key: str) -> bool:
+    return key in one.row.values or key in one.row.unreached
 
 
 def _scale(suite: str, metric: str, card: MetricCard, combinations: Iterable[Combination]) -> Scale:
@@ -185,8 +190,11 @@ def _over_commits(one: Combination, cards: Mapping[str, MetricCard], sitemap: Si
 def _row(one: Combination, scales: Mapping[str, Scale], over_commits: tuple[tuple[str, str], ...]) -> MeasuredRow:
     cells: list[MeasurementCell | BlankCell] = []
     for metric, scale in scales.items():
-        value = one.row.values.get(f"{one.suite}.{metric}")
-        cells.append(BlankCell("", "", "") if value is None else figure(value, scale))
+        key = f"{one.suite}.{metric}"
+        if key in one.row.unreached:
+            cells.append(not_reached(one.row.unreached[key]))
+        else:
+            cells.append(figure(one.row.values[key], scale) if key in one.row.values else BlankCell("", "", ""))
     return MeasuredRow(
         id=_id(one),
         label=one.label,

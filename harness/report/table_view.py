@@ -14,8 +14,8 @@ from harness.report.cells import (
     BlankCell,
     MeasurementCell,
     blank,
-    card_of,
     figure,
+    not_reached,
     spread_of,
 )
 from harness.report.failures import FailureView, Unsupported, failures_of, unsupported_of
@@ -163,7 +163,7 @@ def tried(table: Table) -> list[TableRow]:
     return [
         row
         for row in table.rows
-        if row.values or any(record.status != "unsupported" for record in row.failures.values())
+        if row.values or row.unreached or any(record.status != "unsupported" for record in row.failures.values())
     ]
 
 
@@ -183,7 +183,7 @@ def best_of(table: Table) -> Iterable[Best]:
         }
         if len(ranked) < 2:
             continue
-        card, scale = card_of(table, column), column_scale(table, column)
+        card, scale = table.cards[column.key], column_scale(table, column)
         higher = card.direction == "higher"
         yield Best(
             title=card.title,
@@ -210,7 +210,9 @@ def _rows(table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str],
         cells: list[MeasurementCell | BlankCell] = []
         for column in table.columns:
             value, failure = row.values.get(column.key), row.failures.get(column.key)
-            if value is None:
+            if column.key in row.unreached:
+                cells.append(not_reached(row.unreached[column.key]))
+            elif value is None:
                 cells.append(blank(failure, anchors))
             else:
                 whisker = spread if column.key == main else None
@@ -265,7 +267,7 @@ def _checks(table: Table, row: TableRow, sitemap: Sitemap) -> str | None:
 
 
 def _column(table: Table, column: Column, scale: Scale) -> ColumnView:
-    card = card_of(table, column)
+    card = table.cards[column.key]
     better = {"lower": "lower is better", "higher": "higher is better", "none": "neither way is better"}
     return ColumnView(
         key=column.key,

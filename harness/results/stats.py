@@ -90,19 +90,31 @@ class Change:
     """(after - before) / before; infinite where before is 0 and after is not."""
 
 
-def change(before: Estimate, after: Estimate, direction: Direction, exact: bool, threshold: float) -> Change:
+def change(
+    before: Estimate, after: Estimate, direction: Direction, exact: bool, threshold: float, apart: float = 0.0
+) -> Change:
     """Judge a change.
 
     A figure that is exact has changed if it differs at all. Any other is a regression or an improvement only if
     the intervals are disjoint *and* the relative change exceeds `threshold`: both noise and trifles stay silent.
+
+    Parameters
+    ----------
+    apart : what is known of two runs of the same code beyond their intervals: the larger over the smaller, less 1.
     """
     difference = after.value - before.value
     relative = difference / abs(before.value) if before.value else math.copysign(math.inf, difference or 1.0)
     if difference == 0:
         return Change(before, after, "same", 0.0)
-    if not exact and (before.overlaps(after) or abs(relative) <= threshold):
+    if not exact and (before.overlaps(after) or abs(relative) <= threshold or _ratio(before, after) <= 1 + apart):
         return Change(before, after, "noise", relative)
     if direction == "none":
         return Change(before, after, "changed", relative)
     worse = difference > 0 if direction == "lower" else difference < 0
     return Change(before, after, "regression" if worse else "improvement", relative)
+
+
+def _ratio(one: Estimate, other: Estimate) -> float:
+    """Return the larger over the smaller; infinite where they do not have one sign."""
+    low, high = sorted((abs(one.value), abs(other.value)))
+    return high / low if low and (one.value < 0) == (other.value < 0) else math.inf

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 from harness.catalogue.cards import Registry, load_registry
 from harness.catalogue.cell import Cell
@@ -181,12 +182,16 @@ class Store:
 class Finished:
     """What is done of a store on one machine, as it was when it was asked about first.
 
-    A plan asks for a hundred thousand cells: of each machine, suite and task the files are looked at once.
+    A plan asks for a hundred thousand cells: of each machine, suite and task the files are looked for once, and that of
+    a single record is read when its own cell is asked for. A name alone makes no cell done: the file may be cut off,
+    impossible, or a timing too noisy that older code named like any other.
     """
 
     store: Store
     machine: str
-    _known: dict[tuple[str, str], Mapping[str, Collection[str]]] = field(default_factory=dict)
+    _known: dict[tuple[str, str], dict[str, set[str]]] = field(default_factory=dict)
+    _unread: dict[str, list[Path]] = field(default_factory=dict)
+    """By cell: files of one record that bear its name."""
 
     def codes(self, cell: Cell) -> Collection[str]:
         """Return the first digits of the code hashes that `cell` is done with; a recorded failure is not done."""
@@ -194,23 +199,35 @@ class Finished:
         if asked not in self._known:
             self._known[asked] = self._look(*asked)
         known = self._known[asked]
-        return known.get(cell.id, ()) if known else ()
+        for path in self._unread.pop(cell.id, ()):
+            found = read_record(path)
+            if self._is_done(found) and found.cell_id == cell.id:
+                known[cell.id].add(_code_of(found))
+        return known.get(cell.id, ())
 
-    def _look(self, suite: str, task: str) -> Mapping[str, Collection[str]]:
+    def _is_done(self, found: Record | Problem) -> TypeGuard[Record]:
+        return isinstance(found, Record) and found.is_done() and found.provenance.machine.name == self.machine
+
+    def _look(self, suite: str, task: str) -> dict[str, set[str]]:
         codes: dict[str, set[str]] = defaultdict(set)
+        folder = self.store.folder(self.machine, suite, task)
         try:
-            names = os.listdir(self.store.folder(self.machine, suite, task))
+            names = os.listdir(folder)
         except OSError:
             names = []
         for name in names:
             parts = name.removesuffix(SINGLE).rsplit(".", 2)
             if name.endswith(SINGLE) and not _mark(name) and len(parts) == 3:
-                codes[parts[1]].add(parts[2])
+                self._unread.setdefault(parts[1], []).append(folder / name)
         packed = self.store.packed(self.machine, suite, task)
         for entry in scan(packed) if packed.is_file() else ():
-            if isinstance(entry.found, Record) and entry.found.is_done():
-                codes[entry.found.cell_id].add(slug(entry.found.provenance.code_hash[:CODE_DIGITS]))
+            if self._is_done(entry.found):
+                codes[entry.found.cell_id].add(_code_of(entry.found))
         return codes
+
+
+def _code_of(record: Record) -> str:
+    return slug(record.provenance.code_hash[:CODE_DIGITS])
 
 
 Key = tuple[str, str, str]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from harness.catalogue.boards import BOARDS, COMPARED, WITHOUT_BACKEND, Board, Column
 from harness.catalogue.cards import MetricCard, Registry
@@ -21,6 +21,7 @@ from harness.results.record import MEASURED, Metric, Record
 from harness.results.selection import preferred, unmixed
 from harness.results.standing import Standing
 from harness.results.stats import Estimate, estimate
+from harness.results.unreached import Unreached, missed_target, ranked_below
 from harness.results.vectors import AuthorsVectors
 from harness.results.verification import Verification
 
@@ -77,6 +78,8 @@ class TableRow:
     """By column key: a record that says why there is no figure, or why it rests on fewer seeds."""
     vectors: bool = False
     """Whether it agrees with numbers of the authors' own code; False also where there are none."""
+    unreached: Mapping[str, Unreached] = field(default_factory=dict)
+    """By column key: what stands for a figure where training ended before its target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +105,11 @@ class Table:
     board: Board
     group: Group
     columns: tuple[Column, ...]
-    """Those of the board that have at least one figure."""
+    """Those of the board that have at least one figure, or one that was not reached."""
     rows: tuple[TableRow, ...]
     """In the order of their estimates in the board's ranking column, best first; rows without it last."""
+    cards: Mapping[str, MetricCard]
+    """By column key: what is known of the figures of a column."""
 
 
 def build_tables(records: Iterable[Record], registry: Registry, board: Board | None = None) -> list[Table]:
@@ -134,7 +139,7 @@ def _with_vectors(table: Table, vectors: AuthorsVectors) -> Table:
 
 def worth_comparing(tables: Sequence[Table]) -> list[Table]:
     """Return the tables in which at least two rows have a figure, or all of them if none has."""
-    return [table for table in tables if sum(bool(row.values) for row in table.rows) > 1] or list(tables)
+    return [table for table in tables if sum(bool(row.values or row.unreached) for row in table.rows) > 1] or [*tables]
 
 
 def grouped(records: Iterable[Record], board: Board, suites: Collection[str]) -> dict[Group, list[Record]]:
@@ -172,12 +177,19 @@ def _table(board: Board, group: Group, records: Sequence[Record], registry: Regi
         by_row[(record.axes()[board.axis], record.cell.topology)].append(record)
     unranked = [_row(board, key, members, registry, verified) for key, members in by_row.items()]
     ranks = {column.key: _places(column, board, unranked) for column in board.columns}
+    below = {column.key: _below(column, unranked, len(ranks[column.key])) for column in board.columns}
     ranked = [
-        replace(row, values={key: _placed(value, ranks[key].get(_identity(row))) for key, value in row.values.items()})
+        replace(
+            row,
+            values={key: _placed(value, ranks[key].get(_identity(row))) for key, value in row.values.items()},
+            unreached={key: below[key].get(_identity(row), one) for key, one in row.unreached.items()},
+        )
         for row in unranked
     ]
-    columns = tuple(column for column in board.columns if any(column.key in row.values for row in ranked))
-    return Table(board, group, columns, tuple(sorted(ranked, key=lambda row: _order(row, board))))
+    having = {key for row in ranked for key in (*row.values, *row.unreached)}
+    columns = tuple(column for column in board.columns if column.key in having)
+    cards = {column.key: registry.suite(column.suite).metrics[column.metric] for column in columns}
+    return Table(board, group, columns, tuple(sorted(ranked, key=lambda row: _order(row, board))), cards)
 
 
 def _row(
@@ -186,6 +198,7 @@ def _row(
     name, topology = key
     known = {"neuron": registry.cell_neurons, "method": registry.methods, "task": registry.tasks}.get(board.axis, {})
     values: dict[str, Value] = {}
+    unreached: dict[str, Unreached] = {}
     failures: dict[str, Record] = {}
     by_suite: dict[str, list[Record]] = {column.suite: [] for column in board.columns}
     for record in records:
@@ -197,7 +210,11 @@ def _row(
         measured = [record for record in of_suite if record.status in MEASURED and column.metric in record.metrics]
         if measured:
             values[column.key] = _value(column, measured, registry, verified.today)
-        lacking = [record for record in of_suite if record.status not in MEASURED] or ([] if measured else of_suite)
+        missed = [one for one in of_suite if missed_target(one, column.metric, verified.today.is_current(one))]
+        if missed and not measured:
+            standing = Standing.CURRENT if verified.today.is_current(missed[-1]) else Standing.OLDER
+            unreached[column.key] = Unreached(missed[-1], standing)
+        lacking = [record for record in of_suite if record.status not in MEASURED] or (missed if measured else of_suite)
         if lacking:
             failures[column.key] = lacking[-1]
     return TableRow(
@@ -207,6 +224,7 @@ def _row(
         topology=topology,
         values=values,
         failures=failures,
+        unreached=unreached,
     )
 
 
@@ -268,6 +286,18 @@ def _places(column: Column, board: Board, table_rows: Iterable[TableRow]) -> dic
         rule,
     )
     return dict(zip(values, found, strict=True))
+
+
+def _below(column: Column, table_rows: Iterable[TableRow], reached: int) -> dict[tuple[str, str], Unreached]:
+    """Rank the rows of a column that did not reach its target, as far as they may be ranked."""
+    known = {
+        _identity(row): one
+        for row in table_rows
+        if (one := row.unreached.get(column.key)) is not None
+        and one.standing.ranked
+        and (row.verified or not column.needs_verification)
+    }
+    return ranked_below(reached, known)
 
 
 def _placed(value: Value, place: Place | None) -> Value:

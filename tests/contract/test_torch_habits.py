@@ -190,6 +190,18 @@ def test_compiled_code_refuses_what_it_would_not_see(disguise: Callable[[Neuron]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["plif", "psn"])
+def test_scripting_is_refused_in_our_words(name: str, backend: str) -> None:
+    if name == "psn" and backend != "eager":
+        pytest.skip("a parallel neuron has no step to compile")
+    neuron = build_neuron(name, backend=backend, **({"T": 3} if name == "psn" else {}))
+    network = build_network("mlp", (4,), 2, lambda **_: neuron)
+    for module in (neuron, torch.nn.Sequential(torch.nn.Linear(4, 4), neuron), network):
+        with pytest.raises(UnsupportedError, match=r"torch\.jit\.script cannot read \w+: .*torch\.jit\.trace"):
+            torch.jit.script(module)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_torch_compile_may_stand_around_a_neuron(backend: str) -> None:
     x, expected = X.clone().requires_grad_(), X.clone().requires_grad_()
     outer = torch.compile(plif(backend))(x)

@@ -76,6 +76,15 @@ FORWARDS = {
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(3600)
     """,
+    "kills-its-server": """
+        started(os.setsid, orphaned=True, note="orphan")
+        started(os.setsid, orphaned=True, note="orphan")
+        supervisor = os.getppid()
+        server = int(pathlib.Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(server, signal.SIGKILL)
+        os.kill(supervisor, signal.SIGKILL)
+        time.sleep(3600)
+    """,
     "annoys-its-parent": """
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1):
             os.kill(os.getppid(), number)

@@ -46,6 +46,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Reco
         job("hides-what-it-eats", memory_bytes=GIB // 2, timeout=30),
         job("kills-its-parent", timeout=30),
         job("calls-exit"),
+        *([job("kills-its-server", timeout=30)] if sys.platform == "linux" else []),
         job("well-behaved"),
     ]
     try:
@@ -82,6 +83,18 @@ def test_a_cell_that_kills_its_supervisor_dies_with_all_it_has_started(records: 
     assert record.status == "crashed"
     (orphan,) = [int(line.split()[1]) for line in record.output_tail if line.startswith("orphan ")]
     assert is_gone(orphan)
+
+
+@LINUX
+def test_what_kills_its_supervisor_and_the_server_is_found_ended_and_said(records: dict[str, Record]) -> None:
+    record = records["kills-its-server"]
+    assert record.status == "crashed"
+    assert record.reason is not None
+    assert record.reason.endswith("2 of its processes had escaped its supervisor, and were ended.")
+    orphans = [int(line.split()[1]) for line in record.output_tail if line.startswith("orphan ")]
+    assert len(orphans) == 2
+    assert all(is_gone(orphan) for orphan in orphans)
+    assert records["well-behaved"].status == "ok", "a new server took over"
 
 
 @pytest.mark.parametrize("neuron", GOOD)

@@ -74,6 +74,30 @@ def compared(before: list[Record], after: list[Record], threshold: float = 0.05)
     return compare(before, after, load_registry(), threshold)
 
 
+def peak(size: float) -> Record:
+    metric = Metric(value=size, unit="bytes", direction="lower")
+    return record(replace(CELL, suite="memory"), metrics={"peak_bytes": metric})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [(4e6, 6e6, "noise"), (4e6, 7.9e6, "noise"), (4e6, 8.1e6, "regression"), (8.1e6, 4e6, "improvement")],
+)
+def test_a_peak_is_judged_by_what_is_known_of_peaks(before: float, after: float, verdict: str) -> None:
+    """Peaks of one code differ by up to 92 % in the published records, and no interval says so."""
+    (found,) = compared([peak(before)], [peak(after)])
+    assert found.verdict == verdict
+
+
+def test_a_time_without_an_interval_needs_a_doubling() -> None:
+    def once(seconds: float) -> Record:
+        return record(CELL, metrics={"train_step_seconds": Metric(value=seconds, unit="seconds", direction="lower")})
+
+    assert compared([once(1.0)], [once(1.9)])[0].verdict == "noise"
+    assert compared([once(1.0)], [once(2.1)])[0].verdict == "regression"
+    assert compared([timed(1.0)], [timed(1.9)])[0].verdict == "regression", "intervals say what they know"
+
+
 def test_seeds_are_combined_before_they_are_compared() -> None:
     before = [timed(value, seed=seed) for seed, value in enumerate((1.0, 1.2, 1.1))]
     after = [timed(value, seed=seed) for seed, value in enumerate((1.05, 1.25, 1.15))]

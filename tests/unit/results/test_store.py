@@ -67,6 +67,33 @@ def test_noisy_figures_are_kept_but_not_done_and_replace_nothing_that_is(tmp_pat
     assert store.has(CELL, LAPTOP.name, code)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"details": {"interval_as_narrow_as_asked": False}},
+        {"status": "crashed", "reason": "It was killed."},
+        {"metrics": {"error_fraction": METRIC["error_fraction"].model_copy(update={"value": -1.0})}},
+        {"cell_id": "0" * 12},
+    ],
+    ids=["noisy of before there was a status", "failed", "impossible", "of another cell"],
+)
+def test_a_name_alone_makes_no_cell_done(tmp_path: Path, change: dict[str, object]) -> None:
+    store, good = Store(tmp_path), record(CELL, metrics=METRIC)
+    path = store.write(good)
+    path.write_text(good.model_copy(update=change).model_dump_json())
+    assert not store.has(CELL, LAPTOP.name, good.provenance.code_hash)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"cell": ', b"[]", b"\x00" * 4096])
+def test_a_file_that_was_cut_off_is_measured_again(tmp_path: Path, content: bytes) -> None:
+    store, good = Store(tmp_path), record(CELL, metrics=METRIC)
+    path = store.write(good)
+    path.write_bytes(content)
+    assert not store.has(CELL, LAPTOP.name, good.provenance.code_hash)
+    store.write(good)
+    assert store.has(CELL, LAPTOP.name, good.provenance.code_hash)
+
+
 @pytest.mark.parametrize(("narrow", "status"), [(False, "noisy"), (True, "ok"), (None, "ok")])
 def test_a_timing_that_missed_its_interval_before_there_was_a_status_is_read_as_noisy(
     tmp_path: Path, narrow: bool | None, status: str
