@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from harness.results.predictions import pack
 from harness.results.record import Predictions, Series
-from harness.results.stats import wilson_interval
-from harness.suites.common.base import Answer, Measurement, Suite
+from harness.suites.common.anytime import anytime
+from harness.suites.common.base import Answer, Measurement, Suite, share_missed
 from harness.suites.common.train import Epoch, TrainingRun, to_target, train
 from harness.suites.common.weights import keep_weights
 from harness.workload import Workload
@@ -19,7 +19,9 @@ CARD = {
         "Trains from the cell's seed for the task's budget and counts the misclassified test samples. The epoch is "
         "chosen on the validation split; the last epoch and the best on the test split are kept beside it. The task's "
         "target is reached with the first epoch whose validation error is that low: no figure if none is. How long "
-        "that takes is the question of the suite time_to_target."
+        "that takes is the question of the suite time_to_target. A network that may be read at any step (one that was "
+        "converted from an ANN, say) is read after 1, 2, 4, ..., 256 steps of each test sample, repeated as need be; "
+        "spikes and operations are counted on the first 256 of them, a constant input anew at every step."
     ),
     "exclusive": False,
     "timeout_seconds": 7200.0,
@@ -86,6 +88,48 @@ CARD = {
             "unit": "fraction",
             "direction": "lower",
         },
+        "ann_error_fraction": {
+            "short": "ANN's error",
+            "title": "test error of the ANN that was converted",
+            "unit": "fraction",
+            "direction": "lower",
+        },
+        "ann_operations_per_sample": {
+            "title": "multiply-accumulates of the ANN per sample",
+            "unit": "operations",
+            "direction": "lower",
+            "judged": False,
+        },
+        "error_t8_fraction": {
+            "short": "error, T = 8",
+            "title": "test error after 8 steps",
+            "unit": "fraction",
+            "direction": "lower",
+        },
+        "error_t64_fraction": {
+            "short": "error, T = 64",
+            "title": "test error after 64 steps",
+            "unit": "fraction",
+            "direction": "lower",
+        },
+        "steps_within_a_point": {
+            "short": "steps to its ANN",
+            "title": "steps from which on the error is within a point of the ANN's",
+            "unit": "time steps",
+            "direction": "lower",
+        },
+        "early_error_fraction": {
+            "short": "error, cutoff",
+            "title": "test error where each sample stops when its classes are far enough apart",
+            "unit": "fraction",
+            "direction": "lower",
+        },
+        "early_steps": {
+            "short": "steps, cutoff",
+            "title": "mean steps until a sample stops",
+            "unit": "time steps",
+            "direction": "lower",
+        },
         "parameters": {
             "title": "parameters",
             "unit": "parameters",
@@ -106,10 +150,10 @@ class AccuracySuite(Suite):
         chosen = run.epochs[run.best_epoch]
         best_on_test = min(epoch.test_errors for epoch in run.epochs)
         figures = {
-            "error_fraction": _error(chosen.test_errors, run.test_size),
-            "last_error_fraction": _error(run.epochs[-1].test_errors, run.test_size),
-            "best_test_error_fraction": _error(best_on_test, run.test_size),
-            "validation_error_fraction": _error(chosen.validation_errors, run.validation_size),
+            "error_fraction": share_missed(chosen.test_errors, run.test_size),
+            "last_error_fraction": share_missed(run.epochs[-1].test_errors, run.test_size),
+            "best_test_error_fraction": share_missed(best_on_test, run.test_size),
+            "validation_error_fraction": share_missed(chosen.validation_errors, run.validation_size),
             "best_epoch": Measurement(float(run.pretraining_epochs + run.best_epoch + 1)),
             "optimizer_updates": Measurement(float(run.updates)),
             "parameters": Measurement(float(sum(parameter.numel() for parameter in method.network.parameters()))),
@@ -125,7 +169,13 @@ class AccuracySuite(Suite):
             "validation_samples": run.validation_size,
             "test_samples": run.test_size,
         }
-        return Answer(figures, _curves(run), details, _predictions(run, workload.split.digest))
+        series = _curves(run)
+        if workload.registry.methods[workload.cell.method].capabilities.anytime:
+            read = anytime(method, workload)
+            figures |= read.figures
+            series |= read.series
+            details |= read.details
+        return Answer(figures, series, details, _predictions(run, workload.split.digest))
 
 
 def _predictions(run: TrainingRun, split_digest: str) -> Predictions:
@@ -143,13 +193,8 @@ def _pretraining(run: TrainingRun) -> dict[str, Measurement]:
     return {
         "pretraining_epochs": Measurement(float(done.report.epochs)),
         "pretraining_updates": Measurement(float(done.report.updates)),
-        "pretrained_error_fraction": _error(done.test_errors, run.test_size),
+        "pretrained_error_fraction": share_missed(done.test_errors, run.test_size),
     }
-
-
-def _error(errors: int, samples: int) -> Measurement:
-    low, high = wilson_interval(errors, samples)
-    return Measurement(errors / samples, n=samples, low=low, high=high, covers="test samples")
 
 
 def _curves(run: TrainingRun) -> dict[str, Series]:

@@ -153,8 +153,8 @@ def _figures(activity: Activity, energy: EnergyEstimate) -> dict[str, Measuremen
     return {name: Measurement(value, n=samples) for name, value in values.items()}
 
 
-def _training_figures(stages: Sequence[StageRates], energy: TrainingEnergy) -> dict[str, Measurement]:
-    figures = {"training_energy_joules": Measurement(energy.total_joules)}
+def _training_figures(stages: Sequence[StageRates], energy: TrainingEnergy | None) -> dict[str, Measurement]:
+    figures = {} if energy is None else {"training_energy_joules": Measurement(energy.total_joules)}
     for stage in stages:
         name = "training_backward_firing_rate" if stage.name == "backward" else "training_firing_rate"
         figures[name] = Measurement(stage.firing_rate)
@@ -163,13 +163,15 @@ def _training_figures(stages: Sequence[StageRates], energy: TrainingEnergy) -> d
 
 def _training(
     workload: Workload, method: TrainingMethod, activity: Activity, energy: EnergyEstimate, costs: Sequence[NeuronCost]
-) -> tuple[tuple[StageRates, ...], TrainingEnergy]:
-    """Differentiate one training batch on the trained network, and count the stages of that."""
+) -> tuple[tuple[StageRates, ...], TrainingEnergy | None]:
+    """Differentiate one training batch on the trained network, and count the stages of that; an ANN's has none."""
     torch.manual_seed(workload.cell.seed)
     x, target = next(batches(workload.split.train, workload.budget.batch_size, workload, None))
     method.count_spikes = True
     report = method.accumulate(x, target)
     stages = stage_rates(report.stages, x.shape[1])
+    if not stages:
+        return (), None
     joined = connections(method.network.structure, activity.synapses, method.network.joins())
     update_joules = costs[0].joules(FP32_45NM)
     given = (energy.input_recomputed_joules, update_joules)
@@ -186,7 +188,7 @@ def _details(
     energy: EnergyEstimate,
     costs: Sequence[NeuronCost],
     stages: Sequence[StageRates],
-    training: TrainingEnergy,
+    training: TrainingEnergy | None,
 ) -> dict[str, Any]:
     return {
         "samples": activity.samples,
@@ -208,5 +210,5 @@ def _details(
         "neuron_cost": costs[0].assumption,
         "break_even_spikes_per_neuron": energy.break_even_spikes_per_neuron(),
         "stages": [asdict(stage) for stage in stages],
-        "training_energy": asdict(training),
+        "training_energy": None if training is None else asdict(training),
     }

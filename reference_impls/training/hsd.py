@@ -7,13 +7,14 @@ are the student's first weights. Must not know how much of a budget there is, on
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reference_impls.anytime import running_means
 from reference_impls.api import (
     Epoch,
     Network,
@@ -71,6 +72,8 @@ CARD = {
         "memory_in_T": "O(T)",
         "spiking_backward": False,
         "pretraining": True,
+        "anytime": True,
+        "converts": True,
     },
     "defaults": {"levels": 4, "up": 2.0, "temperature": 2.0, "pretraining_share": 0.5, "rate_factor": 1.0},
     "variants": {
@@ -220,6 +223,16 @@ class HSD(TrainingMethod):
     def predict(self, x: Tensor) -> Tensor:
         """Return the mean of the student's read-out over its steps, ``[B, C]``."""
         return self.network.run(x[: self.student_steps]).logits.mean(0)
+
+    @torch.no_grad()
+    def read_outs(self, x: Tensor, steps: Sequence[int]) -> Tensor:
+        """Return the mean read-out after each number of steps; more than the student's are run as well."""
+        return running_means(self.network, x, steps)
+
+    @torch.no_grad()
+    def predict_ann(self, x: Tensor) -> Tensor:
+        """Return the teacher's logits, ``[B, C]``."""
+        return self.ann_logits(self.teacher, x)
 
     def accumulate(self, x: Tensor, target: Tensor) -> UpdateReport:
         """Ask the teacher, unroll the student, and differentiate both parts of the loss."""
