@@ -25,7 +25,8 @@ from reference_impls.api import (
     UpdateReport,
     over_time,
 )
-from reference_impls.surrogate import make_surrogate, straight_through
+from reference_impls.conversion.activations import qcfs
+from reference_impls.surrogate import make_surrogate
 
 CARD = {
     "name": "hsd",
@@ -277,16 +278,6 @@ def spike_like_the_released_neuron(neuron: Any, threshold: float, gamma: float) 
     neuron.fire_rule = "gt"
     neuron.detach_reset = False
     neuron.surrogate = make_surrogate({"name": "triangle", "params": {"alpha": 1 / (gamma * threshold)}})
-
-
-def qcfs(x: Tensor, up: Tensor, levels: int) -> Tensor:
-    """Return the quantised clip-floor-shift activation of `x`, of its shape; the floor is straight-through.
-
-    ``dy/dx = 1`` where the rounded ratio r lies in [0, 1]; ``dy/dup = clamp(r, 0, 1)``, less ``x / up`` there.
-    """
-    shifted = levels * x / up + 0.5
-    ratio: Tensor = straight_through(shifted.floor(), shifted) / levels
-    return up * ratio.clamp(0, 1)
 
 
 def step_wise_divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
