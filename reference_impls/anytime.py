@@ -58,14 +58,15 @@ def running_means(network: Any, x: Tensor, steps: Sequence[int]) -> Tensor:
     steps : growing.
     """
     blocks = network.layers()
-    first = over_time(blocks[0].synapse, x[: steps[-1]])
+    constant = over_time(blocks[0].synapse, x[: steps[-1]]) if x.stride(0) == 0 else None
     states: list[State | None] = [None] * len(blocks)
     total: Tensor | None = None
     found = []
     for begin, end in segments(steps):
-        z = first[begin:end]
+        z = x[begin:end]
         for layer, block in enumerate(blocks):
-            out = block.neuron.run(z if layer == 0 else over_time(block.synapse, z), states[layer])
+            current = over_time(block.synapse, z) if layer or constant is None else constant[begin:end]
+            out = block.neuron.run(current, states[layer])
             states[layer] = out.state
             z = block.passed_on(out.spikes)
         piece = over_time(network.readout, z).sum(0)

@@ -100,16 +100,17 @@ def spike_rates(network: Any, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
 def residuals(network: Any, x: Tensor, activation: Activation, most: int = 1) -> dict[str, list[float]]:
     """Return, for each layer, which share of its outputs cannot be what the ANN's are.
 
-    ``clipped``: the ANN's activation is more than `most` spikes a step. ``unsettled``: the membrane did not end
-    between 0 and the threshold, so that spikes are owed or were fired too many (unevenness).
+    ``clipped``: the ANN's activation is more than `most` spikes a step. ``unsettled``: the neuron fired too many spikes
+    (its membrane ended below 0, though it fired) or owes some that it could have fired (unevenness).
     """
     wanted, _ = ann_layers(network, time_mean(x), activation)
-    _, membranes = spike_rates(network, x)
+    rates, membranes = spike_rates(network, x)
     clipped, unsettled = [], []
-    for block, a, v in zip(network.layers(), wanted, membranes, strict=True):
+    for block, a, rate, v in zip(network.layers(), wanted, rates, membranes, strict=True):
         threshold = block.neuron.v_threshold
+        too_many, owed = (v < 0) & (rate > 0), (v >= threshold) & (a <= most * threshold)
         clipped.append(float((a > most * threshold).double().mean()))
-        unsettled.append(float(((v < 0) | (v >= threshold)).double().mean()))
+        unsettled.append(float((too_many | owed).double().mean()))
     return {"clipped": clipped, "unsettled": unsettled}
 
 
