@@ -112,6 +112,8 @@ class NeuronCapabilities:
     learnable: tuple[str, ...] = ()
     granularity: Granularity = "layer"
     """Whose what it learns is: one set a ``layer``, a ``channel``, or a ``neuron``."""
+    leak: bool = True
+    """Whether the membrane forgets; False: it adds its input up, so that a count of spikes stands for a sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,10 @@ class TrainingCapabilities:
     """What it can learn: a class for each sample, or a signal that goes on at every step."""
     gradient: bool = True
     """Whether it forms the gradient of a loss, which `gradients` returns."""
+    anytime: bool = False
+    """Whether its network is meant to be read after any number of steps of a sample, which `read_outs` does."""
+    converts: bool = False
+    """Whether its network was made of an ANN, which `predict_ann` asks; such a method is read at any step, too."""
 
 
 @dataclass(frozen=True, slots=True)

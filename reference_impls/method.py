@@ -8,7 +8,7 @@ measured; the counts in a report are the method's own.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -41,7 +41,7 @@ class StageReport:
     name: str
     steps: int
     spikes_per_layer: tuple[int, ...] | None = None
-    """Events summed over batch and time, a -1 counting as one; None unless `count_spikes` is set."""
+    """Events summed over batch and time (a -1 is one, a burst of n is n); None unless `count_spikes` is set."""
     neurons_per_layer: tuple[int, ...] | None = None
     """Neurons of one sample; None unless `count_spikes` is set."""
     ternary: bool = False
@@ -72,12 +72,12 @@ class SpikeCounts:
     """Events and neurons of each layer, counted on the device while a simulation runs."""
 
     def __init__(self, layers: int) -> None:
-        self._spikes: list[Tensor | int] = [0] * layers
+        self._spikes: list[Tensor | float] = [0] * layers
         self._neurons = [0] * layers
 
     def add(self, layer: int, spikes: Tensor) -> None:
-        """Count the non-zero entries of ``spikes[T, B, ...]``."""
-        self._spikes[layer] = self._spikes[layer] + spikes.detach().count_nonzero()
+        """Count the events of ``spikes[T, B, ...]``: an entry of n spikes is n of them, part of one is one."""
+        self._spikes[layer] = self._spikes[layer] + spikes.detach().abs().ceil().sum(dtype=torch.float64)
         self._neurons[layer] = spikes.shape[2:].numel()
 
     def report(self, name: str, steps: int, ternary: bool = False) -> StageReport:
@@ -143,6 +143,27 @@ class TrainingMethod(ABC):
     @abstractmethod
     def predict(self, x: Tensor) -> Tensor:
         """Return the method's own read-out of ``x[T, B, ...]``, logits ``[B, C]``, without gradients."""
+
+    def read_outs(self, x: Tensor, steps: Sequence[int]) -> Tensor:
+        """Return what `predict` would say after each number of `steps` of ``x[T, B, ...]``, ``[len(steps), B, C]``.
+
+        `steps` grows, and its last is at most T. A method that can read one simulation several times writes this anew.
+        """
+        return torch.stack([self.predict(x[:count]) for count in steps])
+
+    def predict_ann(self, x: Tensor) -> Tensor:
+        """Return the logits ``[B, C]`` of the ANN that the network was made of, without gradients.
+
+        Raises
+        ------
+        NotImplementedError
+            If the method converts nothing (its card says so).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no ANN: nothing is converted")
+
+    def conversion_residuals(self, x: Tensor) -> Mapping[str, Sequence[float]]:
+        """Return what keeps the network from its ANN on ``x[T, B, ...]``: a share for each layer, by its name."""
+        return {}
 
     def synapses(self) -> tuple[Synapse, ...]:
         """Return the network's linear maps with what they are fed with when this method predicts."""

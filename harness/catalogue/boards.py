@@ -56,6 +56,8 @@ class Board:
     """The same for everything else, as a share of the figure."""
     curves: tuple[str, ...] = ()
     """Figures over T or N that are drawn with a line for each row, in this order; empty: all that records have."""
+    only_with: str = ""
+    """Key of a column: records of its suite that lack the figure are of another board; empty: all records fit."""
 
 
 _ERROR = Column("accuracy", "error_fraction", needs_verification=False)
@@ -101,6 +103,15 @@ _TRACKING_METRICS = (
     "training_error_fraction",
     "firing_rate_hertz",
     "learning_state_bytes",
+)
+
+_CONVERSION_METRICS = (
+    "error_t8_fraction",
+    "error_t64_fraction",
+    "ann_error_fraction",
+    "steps_within_a_point",
+    "early_error_fraction",
+    "early_steps",
 )
 
 BOARDS: tuple[Board, ...] = (
@@ -165,6 +176,18 @@ BOARDS: tuple[Board, ...] = (
         rank_by="tracking.normalised_error_fraction",
         fixed={"backend": ("eager",)},
         varies=("topology",),
+    ),
+    Board(
+        name="conversion",
+        title="Conversion",
+        question="Which way from an ANN to a spiking network loses least, after how many steps and operations?",
+        axis="method",
+        columns=tuple(Column("anytime", metric, needs_verification=False) for metric in _CONVERSION_METRICS),
+        rank_by="anytime.error_t64_fraction",
+        fixed={"backend": ("eager",)},
+        varies=("topology",),
+        curves=("error_fraction", "operations_per_sample", "spikes_per_neuron"),
+        only_with="anytime.ann_error_fraction",
     ),
     Board(
         name="libraries",

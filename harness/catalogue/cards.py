@@ -137,6 +137,8 @@ class SuiteCard:
     """Kinds of target that the question can be asked about."""
     baseline: Mapping[str, str] = field(default_factory=dict)
     """Rows that are measured beside the cell's own, by axis (``neuron``, ``method``): figures depend on them too."""
+    asks: tuple[str, ...] = ()
+    """Capabilities that a training method must have (``anytime``): without them the question makes no sense."""
 
     @property
     def timed(self) -> bool:

@@ -34,6 +34,7 @@ def why_unsupported(cell: Cell, registry: Registry) -> str | None:
     reasons = (
         peer and _peer(peer, cell),
         on_task and _target(cell, method, registry),
+        method and _question(cell, method, registry),
         topology and on_task and _task_network(cell.task, topology, registry),
         method and topology and _method_topology(method, topology),
         method and topology and on_task and _method_depth(method, topology, cell.task, registry),
@@ -76,6 +77,13 @@ def _target(cell: Cell, method: Row | None, registry: Registry) -> str | None:
         judged = _kinds(registry.suite(suite.name).targets)
         return f"{suite.name} is asked of tasks with {judged}; {cell.task} asks for {_kinds((wanted,))}."
     return None
+
+
+def _question(cell: Cell, method: Row, registry: Registry) -> str | None:
+    """Whether the suite's question can be asked of what the method trains."""
+    asks = registry.suite(cell.suite).asks if cell.suite in registry.suites else ()
+    missing = next((name for name in asks if not getattr(method.capabilities, name)), None)
+    return missing and f"{cell.suite} is asked of methods that are {missing!r}; {method.name} is not."
 
 
 def _kinds(targets: Sequence[str]) -> str:

@@ -127,7 +127,7 @@ _LIBRARIES = (
 
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
-    Selection(("accuracy", "spikes", *_COST, "scaling", "time_to_target"), ANY, ANY, ANY, ANY, ANY, seeds=3),
+    Selection(("accuracy", "spikes", "anytime", *_COST, "scaling", "time_to_target"), ANY, ANY, ANY, ANY, ANY, seeds=3),
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
     *_LIBRARIES,
@@ -166,6 +166,7 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("tracking",), ("two-sines",), POOL, BASES, RESERVOIR, seeds=3),
                 Selection(("spikes", *_COST), ("digits",), BASES, ("bptt",), ("mlp",)),
                 *(Selection(("spikes", *_COST), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
+                Selection(("anytime",), ("digits",), ("if",), BASES, ("mlp",)),
                 Selection(("spikes", *_COST), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",)),
                 Selection(("spikes", "memory"), _STREAMED_DIGITS, _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FASTER),
@@ -197,7 +198,7 @@ PRESETS: Mapping[str, Preset] = {
             (
                 *_conformance(("if",), ANY, ("if",)),
                 *_deciding(("accuracy",), FOR_METHODS, neurons=("if",), methods=BASES, further=OTHER_NETWORKS, seeds=3),
-                *_deciding(("spikes",), FOR_METHODS, neurons=("if",), methods=BASES, further=OTHER_NETWORKS),
+                *_deciding(("spikes", "anytime"), FOR_METHODS, neurons=("if",), methods=BASES, further=OTHER_NETWORKS),
                 *_deciding(
                     (*_COST, "time_to_target"),
                     FOR_METHODS,

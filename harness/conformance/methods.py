@@ -188,6 +188,8 @@ def check_counts(subject: MethodSubject) -> None:
     method, (x, target) = subject.method(subject.network()), subject.batch()
     method.count_spikes = True
     stages = method.accumulate(x, target).stages
+    if subject.row.capabilities.converts and not stages:
+        return  # its updates are an ANN's
     require(stages, "no stage is reported")
     for stage in stages:
         counted = list(zip(stage.spikes_per_layer or (), stage.neurons_per_layer or (), strict=True))
@@ -219,6 +221,30 @@ def check_keeps_neuron(subject: MethodSubject) -> None:
     require(before == after, "an update changed a plain attribute of a neuron; declare keeps_neuron false")
 
 
+def check_anytime(subject: MethodSubject) -> None:
+    """One run read several times says what each of the shorter runs does."""
+    method, (x, target) = subject.method(subject.network(), 0.02), subject.batch()
+    for _ in range(3):
+        method.update(x, target)
+    steps = (1, 2, STEPS)
+    several = method.read_outs(x, steps)
+    require(several.shape == (len(steps), BATCH, CLASSES), f"read_outs() gave {tuple(several.shape)}")
+    require(not several.requires_grad, "read_outs() keeps a graph")
+    for count, found in zip(steps, several, strict=True):
+        alone = method.predict(x[:count])
+        require(torch.allclose(found, alone, rtol=1e-5, atol=1e-5), f"read_outs() at step {count} is not predict()")
+
+
+def check_ann(subject: MethodSubject) -> None:
+    method, (x, target) = subject.method(subject.network(), 0.02), subject.batch()
+    method.pretrain(lambda: [(x, target)] * 15, 8)
+    logits = method.predict_ann(x)
+    require(logits.shape == (BATCH, CLASSES), f"predict_ann() gave {tuple(logits.shape)}, not {(BATCH, CLASSES)}")
+    require(not logits.requires_grad, "predict_ann() keeps a graph")
+    correct = float((logits.argmax(1) == target).double().mean())
+    require(correct == 1.0, f"the ANN does not learn one small batch of separable classes: {correct:.0%} right")
+
+
 def check_golden(subject: MethodSubject) -> None:
     check_cases(subject.golden_cases())
 
@@ -235,6 +261,18 @@ METHOD_CHECKS: tuple[Check[MethodSubject], ...] = (
         "Pretraining learns, reports what it took of the budget and leaves some of it.",
         check_pretraining,
         lambda subject: subject.row.capabilities.pretraining,
+    ),
+    Check(
+        "anytime",
+        "One run that is read at several steps says what shorter runs say.",
+        check_anytime,
+        lambda subject: subject.row.capabilities.anytime,
+    ),
+    Check(
+        "ann",
+        "The ANN that the network is made of learns in pretraining.",
+        check_ann,
+        lambda subject: subject.row.capabilities.converts,
     ),
     Check("counts", "Every stage counts its spikes, within what is possible.", check_counts),
     Check(

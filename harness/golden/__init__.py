@@ -96,7 +96,7 @@ class Case:
 
 
 def load(directory: Path = VECTORS) -> list[Case]:
-    """Read every ``neurons/*.json`` and ``training/*.json`` of `directory` (or of its only level), sorted by name.
+    """Read every ``*.json`` below `directory` (``neurons/``, ``training/`` and ``conversion/``), sorted by name.
 
     Raises
     ------
@@ -110,7 +110,9 @@ def load(directory: Path = VECTORS) -> list[Case]:
 def _load(directory: Path) -> tuple[Case, ...]:
     cases = tuple(case for path in sorted(directory.rglob("*.json")) for case in _read(path))
     if not cases:
-        raise ValueError(f"{directory}: no golden files (*.json) here; give a folder of neurons/ and training/ vectors")
+        raise ValueError(
+            f"{directory}: no golden files (*.json) here; give a folder of neurons/, training/ or conversion/ vectors"
+        )
     return cases
 
 

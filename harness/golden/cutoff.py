@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from harness.golden import EXACT, Comparison
-from reference_impls.training.cutoff import (
-    gap_thresholds,
-    inverse_cosine,
-    optimal_cutoff_step,
-    response_of,
-    stop_early,
-    worst_of_the_right,
-)
+from reference_impls.anytime import first_right_step, gap_thresholds, stop_early
+from reference_impls.training.cutoff import inverse_cosine, response_of, worst_of_the_right
 
 if TYPE_CHECKING:
     from harness.golden import Case
@@ -28,14 +22,14 @@ def compare(case: Case, _backend: str) -> Iterator[Comparison]:
     hyper, rule = case.data["hyper_parameters"], case.data["top_k_cutoff"]
     calibration = torch.tensor(rule["calibration_logits_T_B_C"])
     known = torch.tensor(rule["calibration_targets"])
-    thresholds = gap_thresholds(calibration, known, hyper["epsilon"], hyper["bins"])
+    thresholds = gap_thresholds(calibration.cumsum(0), known, hyper["epsilon"], hyper["bins"])
     yield Comparison("thresholds", thresholds, rule["thresholds_per_step"])
     logits, target = torch.tensor(rule["test_logits_T_B_C"]), torch.tensor(rule["test_targets"])
-    early = stop_early(logits, thresholds)
+    early = stop_early(logits.cumsum(0), thresholds)
     yield Comparison("stopping steps", early.steps, rule["stop_step_one_based"], EXACT)
     right = (early.logits.argmax(1) == target).double()
     yield Comparison("accuracy", right.mean(), rule["accuracy"])
-    optimal = optimal_cutoff_step(logits, target)
+    optimal = first_right_step(logits.cumsum(0), target)
     yield Comparison("optimal step", optimal, case.data["optimal_cutoff_timestep"]["per_sample_one_based"], EXACT)
     yield from _regulariser(case.data["regulariser"], hyper, logits, target)
 

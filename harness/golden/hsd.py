@@ -11,7 +11,8 @@ from torch.nn import functional
 from harness.golden import EXACT, Comparison
 from harness.golden.networks import chain
 from reference_impls.api import Neuron, build_method, build_neuron
-from reference_impls.training.hsd import qcfs, spike_like_the_released_neuron, step_wise_divergence
+from reference_impls.conversion.activations import qcfs
+from reference_impls.training.hsd import spike_like_the_released_neuron, step_wise_divergence
 
 if TYPE_CHECKING:
     from harness.golden import Case

@@ -130,7 +130,9 @@ def unanswered(vectors: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = defaultdict(list)
     files = sorted(vectors.rglob("*.json"))
     if not files:
-        raise UserError(f"{vectors}: no golden files (*.json) here", "give a folder of neurons/ and training/ vectors")
+        raise UserError(
+            f"{vectors}: no golden files (*.json) here", "give a folder of neurons/, training/ or conversion/ vectors"
+        )
     for path in files:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))

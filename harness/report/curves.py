@@ -19,8 +19,10 @@ __all__ = ["COMPARED_OVER", "Line", "SeriesPlot", "cost_curves", "series_plots"]
 
 MOST_POINTS = 200
 """A line with more points than this is thinned out: no screen shows them."""
-COMPARED_OVER = {"T": "time steps", "N": "neurons"}
-"""Axes of series that tell what a cost does as the work grows; boards compare rows over them."""
+COMPARED_OVER = {"T": "time steps", "N": "neurons", "operations": "operations per sample"}
+"""Axes of series that tell what a figure does as the work grows; boards compare rows over them."""
+BESIDE = {"ann_error_fraction": ("error_fraction", "its ANN")}
+"""Figures that are drawn among those of another one, and what the row's name gets then."""
 Points = tuple[tuple[float, float], ...]
 
 
@@ -89,8 +91,9 @@ def cost_curves(
     found: dict[tuple[str, str], dict[str, list[Series]]] = defaultdict(lambda: defaultdict(list))
     for name, record in named:
         for series in _worth_drawing(record):
-            if series.x in COMPARED_OVER and (not wanted or series.y in wanted):
-                found[(series.y, series.x)][name].append(series)
+            y, addition = BESIDE.get(series.y, (series.y, ""))
+            if series.x in COMPARED_OVER and (not wanted or y in wanted):
+                found[(y, series.x)][f"{name}, {addition}" if addition else name].append(series)
     plots = []
     for y, x in sorted(found, key=lambda key: (wanted.index(key[0]) if wanted else 0, key[0], -ord(key[1][0]))):
         by_row = found[(y, x)]
@@ -145,13 +148,21 @@ def _thinned(points: Points) -> Points:
 
 
 def _mean(several: Sequence[Points]) -> Points:
-    """Average lines where all of them have a point."""
+    """Average lines where all of them have a point; lines that differ in x, point by point."""
+    if len({len(points) for points in several}) == 1 and len({tuple(x for x, _ in points) for points in several}) > 1:
+        paired = zip(*several, strict=True)
+        return tuple((_average(x for x, _ in same), _average(y for _, y in same)) for same in paired)
     values: Mapping[float, list[float]] = defaultdict(list)
     for points in several:
         for x, y in points:
             if is_drawable(y):  # the sum of larger ones would be none
                 values[x].append(y)
     return tuple((x, math.fsum(ys) / len(ys)) for x, ys in sorted(values.items()) if len(ys) == len(several))
+
+
+def _average(values: Iterable[float]) -> float:
+    several = tuple(values)
+    return math.fsum(several) / len(several)
 
 
 def _axis_words(x: str) -> str:

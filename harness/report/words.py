@@ -110,6 +110,7 @@ def _neuron(able: NeuronCapabilities) -> tuple[Fact, ...]:
         Fact("emits", {"binary": "spikes, 0 or 1", "ternary": "spikes, -1, 0 or 1"}.get(able.output, able.output)),
         Fact("membrane", able.membrane),
         Fact("reset", able.reset),
+        *([] if able.leak else [Fact("leak", "none: it adds its input up")]),
         Fact("learns", _learned(able)),
     )
 
@@ -127,6 +128,8 @@ def _training(able: TrainingCapabilities) -> tuple[Fact, ...]:
         Fact("learns", joined({"classes": "classes", "signal": "signals"}[target] for target in able.targets)),
         Fact("gradient", "that of a loss" if able.gradient else "none: it has a rule of its own"),
         *([Fact("begins with", "something it trains first, out of the same budget")] if able.pretraining else []),
+        *([Fact("makes its network of", "an ANN, whose error stands beside its own")] if able.converts else []),
+        *([Fact("may be read", "after any number of steps")] if able.anytime else []),
         Fact("memory over time", able.memory_in_T),
         Fact("backward pass", "spikes" if able.spiking_backward else "real numbers"),
     )

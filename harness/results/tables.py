@@ -162,6 +162,9 @@ def _axes(record: Record, board: Board) -> dict[str, str]:
 
 def _fits(record: Record, board: Board) -> bool:
     axes = _axes(record, board)
+    suite, _, metric = board.only_with.partition(".")
+    if suite == record.cell.suite and metric not in record.metrics:
+        return False
     return axes[board.axis] != NOT_APPLICABLE and all(axes[axis] in values for axis, values in board.fixed.items())
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from harness.results.predictions import pack
 from harness.results.record import Predictions, Series
-from harness.results.stats import wilson_interval
-from harness.suites.common.base import Answer, Measurement, Suite
+from harness.suites.common.base import Answer, Measurement, Suite, share_missed
 from harness.suites.common.train import Epoch, TrainingRun, to_target, train
 from harness.suites.common.weights import keep_weights
 from harness.workload import Workload
@@ -106,10 +105,10 @@ class AccuracySuite(Suite):
         chosen = run.epochs[run.best_epoch]
         best_on_test = min(epoch.test_errors for epoch in run.epochs)
         figures = {
-            "error_fraction": _error(chosen.test_errors, run.test_size),
-            "last_error_fraction": _error(run.epochs[-1].test_errors, run.test_size),
-            "best_test_error_fraction": _error(best_on_test, run.test_size),
-            "validation_error_fraction": _error(chosen.validation_errors, run.validation_size),
+            "error_fraction": share_missed(chosen.test_errors, run.test_size),
+            "last_error_fraction": share_missed(run.epochs[-1].test_errors, run.test_size),
+            "best_test_error_fraction": share_missed(best_on_test, run.test_size),
+            "validation_error_fraction": share_missed(chosen.validation_errors, run.validation_size),
             "best_epoch": Measurement(float(run.pretraining_epochs + run.best_epoch + 1)),
             "optimizer_updates": Measurement(float(run.updates)),
             "parameters": Measurement(float(sum(parameter.numel() for parameter in method.network.parameters()))),
@@ -143,13 +142,8 @@ def _pretraining(run: TrainingRun) -> dict[str, Measurement]:
     return {
         "pretraining_epochs": Measurement(float(done.report.epochs)),
         "pretraining_updates": Measurement(float(done.report.updates)),
-        "pretrained_error_fraction": _error(done.test_errors, run.test_size),
+        "pretrained_error_fraction": share_missed(done.test_errors, run.test_size),
     }
-
-
-def _error(errors: int, samples: int) -> Measurement:
-    low, high = wilson_interval(errors, samples)
-    return Measurement(errors / samples, n=samples, low=low, high=high, covers="test samples")
 
 
 def _curves(run: TrainingRun) -> dict[str, Series]:

@@ -33,6 +33,7 @@ CARD = {
         "output": "binary",
         "membrane": "linear",
         "reset": "soft",
+        "leak": False,
     },
     "defaults": {"v_threshold": 1.0, "reset_mode": "soft", "detach_reset": True, "surrogate": "atan"},
     "divergences": [

@@ -7,13 +7,14 @@ are the student's first weights. Must not know how much of a budget there is, on
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from reference_impls.anytime import running_means
 from reference_impls.api import (
     Epoch,
     Network,
@@ -24,7 +25,8 @@ from reference_impls.api import (
     UpdateReport,
     over_time,
 )
-from reference_impls.surrogate import make_surrogate, straight_through
+from reference_impls.conversion.activations import qcfs
+from reference_impls.surrogate import make_surrogate
 
 CARD = {
     "name": "hsd",
@@ -71,6 +73,8 @@ CARD = {
         "memory_in_T": "O(T)",
         "spiking_backward": False,
         "pretraining": True,
+        "anytime": True,
+        "converts": True,
     },
     "defaults": {"levels": 4, "up": 2.0, "temperature": 2.0, "pretraining_share": 0.5, "rate_factor": 1.0},
     "variants": {
@@ -221,6 +225,16 @@ class HSD(TrainingMethod):
         """Return the mean of the student's read-out over its steps, ``[B, C]``."""
         return self.network.run(x[: self.student_steps]).logits.mean(0)
 
+    @torch.no_grad()
+    def read_outs(self, x: Tensor, steps: Sequence[int]) -> Tensor:
+        """Return the mean read-out after each number of steps; more than the student's are run as well."""
+        return running_means(self.network, x, steps)
+
+    @torch.no_grad()
+    def predict_ann(self, x: Tensor) -> Tensor:
+        """Return the teacher's logits, ``[B, C]``."""
+        return self.ann_logits(self.teacher, x)
+
     def accumulate(self, x: Tensor, target: Tensor) -> UpdateReport:
         """Ask the teacher, unroll the student, and differentiate both parts of the loss."""
         self.network.begin_batch()
@@ -264,16 +278,6 @@ def spike_like_the_released_neuron(neuron: Any, threshold: float, gamma: float) 
     neuron.fire_rule = "gt"
     neuron.detach_reset = False
     neuron.surrogate = make_surrogate({"name": "triangle", "params": {"alpha": 1 / (gamma * threshold)}})
-
-
-def qcfs(x: Tensor, up: Tensor, levels: int) -> Tensor:
-    """Return the quantised clip-floor-shift activation of `x`, of its shape; the floor is straight-through.
-
-    ``dy/dx = 1`` where the rounded ratio r lies in [0, 1]; ``dy/dup = clamp(r, 0, 1)``, less ``x / up`` there.
-    """
-    shifted = levels * x / up + 0.5
-    ratio: Tensor = straight_through(shifted.floor(), shifted) / levels
-    return up * ratio.clamp(0, 1)
 
 
 def step_wise_divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:

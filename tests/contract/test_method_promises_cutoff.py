@@ -14,14 +14,9 @@ from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
+from reference_impls.anytime import first_right_step, gap_thresholds, stop_early
 from reference_impls.api import Network, build_method, build_network, build_neuron
-from reference_impls.training.cutoff import (
-    gap_thresholds,
-    inverse_cosine,
-    optimal_cutoff_step,
-    stop_early,
-    worst_of_the_right,
-)
+from reference_impls.training.cutoff import inverse_cosine, worst_of_the_right
 
 FEATURES, CLASSES, BATCH = 6, 3, 4
 
@@ -109,6 +104,7 @@ def test_a_silent_sample_hides_the_others() -> None:
 
 def test_more_errors_accepted_means_no_later_stop() -> None:
     logits, target = outputs()
+    logits = logits.cumsum(0)
     steps = []
     for epsilon in (0.0, 0.02, 0.05, 0.1, 0.3, 1.0):
         thresholds = gap_thresholds(logits, target, epsilon)
@@ -121,8 +117,9 @@ def test_more_errors_accepted_means_no_later_stop() -> None:
 
 def test_no_error_accepted_means_none_made_on_the_calibration_samples() -> None:
     logits, target = outputs()
+    logits = logits.cumsum(0)
     early = stop_early(logits, gap_thresholds(logits, target, 0.0))
-    right_at_the_end = logits.sum(0).argmax(1) == target
+    right_at_the_end = logits[-1].argmax(1) == target
     stopped = early.steps < len(logits)
     assert stopped.any()
     assert (early.logits.argmax(1) == target)[stopped & right_at_the_end].all()
@@ -136,7 +133,7 @@ def test_a_tie_never_stops_and_the_last_step_always_does() -> None:
 def test_optimal_step_of_a_perfect_and_of_a_hopeless_sample() -> None:
     logits = torch.zeros(5, 2, 3)
     logits[..., 1] = 1.0
-    assert optimal_cutoff_step(logits, torch.tensor([1, 0])).tolist() == [1, 5]
+    assert first_right_step(logits.cumsum(0), torch.tensor([1, 0])).tolist() == [1, 5]
 
 
 def test_calibrated_method_stops_by_its_own_thresholds() -> None:

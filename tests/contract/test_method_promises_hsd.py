@@ -21,8 +21,9 @@ from harness.suites.common.train import train
 from harness.suites.common.weights import trained_method
 from harness.workload import Workload
 from reference_impls.api import Network, build_method, build_network, build_neuron
+from reference_impls.conversion.activations import qcfs
 from reference_impls.surrogate import smooth_spikes
-from reference_impls.training.hsd import LEAST_UP, qcfs, spike_like_the_released_neuron, step_wise_divergence
+from reference_impls.training.hsd import LEAST_UP, spike_like_the_released_neuron, step_wise_divergence
 
 FEATURES, CLASSES, BATCH = 6, 3, 4
 REGISTRY = load_registry()

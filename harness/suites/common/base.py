@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.catalogue.cards import SuiteCard
 from harness.results.record import Metric, Predictions, Series
+from harness.results.stats import wilson_interval
 from reference_impls.names import check_name
 
 if TYPE_CHECKING:
     from harness.workload import Workload
 
-__all__ = ["Answer", "DivergedError", "Measurement", "Suite", "to_metrics"]
+__all__ = ["Answer", "DivergedError", "Measurement", "Suite", "share_missed", "to_metrics"]
 
 
 class DivergedError(Exception):
@@ -63,6 +64,12 @@ class Answer:
     """Of a suite that classifies: what it said of every test sample."""
     noise: str | None = None
     """Why timings among the figures are too noisy to be ranked, in one sentence; None where they are not."""
+
+
+def share_missed(errors: int, samples: int) -> Measurement:
+    """Return an error as a fraction of the test samples, with its interval."""
+    low, high = wilson_interval(errors, samples)
+    return Measurement(errors / samples, n=samples, low=low, high=high, covers="test samples")
 
 
 class Suite(ABC):

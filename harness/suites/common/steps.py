@@ -17,6 +17,7 @@ from harness.catalogue.cell import DEFAULT_RECIPE, Cell
 from harness.measure.clock import COVERS, Timing, TimingProtocol, median_interval
 from harness.suites.common.base import Measurement
 from harness.tasks.common.base import Samples
+from harness.tasks.common.encoding import stretched
 from harness.workload import Workload
 from reference_impls.api import TrainingMethod
 
@@ -138,10 +139,3 @@ def baseline(workload: Workload) -> Workload:
     """Return what every speed is also given as a ratio to: LIF under BPTT, eager, on the same network and task."""
     cell: Cell = replace(workload.cell, neuron="lif", method="bptt", backend="eager", recipe=DEFAULT_RECIPE)
     return replace(workload, cell=cell)
-
-
-def stretched(x: Tensor, T: int) -> Tensor:
-    """Repeat or cut the sequence ``[T', B, ...]`` to `T` steps; one that is constant stays a broadcast."""
-    if x.stride(0) == 0:
-        return x[:1].expand(T, *x.shape[1:])
-    return x.repeat(-(-T // x.shape[0]), *[1] * (x.dim() - 1))[:T]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["constant_current", "steps_first"]
+__all__ = ["constant_current", "steps_first", "stretched"]
 
 
 def constant_current(inputs: Tensor, T: int, largest: int) -> Tensor:
@@ -20,6 +20,13 @@ def constant_current(inputs: Tensor, T: int, largest: int) -> Tensor:
 def steps_first(inputs: Tensor) -> Tensor:
     """Return samples that have steps of their own, ``[B, T, ...]``, as ``[T, B, ...]``, contiguous."""
     return _floats(inputs.transpose(0, 1).contiguous())
+
+
+def stretched(x: Tensor, T: int) -> Tensor:
+    """Repeat or cut the sequence ``[T', B, ...]`` to `T` steps; one that is constant stays a broadcast."""
+    if x.stride(0) == 0:
+        return x[:1].expand(T, *x.shape[1:])
+    return x.repeat(-(-T // x.shape[0]), *[1] * (x.dim() - 1))[:T]
 
 
 def _floats(inputs: Tensor) -> Tensor:
