@@ -1,7 +1,7 @@
 """anytime: what a trained network says after 1, 2, 4, ..., 256 steps, its ANN beside it where it was made of one.
 
-A suite of its own, on the weights that the accuracy cell left: what counts spikes and operations here may change without
-making test errors old.
+A suite of its own, on the weights that the accuracy cell left: what counts spikes and operations here may change
+without making test errors old.
 """
 
 from __future__ import annotations
