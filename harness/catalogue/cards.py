@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from harness.catalogue.cell import DEFAULT_RECIPE, Cell
 from harness.catalogue.recipes import Recipe, Recipes, combination_of, read_recipes, recipe_folder
+from harness.catalogue.spaces import check_space
 from harness.catalogue.validation import validated
 from harness.errors import UserError
 from reference_impls.card import (
@@ -51,8 +52,6 @@ __all__ = [
 ]
 
 Direction = Literal["lower", "higher", "none"]
-MOST_DIMENSIONS = 4
-"""Parameters of its own that a row may have tuned: more would be more means than others have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +315,8 @@ def _rows_of(file: CardFile, papers: bool) -> list[Row]:
     card = validated(_CARDS[kind], path, literal)
     base: Mapping[str, Any] = getattr(card, "capabilities", {})
     defaults: Mapping[str, Any] = getattr(card, "defaults", {})
-    _check_space(card, defaults, path, card.name)
+    if isinstance(card, Card):
+        check_space(card, card.name, defaults, path)
     rows = [Row(card.name, kind, card.title, card.summary, card, defaults, _capable(kind, path, base), path, module)]
     for name in getattr(card, "variants", {}):
         variant: Variant = validated(Variant, path, variant_literal(literal, name))
@@ -324,24 +324,10 @@ def _rows_of(file: CardFile, papers: bool) -> list[Row]:
         params = {**defaults, **variant.params}
         own = _overridden(kind, path, literal, name, variant) if variant.overrides else card
         summary = variant.summary or own.summary
-        _check_space(own, params, path, name)
+        if isinstance(own, Card):
+            check_space(own, name, params, path)
         rows.append(Row(name, kind, variant.title, summary, own, params, merged, path, module))
     return rows
-
-
-def _check_space(card: AnyCard, params: Mapping[str, Any], path: Path, row: str) -> None:
-    """Raise CardError if tuning could not search what a row says, as far as the card tells."""
-    space = card.space if isinstance(card, Card) else {}
-    if len(space) > MOST_DIMENSIONS:
-        raise CardError(
-            f"{path}: {row!r} has {len(space)} parameters to tune; {MOST_DIMENSIONS} are what every row may have"
-        )
-    for name, dimension in space.items():
-        default, dot, inner = params.get(name.partition(".")[0]), *name.partition(".")[1:]
-        if dot:
-            default = default.get("params", {}).get(inner) if isinstance(default, Mapping) else None
-        if default is not None and not dimension.holds(default):
-            raise CardError(f"{path}: the space of {row!r} does not hold its default {name} = {default!r}")
 
 
 def _with_reported(kind: str, path: Path, literal: Mapping[str, Any]) -> Mapping[str, Any]:

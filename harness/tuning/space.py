@@ -16,6 +16,7 @@ from typing import Any
 from harness.catalogue.cards import Registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.recipes import OptimizerValues, Values
+from harness.catalogue.spaces import own_space
 from reference_impls.card import Card, Dimension
 
 __all__ = ["EDGE", "SHARED", "Params", "Space", "digest", "on_edge", "space_of", "values_at", "written"]
@@ -36,14 +37,20 @@ EDGE = 0.05
 
 
 def space_of(cell: Cell, registry: Registry) -> dict[str, Dimension]:
-    """Return the space of a combination: shared settings, then the neuron's own parameters, then the method's."""
-    neuron, method = registry.neurons[cell.neuron].card, registry.methods[cell.method].card
-    assert isinstance(neuron, Card)
-    assert isinstance(method, Card)
+    """Return the space of a combination: shared settings, then the neuron's own parameters, then the method's.
+
+    What a training method's card sets of its neurons is the method's, and stays.
+    """
+    neuron, method = registry.neurons[cell.neuron], registry.methods[cell.method]
+    assert isinstance(neuron.card, Card)
+    assert isinstance(method.card, Card)
+    fixed = method.card.recipe.get("neuron", {})
+    of_neuron = own_space(neuron.card, neuron.name, neuron.params)
+    of_method = own_space(method.card, method.name, method.params)
     return {
-        **{f"optimizer.{name}": SHARED[name] for name in method.optimizer_space},
-        **{f"neuron.{name}": dimension for name, dimension in neuron.space.items()},
-        **{f"method.{name}": dimension for name, dimension in method.space.items()},
+        **{f"optimizer.{name}": SHARED[name] for name in method.card.optimizer_space},
+        **{f"neuron.{name}": one for name, one in of_neuron.items() if name.partition(".")[0] not in fixed},
+        **{f"method.{name}": one for name, one in of_method.items()},
     }
 
 
