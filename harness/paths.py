@@ -6,12 +6,14 @@ from pathlib import Path
 
 from harness.errors import UserError
 
-__all__ = ["PUBLISHED", "RUNS", "SCRATCH", "SITE", "by_default", "existing_store", "readable_stores"]
+__all__ = ["PUBLISHED", "RUNS", "SCRATCH", "SITE", "STUDIES", "by_default", "existing_store", "readable_stores"]
 
 PUBLISHED = Path("reports/data")
 """Records that are committed: what the project publishes."""
 RUNS = Path("reports/runs")
 """Records of this checkout; not committed."""
+STUDIES = Path("reports/tuning")
+"""Every trial of every tuning; committed."""
 SITE = Path("reports/site")
 """The generated pages; not committed."""
 SCRATCH = Path(".spikeboard")

@@ -220,6 +220,25 @@ class Dimension:
     scale: Literal["linear", "log"] = "linear"
     choices: tuple[bool | int | float | str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.choices:
+            if self.low is not None or self.high is not None:
+                raise ValueError("give either 'choices' or 'low' and 'high'")
+            if len(self.choices) < 2:
+                raise ValueError("one choice is none")
+        elif self.low is None or self.high is None or not self.low < self.high:
+            raise ValueError(f"a range needs low < high, not {self.low} and {self.high}")
+        elif self.scale == "log" and self.low <= 0:
+            raise ValueError(f"a range on a log scale begins above 0, not at {self.low}")
+
+    def holds(self, value: object) -> bool:
+        """Whether `value` can be chosen."""
+        if self.choices:
+            return value in self.choices
+        assert self.low is not None
+        assert self.high is not None
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
 
 @dataclass(frozen=True, slots=True)
 class Card:

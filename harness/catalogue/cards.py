@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.catalogue.cell import DEFAULT_RECIPE, Cell
-from harness.catalogue.recipes import FOLDER, Recipe, Recipes, combination_of, read_recipes
+from harness.catalogue.recipes import Recipe, Recipes, combination_of, read_recipes, recipe_folder
+from harness.catalogue.spaces import check_space
 from harness.catalogue.validation import validated
 from harness.errors import UserError
 from reference_impls.card import (
@@ -207,6 +208,11 @@ class Registry:
         """Return the recipe that `cell` names; None for the default, and where there is none for its combination."""
         return self.recipes.get(cell.recipe, {}).get(combination_of(cell))
 
+    def for_cell(self, cell: Cell) -> Registry:
+        """Return the rows without the recipes of other cells: there are hundreds, and every process is handed them."""
+        recipe = self.recipe(cell)
+        return replace(self, recipes={} if recipe is None else {cell.recipe: {recipe.combination: recipe}})
+
     @property
     def recipe_names(self) -> tuple[str, ...]:
         """Return what the axis ``recipe`` of a cell can name."""
@@ -240,7 +246,7 @@ class CardFile:
 @functools.lru_cache(maxsize=1)
 def load_registry() -> Registry:
     """Read every card and recipe once; what does not fit the contract is listed in `Registry.problems`."""
-    return with_recipes(rows_of(*card_files(discover(), Path(__file__).parents[1])), FOLDER)
+    return with_recipes(rows_of(*card_files(discover(), Path(__file__).parents[1])), recipe_folder())
 
 
 def card_files(found: Catalogue, harness: Path) -> tuple[list[CardFile], list[CardError]]:
@@ -309,6 +315,8 @@ def _rows_of(file: CardFile, papers: bool) -> list[Row]:
     card = validated(_CARDS[kind], path, literal)
     base: Mapping[str, Any] = getattr(card, "capabilities", {})
     defaults: Mapping[str, Any] = getattr(card, "defaults", {})
+    if isinstance(card, Card):
+        check_space(card, card.name, defaults, path)
     rows = [Row(card.name, kind, card.title, card.summary, card, defaults, _capable(kind, path, base), path, module)]
     for name in getattr(card, "variants", {}):
         variant: Variant = validated(Variant, path, variant_literal(literal, name))
@@ -316,6 +324,8 @@ def _rows_of(file: CardFile, papers: bool) -> list[Row]:
         params = {**defaults, **variant.params}
         own = _overridden(kind, path, literal, name, variant) if variant.overrides else card
         summary = variant.summary or own.summary
+        if isinstance(own, Card):
+            check_space(own, name, params, path)
         rows.append(Row(name, kind, variant.title, summary, own, params, merged, path, module))
     return rows
 

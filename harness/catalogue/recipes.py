@@ -8,6 +8,7 @@ recipe is found or applied; must not import torch.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,6 +39,7 @@ __all__ = [
     "combination_of",
     "is_tuning_seed",
     "read_recipes",
+    "recipe_folder",
     "trains",
     "values_of",
     "write_recipes",
@@ -45,6 +47,8 @@ __all__ = [
 
 FOLDER = Path(__file__).parents[1] / "recipes"
 """A folder in it for each name of a recipe, and in that a file for each task."""
+FOLDER_VARIABLE = "SPIKEBOARD_RECIPES"
+"""Environment variable that names another folder in its place."""
 TUNED = "tuned"
 TRIAL = "trial-"
 """What the name of a recipe that is only tried begins with; nothing of it is published or ranked."""
@@ -160,6 +164,11 @@ class RecipeFile:
 
     task: str
     recipes: tuple[_Entry, ...]
+
+
+def recipe_folder() -> Path:
+    """Return the folder of recipes: that of the package, unless the environment names another."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or FOLDER)
 
 
 def combination_of(cell: Cell) -> Combination:

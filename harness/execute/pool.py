@@ -103,7 +103,8 @@ class LocalPool:
         data_root, scratch, vectors = (
             path and path.absolute() for path in (self._data_root, self._scratch, self._vectors)
         )
-        request = CellRequest(job.cell, self.recorder.registry, data_root, scratch, vectors, job.memory_bytes)
+        registry = self.recorder.registry.for_cell(job.cell)
+        request = CellRequest(job.cell, registry, data_root, scratch, vectors, job.memory_bytes)
         return CellProcess(job, request)
 
     def modules_of(self, job: Job) -> list[str]:

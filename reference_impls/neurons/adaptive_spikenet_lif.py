@@ -53,6 +53,11 @@ CARD = {
         "learnable": ["decay", "v_threshold"],
     },
     "defaults": {"decay": 0.9, "v_threshold": 0.75, "detach_reset": False, "surrogate": "atan"},
+    "space": {
+        "decay": {"low": 0.1, "high": 0.99},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+    },
     "divergences": [
         "No authors' code was found. The equations are the standard form of the group's publications; the golden "
         "vectors are derived from them, not computed by the authors' code.",

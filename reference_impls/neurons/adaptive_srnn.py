@@ -56,6 +56,12 @@ CARD = {
         "detach_reset": False,
         "surrogate": {"name": "multi_gaussian", "params": {"sigma": 0.5, "h": 0.15, "s": 6.0, "gamma": 0.5}},
     },
+    "space": {
+        "v_threshold": {"low": 0.003, "high": 1.0, "scale": "log"},
+        "adapt_gain": {"low": 0.1, "high": 5.0, "scale": "log"},
+        "surrogate.sigma": {"low": 0.1, "high": 2.0, "scale": "log"},
+        "surrogate.gamma": {"low": 0.1, "high": 2.0, "scale": "log"},
+    },
     "variants": {
         "asrnn-lif": {
             "title": "Adaptive SRNN neuron without adaptation",

@@ -54,6 +54,12 @@ CARD = {
         "detach_reset": True,
         "gamma": 0.3,
     },
+    "space": {
+        "tau": {"low": 2.0, "high": 100.0, "scale": "log"},
+        "tau_adapt": {"low": 10.0, "high": 1000.0, "scale": "log"},
+        "adapt_gain": {"low": 0.01, "high": 2.0, "scale": "log"},
+        "v_threshold": {"low": 0.1, "high": 2.0, "scale": "log"},
+    },
     "variants": {
         "lif-eprop": {
             "title": "LIF of e-prop",

@@ -60,6 +60,12 @@ CARD = {
         "detach_reset": False,
         "surrogate": {"name": "triangle_lsnn", "params": {"gamma": 0.3, "threshold": 1.0}},
     },
+    "space": {
+        "tau": {"low": 2.0, "high": 100.0, "scale": "log"},
+        "tau_adapt": {"low": 10.0, "high": 1000.0, "scale": "log"},
+        "adapt_gain": {"low": 0.05, "high": 5.0, "scale": "log"},
+        "v_threshold": {"low": 0.003, "high": 1.0, "scale": "log"},
+    },
     "variants": {
         "alif-lsnn-released": {
             "title": "ALIF of LSNNs, as released",

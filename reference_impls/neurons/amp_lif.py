@@ -51,6 +51,9 @@ CARD = {
         "learnable": ["gate.squeeze.weight", "gate.squeeze.bias", "gate.excite.weight", "gate.excite.bias"],
     },
     "defaults": {"gain": "network"},
+    "space": {
+        "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
+    },
     "variants": {
         "amp-lif-per-step": {
             "title": "AMP, one learned gain a step",

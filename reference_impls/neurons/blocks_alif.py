@@ -64,6 +64,12 @@ CARD = {
         "detach_reset": True,
         "surrogate": {"name": "fast_sigmoid", "params": {"scale": 10.0}},
     },
+    "space": {
+        "decay": {"low": 0.1, "high": 0.99},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "adapt_gain": {"low": 0.1, "high": 4.0, "scale": "log"},
+        "surrogate.scale": {"low": 2.0, "high": 50.0, "scale": "log"},
+    },
     "variants": {
         "blocks-alif-layer": {
             "title": "Blocks ALIF, one set of parameters a layer",

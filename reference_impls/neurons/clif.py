@@ -53,6 +53,12 @@ CARD = {
         "detach_reset": False,
         "surrogate": {"name": "rectangle", "params": {"width": 1.0}},
     },
+    "space": {
+        "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "input_gain": {"choices": ["one", "one_minus_decay"]},
+        "surrogate.width": {"low": 0.3, "high": 4.0, "scale": "log"},
+    },
     "divergences": [
         "Of the three classes in the authors' repository, CLIFSpike overwrites m with sigmoid(m) at the reset and is "
         "another neuron (about 1.5 % of spikes differ on random input). This row follows the paper, the class of the "

@@ -77,6 +77,12 @@ CARD = {
         "detach_reset": True,
         "surrogate": {"name": "rect", "params": {"alpha": 1.0}},
     },
+    "space": {
+        "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
+        "current_decay": {"low": 0.0, "high": 0.95},
+        "v_threshold": {"low": 0.1, "high": 2.0, "scale": "log"},
+        "surrogate.alpha": {"low": 0.25, "high": 4.0, "scale": "log"},
+    },
     "variants": {
         "cuba-lif-soft": {
             "title": "CUBA-LIF, soft reset",

@@ -56,6 +56,11 @@ CARD = {
         "detach_reset": False,
         "surrogate": "super_spike_norse",
     },
+    "space": {
+        "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
+        "current_decay": {"low": 0.0, "high": 0.95},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+    },
     "divergences": [
         "norse's recurrent LSNN step lets the current act one step later than its feed-forward step; this is the "
         "feed-forward one.",

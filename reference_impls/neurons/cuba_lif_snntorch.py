@@ -54,6 +54,12 @@ CARD = {
         "detach_reset": True,
         "surrogate": "atan",
     },
+    "space": {
+        "decay": {"low": 0.1, "high": 0.99},
+        "current_decay": {"low": 0.0, "high": 0.95},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+    },
     "variants": {
         "cuba-lif-snntorch-zero": {
             "title": "CUBA-LIF, snnTorch's Synaptic, reset to zero",

@@ -53,6 +53,12 @@ CARD = {
         "detach_reset": True,
         "surrogate": {"name": "fast_sigmoid", "params": {"scale": 10.0}},
     },
+    "space": {
+        "decay": {"low": 0.1, "high": 0.99},
+        "current_decay": {"low": 0.0, "high": 0.95},
+        "refractory_weight": {"low": 0.1, "high": 4.0, "scale": "log"},
+        "surrogate.scale": {"low": 2.0, "high": 50.0, "scale": "log"},
+    },
     "divergences": [
         "The authors filter the input spikes and then weight them; a neuron here is given the weighted input and "
         "filters that. The two are one, but for the bias of the map (filtered here, added to u there; `bias` adds one "

@@ -68,6 +68,11 @@ CARD = {
         "v_threshold": 1.0,
         "surrogate": {"name": "fast_sigmoid", "params": {"scale": 100.0}},
     },
+    "space": {
+        "decay": {"low": 0.1, "high": 0.99},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "surrogate.scale": {"low": 5.0, "high": 200.0, "scale": "log"},
+    },
     "variants": {
         "fastsnn-trained-kernels": {
             "title": "FastSNN, kernels trained",

@@ -51,6 +51,10 @@ CARD = {
         "learnable": ["slope", "weight", "bias"],
     },
     "defaults": {"decay": 0.5, "slopes": [1.0, 3.0, 6.0], "slope": 6.0, "learn_matrix": True},
+    "space": {
+        "decay": {"low": 0.1, "high": 0.99},
+        "slope": {"low": 1.0, "high": 16.0, "scale": "log"},
+    },
     "variants": {
         "fpt-fixed": {
             "title": "FPT, fixed slopes",

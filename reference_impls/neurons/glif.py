@@ -72,6 +72,12 @@ CARD = {
         "detach_reset": False,
         "surrogate": "rectangle_glif",
     },
+    "space": {
+        "decay": {"low": 0.05, "high": 0.95},
+        "v_threshold": {"low": 0.05, "high": 0.95, "scale": "log"},
+        "reset_amount": {"low": 0.05, "high": 0.95, "scale": "log"},
+        "conductance": {"low": 0.05, "high": 0.95, "scale": "log"},
+    },
     "variants": {
         "glif-hard-gates": {
             "title": "GLIF, hard gates",

@@ -36,6 +36,10 @@ CARD = {
         "leak": False,
     },
     "defaults": {"v_threshold": 1.0, "reset_mode": "soft", "detach_reset": True, "surrogate": "atan"},
+    "space": {
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+    },
     "divergences": [
         "SpikingJelly's IFNode defaults to a hard reset to 0, a reset that carries gradient and a sigmoid "
         "surrogate; this row uses the soft, detached reset and atan that most published baselines train with."

@@ -60,6 +60,12 @@ CARD = {
         "scale_reset": False,
         "surrogate": {"name": "sigmoid", "params": {"alpha": 4.0}},
     },
+    "space": {
+        "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "input_gain": {"choices": ["one", "one_minus_decay"]},
+        "surrogate.alpha": {"low": 1.0, "high": 16.0, "scale": "log"},
+    },
     "variants": {
         "klif-scaled": {
             "title": "KLIF, reset scaled by 1/k",

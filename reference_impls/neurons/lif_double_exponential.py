@@ -52,6 +52,11 @@ CARD = {
         "reset": "hard",
     },
     "defaults": {"dt": 1e-3, "surrogate": "atan"},
+    "space": {
+        "tau": {"low": 0.003, "high": 0.05, "scale": "log"},
+        "tau_rise": {"low": 0.0005, "high": 0.008, "scale": "log"},
+        "tau_decay": {"low": 0.01, "high": 0.1, "scale": "log"},
+    },
     "divergences": [
         "The released code steps 0.05 ms; the default here is 1 ms, the duration of a step of the signal tasks. A "
         "constant input x settles at x / dt millivolts for small steps, and 30 % above that at 1 ms.",

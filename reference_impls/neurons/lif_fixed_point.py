@@ -45,6 +45,11 @@ CARD = {
         "reset": "soft",
     },
     "defaults": {"tau": 2.0, "v_threshold": 1.0, "detach_reset": True, "surrogate": "atan"},
+    "space": {
+        "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+    },
     "divergences": [
         "Not a published neuron: it follows from unrolling the decay of a LIF with soft reset. FPT stops such an "
         "iteration early and relaxes it.",

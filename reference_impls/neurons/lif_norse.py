@@ -55,6 +55,10 @@ CARD = {
         "detach_reset": False,
         "surrogate": "super_spike_norse",
     },
+    "space": {
+        "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+    },
     "variants": {
         "lif-box-norse-soft": {
             "title": "LIF, norse's lif_box, soft reset",

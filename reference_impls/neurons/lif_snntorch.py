@@ -55,6 +55,11 @@ CARD = {
         "detach_reset": True,
         "surrogate": "atan",
     },
+    "space": {
+        "decay": {"low": 0.1, "high": 0.99},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+    },
     "variants": {
         "lif-beta-snntorch-zero": {
             "title": "LIF, snnTorch's Leaky, reset to zero",

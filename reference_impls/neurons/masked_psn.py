@@ -51,6 +51,10 @@ CARD = {
         "learnable": ["weight", "bias"],
     },
     "defaults": {"order": 32, "mask_strength": 1.0, "surrogate": "atan"},
+    "space": {
+        "order": {"low": 1, "high": 64, "scale": "log"},
+        "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+    },
     "divergences": [
         "The authors raise lambda while they train, as min(8 epoch / (epochs - 1), 1); this row trains with the mask "
         "at full strength from the start, so that it is causal throughout.",

@@ -56,6 +56,12 @@ CARD = {
         "lambda_mem": 0.01,
         "surrogate": {"name": "triangular", "params": {"alpha": 1.0}},
     },
+    "space": {
+        "decay": {"low": 0.05, "high": 0.95},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "lambda_mem": {"low": 0.001, "high": 0.5, "scale": "log"},
+        "surrogate.alpha": {"low": 0.25, "high": 4.0, "scale": "log"},
+    },
     "variants": {
         "mpe-psn-unshifted": {
             "title": "MPE-PSN, estimate of the same step",

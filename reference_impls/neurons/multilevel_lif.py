@@ -59,6 +59,11 @@ CARD = {
         "current_decay": 1.0,
         "granularity": "neuron",
     },
+    "space": {
+        "current_decay": {"low": 0.3, "high": 1.0},
+        "level_threshold": {"low": 1, "high": 16, "scale": "log"},
+        "max_abs": {"low": 1.0, "high": 16.0, "scale": "log"},
+    },
     "variants": {
         "multilevel-if": {
             "title": "Multi-level IF: the accumulator alone",

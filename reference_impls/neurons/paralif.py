@@ -54,6 +54,12 @@ CARD = {
         "learn_threshold": False,
         "surrogate": {"name": "fast_sigmoid", "params": {"scale": 100.0}},
     },
+    "space": {
+        "tau": {"low": 2.0, "high": 100.0, "scale": "log"},
+        "tau_syn": {"low": 2.0, "high": 100.0, "scale": "log"},
+        "v_threshold": {"low": 0.01, "high": 1.0, "scale": "log"},
+        "surrogate.scale": {"low": 5.0, "high": 200.0, "scale": "log"},
+    },
     "variants": {
         "paralif-threshold": {
             "title": "ParaLIF-T: fires above a threshold",

@@ -68,6 +68,10 @@ CARD = {
         "v_threshold": 1.0,
         "surrogate": {"name": "triangle", "params": {"alpha": 1.0}},
     },
+    "space": {
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "surrogate.alpha": {"low": 0.25, "high": 4.0, "scale": "log"},
+    },
     "variants": {
         "pmsn-layer": {
             "title": "PMSN, one set of compartments a layer",

@@ -60,6 +60,11 @@ CARD = {
         "granularity": "channel",
         "surrogate": "atan",
     },
+    "space": {
+        "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+    },
     "variants": {
         "prf-fixed": {
             "title": "PRF, fixed oscillation",

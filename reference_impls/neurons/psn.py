@@ -44,6 +44,9 @@ CARD = {
         "learnable": ["weight", "bias"],
     },
     "defaults": {"surrogate": "atan"},
+    "space": {
+        "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+    },
     "divergences": [
         "The accuracies of the official logs are maxima over epochs on the test set; here the epoch is chosen on a "
         "validation split."

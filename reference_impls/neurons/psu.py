@@ -47,6 +47,11 @@ CARD = {
         "learnable": ["surrogate_alpha"],
     },
     "defaults": {"kind": "psu", "tau": 2.0, "v_threshold": 0.5, "surrogate_alpha": 2.0},
+    "space": {
+        "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
+        "v_threshold": {"low": 0.1, "high": 2.0, "scale": "log"},
+        "surrogate_alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+    },
     "variants": {
         "ppsu": {
             "title": "PPSU: parametric parallel spiking unit",

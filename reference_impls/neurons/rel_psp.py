@@ -54,6 +54,9 @@ CARD = {
         "reset": "none",
     },
     "defaults": {"v_threshold": 1.0},
+    "space": {
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+    },
     "divergences": [
         "No code of the authors was found; the golden vectors are derived from the closed form.",
         "The paper computes with spike times, decodes the earliest output and sets its loss on times. A row here "

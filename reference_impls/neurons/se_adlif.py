@@ -59,6 +59,12 @@ CARD = {
         "detach_reset": True,
         "surrogate": {"name": "slayer_exponential", "params": {"alpha": 5.0, "c": 0.4}},
     },
+    "space": {
+        "q": {"low": 20.0, "high": 300.0, "scale": "log"},
+        "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+        "surrogate.alpha": {"low": 1.0, "high": 20.0, "scale": "log"},
+        "surrogate.c": {"low": 0.1, "high": 1.0, "scale": "log"},
+    },
     "variants": {
         "ef-adlif": {
             "title": "EF-adLIF: adaptive LIF, forward Euler",

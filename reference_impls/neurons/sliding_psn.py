@@ -45,6 +45,10 @@ CARD = {
         "learnable": ["weight", "bias"],
     },
     "defaults": {"order": 32, "exp_init": True, "surrogate": "atan"},
+    "space": {
+        "order": {"low": 1, "high": 64, "scale": "log"},
+        "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+    },
     "divergences": [
         "What the released experiments call the threshold is added, from -1: it is a bias, and is one here. Their "
         "convolution backend subtracts a threshold that starts at +1 instead.",

@@ -41,6 +41,11 @@ CARD = {
         "reset": "none",
     },
     "defaults": {"spike_mode": "SB", "tau": 20.0, "tau_syn": 20.0, "learn_tau": False},
+    "space": {
+        "tau": {"low": 2.0, "high": 100.0, "scale": "log"},
+        "tau_syn": {"low": 2.0, "high": 100.0, "scale": "log"},
+        "temperature": {"low": 0.25, "high": 4.0, "scale": "log"},
+    },
     "variants": {
         "spsn-gumbel-softmax": {
             "title": "SPSN, Gumbel-softmax",

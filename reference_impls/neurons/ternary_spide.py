@@ -48,6 +48,11 @@ CARD = {
         "reset": "soft-signed",
     },
     "defaults": {"decay": 1.0, "v_threshold": 0.5, "detach_reset": True, "surrogate": "atan"},
+    "space": {
+        "decay": {"low": 0.5, "high": 1.0},
+        "v_threshold": {"low": 0.1, "high": 2.0, "scale": "log"},
+        "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+    },
     "variants": {
         "ternary-spide-leaky": {
             "title": "SPIDE's ternary couple, LIF",

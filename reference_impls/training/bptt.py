@@ -77,16 +77,19 @@ CARD = {
         "spiking_backward": False,
     },
     "defaults": {"loss": "rate_ce"},
+    "optimizer_space": ["learning_rate", "weight_decay", "schedule", "clip_norm"],
     "variants": {
         "bptt-tet": {
             "title": "BPTT with the TET loss",
             "summary": "Cross-entropy at every step, plus a pull of all logits towards a constant.",
             "params": {"loss": "tet"},
+            "overrides": {"space": {"tet_weight": {"low": 0.001, "high": 1.0, "scale": "log"}}},
         },
         "tbptt": {
             "title": "Truncated BPTT",
             "summary": "The state is cut from the graph every 4 steps; the gradients of all windows are summed.",
             "params": {"loss": "per_step_ce", "window": 4},
+            "overrides": {"space": {"window": {"low": 1, "high": 16, "scale": "log"}}},
             "capabilities": {
                 "structures": [
                     "chain",

@@ -62,6 +62,10 @@ CARD = {
         "anytime": True,
     },
     "defaults": {"loss": "rate_ce", "penalty": 0.002, "share": 0.3},
+    "space": {
+        "penalty": {"low": 0.0001, "high": 0.05, "scale": "log"},
+        "share": {"low": 0.05, "high": 0.7},
+    },
     "variants": {
         "cutoff-tet": {
             "title": "Regularisation and cutoff, TET loss",

@@ -53,6 +53,9 @@ CARD = {
         "spiking_backward": False,
     },
     "defaults": {"update": "online", "burn_in": 0, "start": "rest", "amplitude": 1.0},
+    "space": {
+        "amplitude": {"low": 0.1, "high": 10.0, "scale": "log"},
+    },
     "variants": {
         "decolle-accumulated": {
             "title": "DECOLLE, accumulated update",

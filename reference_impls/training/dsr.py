@@ -63,6 +63,9 @@ CARD = {
         "spiking_backward": False,
     },
     "defaults": {"tau": 1.0, "output_bias": 0.25},
+    "space": {
+        "output_bias": {"low": 0.0, "high": 0.5},
+    },
     "variants": {
         "dsr-low-latency": {
             "title": "DSR, setting for few steps",

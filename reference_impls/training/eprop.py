@@ -60,6 +60,11 @@ CARD = {
         "convolutions": False,
     },
     "defaults": {"feedback": "symmetric", "update": "accumulated", "loss": "cross_entropy", "rate_cost": 0.0},
+    "optimizer_space": ["learning_rate", "weight_decay", "schedule", "clip_norm"],
+    "space": {
+        "rate_cost": {"low": 0.0, "high": 0.1},
+        "target_rate": {"low": 0.003, "high": 1.0, "scale": "log"},
+    },
     "variants": {
         "eprop-random": {
             "title": "e-prop, random feedback",

@@ -53,6 +53,7 @@ CARD = {
         "spiking_backward": False,
     },
     "defaults": {"directions": 8, "loss": "rate_ce"},
+    "optimizer_space": ["learning_rate", "weight_decay", "schedule", "clip_norm"],
     "divergences": [
         "The paper takes one direction a step; eight are averaged here, which divides the variance by eight and costs "
         "eight simulations.",

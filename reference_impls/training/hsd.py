@@ -77,6 +77,12 @@ CARD = {
         "converts": True,
     },
     "defaults": {"levels": 4, "up": 2.0, "temperature": 2.0, "pretraining_share": 0.5, "rate_factor": 1.0},
+    "space": {
+        "up": {"low": 0.5, "high": 8.0, "scale": "log"},
+        "temperature": {"low": 0.5, "high": 8.0, "scale": "log"},
+        "pretraining_share": {"low": 0.25, "high": 0.75},
+        "rate_factor": {"low": 0.03, "high": 1.0, "scale": "log"},
+    },
     "variants": {
         "hsd-t10": {
             "title": "HSD, temperature 10",

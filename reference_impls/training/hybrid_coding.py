@@ -56,6 +56,11 @@ CARD = {
         "converts": True,
     },
     "defaults": {"most": 5, "mmse_steps": 16, "v_out": 3.0, "pretraining_share": 0.5, "rate_factor": 0.1},
+    "space": {
+        "v_out": {"low": 0.5, "high": 12.0, "scale": "log"},
+        "pretraining_share": {"low": 0.25, "high": 0.75},
+        "rate_factor": {"low": 0.03, "high": 1.0, "scale": "log"},
+    },
     "divergences": [
         "Hidden layers are pulled to the ANN's activations as they are, for the bursts are in their units; the "
         "released code multiplies the activations by the largest burst.",

@@ -40,6 +40,9 @@ CARD = {
         "spiking_backward": False,
     },
     "defaults": {"update": "accumulated", "mse_weight": 0.05},
+    "space": {
+        "mse_weight": {"low": 0.0, "high": 0.5},
+    },
     "variants": {
         "ndot-o": {
             "title": "NDOT-O: neuronal-dynamics-based online training, online update",

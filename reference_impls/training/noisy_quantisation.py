@@ -53,6 +53,10 @@ CARD = {
         "converts": True,
     },
     "defaults": {"levels": 4, "up": 2.0, "steps": 4, "start": 0.5, "pretraining_share": 0.75},
+    "space": {
+        "up": {"low": 0.5, "high": 8.0, "scale": "log"},
+        "start": {"low": 0.0, "high": 0.9},
+    },
     "aliases": {"residual_error_noisy_quantisation": {}},
     "divergences": [
         "The gap is measured on the last 512 training samples, for a training method here sees no other split; the "

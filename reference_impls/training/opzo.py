@@ -47,6 +47,12 @@ CARD = {
         "spiking_backward": False,
     },
     "defaults": {"alpha": 0.2, "momentum": 0.999, "antithetic": True},
+    "optimizer_space": ["learning_rate", "weight_decay", "schedule", "clip_norm"],
+    "space": {
+        "alpha": {"low": 0.02, "high": 1.0, "scale": "log"},
+        "momentum": {"choices": [0.9, 0.99, 0.999]},
+        "mse_weight": {"low": 0.0, "high": 0.5},
+    },
     "variants": {
         "opzo-one-point": {
             "title": "OPZO with single noise",

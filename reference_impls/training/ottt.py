@@ -41,6 +41,9 @@ CARD = {
         "spiking_backward": False,
     },
     "defaults": {"update": "accumulated", "mse_weight": 0.05},
+    "space": {
+        "mse_weight": {"low": 0.0, "high": 0.5},
+    },
     "variants": {
         "ottt-o": {
             "title": "OTTT-O: online training through time, online update",

@@ -42,6 +42,9 @@ CARD = {
         "converts": True,
     },
     "defaults": {"levels": 4, "up": 2.0, "order": "clamp_then_floor", "start": 0.5, "pretraining_share": 0.75},
+    "space": {
+        "up": {"low": 0.5, "high": 8.0, "scale": "log"},
+    },
     "variants": {
         "qcfs-l8": {
             "title": "QCFS, 8 levels",

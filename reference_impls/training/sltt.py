@@ -55,6 +55,9 @@ CARD = {
         "spiking_backward": False,
     },
     "defaults": {"mse_weight": 0.05, "mse_target": "constant"},
+    "space": {
+        "mse_weight": {"low": 0.0, "high": 0.5},
+    },
     "variants": {
         "sltt-k": {
             "title": "SLTT-K: spatial learning through K random steps",

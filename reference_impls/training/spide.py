@@ -64,6 +64,11 @@ CARD = {
         "spiking_backward": True,
     },
     "defaults": {"T_B": 100, "v_threshold_backward": 0.5, "loss_scale_factor": 100.0},
+    "space": {
+        "T_B": {"low": 25, "high": 200, "scale": "log"},
+        "v_threshold_backward": {"low": 0.1, "high": 2.0, "scale": "log"},
+        "loss_scale_factor": {"low": 10.0, "high": 1000.0, "scale": "log"},
+    },
     "divergences": [
         "The paper's accuracy, firing-rate and energy tables were not found, so no figure stands beside ours.",
         "The loss scale factor is divided out of the gradient instead of out of the learning rate: the same step, "

@@ -66,6 +66,12 @@ CARD = {
         "pretraining_share": 0.5,
         "rate_factor": 0.1,
     },
+    "space": {
+        "alpha": {"low": 0.05, "high": 2.0, "scale": "log"},
+        "beta": {"low": 0.001, "high": 0.1, "scale": "log"},
+        "threshold_factor": {"low": 0.3, "high": 1.2, "scale": "log"},
+        "rate_factor": {"low": 0.03, "high": 1.0, "scale": "log"},
+    },
     "variants": {
         "stdb-linear": {
             "title": "STDB, linear surrogate",

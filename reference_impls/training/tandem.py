@@ -55,6 +55,10 @@ CARD = {
         "converts": True,
     },
     "defaults": {"q": 99.9, "freeze": False, "pretraining_share": 0.5, "rate_factor": 1.0},
+    "space": {
+        "pretraining_share": {"low": 0.25, "high": 0.75},
+        "rate_factor": {"low": 0.03, "high": 1.0, "scale": "log"},
+    },
     "variants": {
         "tandem-frozen": {
             "title": "Progressive tandem learning, frozen below",

@@ -60,6 +60,9 @@ CARD = {
         "converts": True,
     },
     "defaults": {"statistic": "percentile", "q": 99.9, "start": 0.5, "most": 1, "pretraining_share": 0.75},
+    "space": {
+        "start": {"low": 0.0, "high": 0.9},
+    },
     "variants": {
         "threshold-balancing-max": {
             "title": "Conversion by threshold balancing, largest activation",
