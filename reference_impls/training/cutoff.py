@@ -80,9 +80,9 @@ CARD = {
         "For T below 4, 0.3 T is less than one step; then the last step is taken.",
         "The released evaluator calibrates with dropout of 0.3; the networks here have none.",
         "A bin that no sample reaches does not count as confident (the released code compares with nan there).",
-        "Boards rank the accuracy at T; the suite anytime says beside it what stopping early gives, with thresholds from "
-        "the validation split at 1, 2, 4, ..., 256 steps that accept the error of the last. `predict_early` decides at "
-        "every step.",
+        "Boards rank the accuracy at T; the suite anytime says beside it what stopping early gives, with thresholds "
+        "from the validation split at 1, 2, 4, ..., 256 steps that accept the error of the last. `predict_early` "
+        "decides at every step.",
         "The regulariser for converted ANNs is not here: nothing is converted.",
     ],
 }
