@@ -152,6 +152,7 @@ def _from_seeds(rows: Sequence[Observed], table: Floats, shared: Floats) -> Vari
     import numpy as np
 
     has = ~np.isnan(table)
+    has &= has.sum(0) > 1  # a seed of one row only leaves nothing to compare
     count = len(rows)
     left = table.copy()
     for _ in range(POLISHING_ROUNDS if count > 1 else 0):
@@ -163,7 +164,8 @@ def _from_seeds(rows: Sequence[Observed], table: Floats, shared: Floats) -> Vari
     rounding = np.array([(row.slope / row.samples) ** 2 / 12 if row.samples else 0.0 for row in rows])
     own = np.where(has, left**2, 0.0).sum(1) / np.where(freedom > 0, freedom, 1.0)
     own = np.where(freedom > 0, np.maximum(own + rounding, least), 0.0)
-    values, freedom = moderated(Variances(own, freedom))
+    # Two rows differ in one way only: Student's paired t, whose variance halves between them.
+    values, freedom = moderated(Variances(own, freedom)) if count > 2 else Variances(own, 2 * freedom)
     with np.errstate(invalid="ignore", divide="ignore"):
         together = np.where(shared > 0, (values[:, None] + values[None, :]) / shared, 0.0)
     # The smaller number (Hsu 1938), not Satterthwaite's: that one trusts a variance that is small by luck.

@@ -14,6 +14,7 @@ know what is compared.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,17 +22,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
 
 __all__ = ["Variances", "moderated", "reach", "tail"]
 
 WILD = 1e-3
 """Chance, for a whole table of rows that are alike, that one of them is taken for wild."""
+BACK = 3e-3
+"""Chance of so large a variance, seen the spread of the others, from which on a row is not wild after all."""
 NEARLY_WILD = 0.05
 """Chance for a single row that is like the others."""
 MOST_FREEDOM = 1e3
 """Degrees of freedom beyond which a variance counts as known."""
-CAUTION = 0.25
-"""Standard errors by which the spread of variances is taken larger than it looks, before it is believed to be small."""
+CAUTION = 6.0
+"""Standard errors, times the degrees of freedom of the whole table, by which the spread of variances is taken larger
+than it looks: a fifth of an error for 15 rows of 3 seeds, more than a whole one for 3 rows."""
 LOWEST = 0.01
 """Of the median variance: seeds that agree by luck say nothing of how alike rows are."""
 NODES = 48
@@ -52,7 +57,6 @@ def moderated(own: Variances) -> Variances:
     Rows of which nothing is known (no row has a degree of freedom) keep 0 of them.
     """
     import numpy as np
-    from scipy.special import chdtrc, chdtri
 
     values, freedom = own.values, np.where(np.isfinite(own.values), own.freedom, 0.0)
     known = (freedom > 0) & (values > 0)
@@ -60,20 +64,56 @@ def moderated(own: Variances) -> Variances:
         return Variances(values, np.zeros_like(freedom))
     unit = values[known].max()
     values = np.where(known, values / unit, 0.0)
-    typical = float(np.median(values[known] * freedom[known] / chdtri(freedom[known], 0.5)))
-    above = chdtrc(freedom, freedom * values / typical)
-    wild = known & (above < WILD / known.sum())
-    alike = known & ~wild
-    prior, scale = _prior(np.maximum(values[alike], LOWEST * np.median(values[alike])), freedom[alike])
+    alike = _alike(values, freedom, known)
+    prior, scale = _prior(values[alike], freedom[alike])
     total = prior + freedom
     posterior = (prior * scale + freedom * values) / np.where(total > 0, total, 1.0)
-    # Nearly wild: the others are not believed where they would make it smaller.
-    posterior = np.where(above < NEARLY_WILD, np.maximum(posterior, values), posterior)
-    shared = np.where(np.isfinite(own.values), np.minimum(total, freedom[alike].sum()), 0.0)
+    # Nearly wild: the others are not believed where they would make it smaller, nor surer.
+    nearly = _chance_of_more(values, freedom, prior=math.inf, scale=_typical(values, freedom, known)) < NEARLY_WILD
+    posterior = np.where(nearly, np.maximum(posterior, values), posterior)
+    shared = np.where(nearly, freedom, np.minimum(total, freedom[alike].sum()))
+    shared = np.where(np.isfinite(own.values), shared, 0.0)
     found = Variances(posterior * unit, shared)
+    wild = known & ~alike
     if wild.any():
         found.values[wild], found.freedom[wild] = moderated(Variances(values[wild] * unit, freedom[wild]))
     return found
+
+
+def _alike(values: Floats, freedom: Floats, known: Flags) -> Flags:
+    """Return which of the `known` rows are not wild.
+
+    At first whatever equal variances do not allow is taken for wild; then what the spread of the remaining rows allows
+    comes back, until nothing more does. Without the way back, rows that differ much would lose their upper half, and
+    the lower one would look alike.
+    """
+    beyond = _chance_of_more(values, freedom, math.inf, _typical(values, freedom, known))
+    wild = known & (beyond < WILD / known.sum())
+    while wild.any():
+        alike = known & ~wild
+        back = wild & (_chance_of_more(values, freedom, *_prior(values[alike], freedom[alike])) >= BACK)
+        if not back.any():
+            break
+        wild &= ~back
+    return known & ~wild
+
+
+def _typical(values: Floats, freedom: Floats, known: Flags) -> float:
+    """Return the variance that the `known` rows would have in common, by the median."""
+    import numpy as np
+    from scipy.special import chdtri
+
+    return float(np.median(values[known] * freedom[known] / chdtri(freedom[known], 0.5)))
+
+
+def _chance_of_more(values: Floats, freedom: Floats, prior: float, scale: float) -> Floats:
+    """Return the chance of a larger variance from a distribution of `scale` on `prior` degrees of freedom."""
+    import numpy as np
+    from scipy.special import chdtrc, fdtrc
+
+    if prior >= MOST_FREEDOM:
+        return np.asarray(chdtrc(freedom, freedom * values / scale))
+    return np.asarray(fdtrc(freedom, prior, values / scale)) if prior > 0 else np.ones_like(values)
 
 
 def _prior(values: Floats, freedom: Floats) -> tuple[float, float]:
@@ -84,10 +124,11 @@ def _prior(values: Floats, freedom: Floats) -> tuple[float, float]:
     count = len(values)
     if count < 2:
         return 0.0, float(values.mean())
+    values = np.maximum(values, LOWEST * np.median(values))
     logs = np.log(values) - digamma(freedom / 2) + np.log(freedom / 2)
     luck, luck_of_luck = polygamma(1, freedom / 2).mean(), polygamma(3, freedom / 2).mean()
     error = np.sqrt((luck_of_luck + 2 * luck**2 * count / (count - 1)) / count)
-    excess = float(logs.var(ddof=1) - luck + CAUTION * error)
+    excess = float(logs.var(ddof=1) - luck + CAUTION / freedom.sum() * error)
     prior = 2 * _inverse_trigamma(excess) if excess > 0 else np.inf
     if prior >= MOST_FREEDOM:
         return MOST_FREEDOM, float((values * freedom).sum() / freedom.sum())
@@ -148,7 +189,7 @@ def reach(chance: float, uncertain: Variances, known: Floats) -> Floats:
 class _Mixture:
     """Normal distributions whose variance is in part uncertain, as an inverse chi-square is."""
 
-    def __init__(self, uncertain: Variances, known: Floats, chosen: NDArray[np.bool_]) -> None:
+    def __init__(self, uncertain: Variances, known: Floats, chosen: Flags) -> None:
         import numpy as np
         from scipy.special import digamma, polygamma
 

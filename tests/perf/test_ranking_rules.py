@@ -1,6 +1,7 @@
 """How often the rule of ranking tells equal rows apart, and how often rows that differ, on simulated tables.
 
-Prints what docs/measuring.md says; ``tests/unit/results/test_ranking.py`` asserts the same on fewer tables. The random
+``python -m nox -s perf -- tests/perf/test_ranking_rules.py`` prints what docs/measuring.md says, with the interval that
+so many tables leave; ``tests/unit/results/test_ranking.py`` asserts the same on fewer tables. The random
 seed is another than that of those tests, on which the rule's constants were chosen.
 """
 
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 from simulated import World, beats, ranked_errors
 
+from harness.results.stats import wilson_interval
+
 pytestmark = pytest.mark.perf
 
-TABLES = 300
+TABLES = 600
 SEED = 20261129
 
 EQUALS = {
@@ -21,6 +24,8 @@ EQUALS = {
     "seeds move more than samples": (World(1000, seed_sd=0.1), 0.25, 15),
     "rows differ in how seeds move them (0.5 in the logarithm)": (World(1000, seed_sd=0.1, spread_of_sd=0.5), 0.25, 15),
     "rows differ much (1 in the logarithm)": (World(1000, seed_sd=0.1, spread_of_sd=1.0), 0.25, 15),
+    "rows differ very much (1.5 in the logarithm)": (World(1000, seed_sd=0.1, spread_of_sd=1.5), 0.25, 15),
+    "six rows differ much (1 in the logarithm)": (World(1000, seed_sd=0.1, spread_of_sd=1.0), 0.25, 6),
     "every run misses samples of its own": (World(300, hard=0.0, peculiar=0.0, seed_sd=0.1), 0.15, 15),
     "seeds move one row ten times more": (World(1000, seed_sd=0.05, wild=10), 0.05, 15),
     "the same with six rows": (World(1000, seed_sd=0.05, wild=10), 0.05, 6),
@@ -42,14 +47,15 @@ def test_equal_rows(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     for what, digest in (("with predictions", "split"), ("error counts only", None)):
         wrong = sum(beats(ranked_errors(table, digest)) > 0 for table in missed)
         with capsys.disabled():
-            print(f"\n{name}, {what}: some pair of {rows} equals told apart in {wrong / TABLES:.1%} of {TABLES} tables")
+            low, high = wilson_interval(wrong, TABLES)
+            print(f"\n{name}, {what}: some pair of {rows} told apart in {wrong / TABLES:.1%} ({low:.1%} to {high:.1%})")
 
 
 @pytest.mark.parametrize("name", POWER)
 def test_rows_that_differ(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     world, error, worse = POWER[name]
     luck = np.random.default_rng(SEED)
-    tables = TABLES // 5
+    tables = TABLES // 10
     found = [ranked_errors(world.missed([error] * 14 + [worse], luck)) for _ in range(tables)]
     told = float(np.mean([[place.rank.worst < 15 for place in places[:14]] for places in found]))
     with capsys.disabled():

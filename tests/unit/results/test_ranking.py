@@ -28,8 +28,10 @@ EQUALS = {
     "mnist, seeds move all rows": (World(2000, shared_sd=0.1), 0.02, 15),
     "seeds move more than samples": (World(1000, seed_sd=0.1), 0.25, 15),
     "rows differ in how seeds move them": (World(1000, seed_sd=0.1, spread_of_sd=0.5), 0.25, 15),
+    "rows differ very much": (World(1000, seed_sd=0.1, spread_of_sd=1.5), 0.25, 15),
     "every run misses samples of its own": (World(300, hard=0.0, peculiar=0.0, seed_sd=0.1), 0.15, 15),
     "one row is wild": (World(1000, seed_sd=0.05, wild=10), 0.05, 15),
+    "one of six rows is wild": (World(1000, seed_sd=0.05, wild=10), 0.05, 6),
     "few rows": (World(359), 0.1, 4),
     "five seeds": (World(359, seeds=5), 0.03, 15),
 }
@@ -45,9 +47,9 @@ def test_equal_rows_are_told_apart_in_at_most_five_percent_of_tables(name: str, 
 
 
 POWER = [  # (world, error of 14 rows, of the 15th, least share of tables in which it is told from one of the others)
-    (World(359), 0.03, 0.09, 0.85),
+    (World(359), 0.03, 0.09, 0.8),
     (World(10_000), 0.02, 0.03, 0.7),
-    (World(10_000, seeds=5), 0.02, 0.026, 0.8),
+    (World(10_000, seeds=5), 0.02, 0.026, 0.75),
 ]
 
 
