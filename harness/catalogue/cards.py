@@ -165,6 +165,8 @@ class Row:
     """NeuronCapabilities, TrainingCapabilities, ... by kind; None for tasks and suites."""
     path: Path
     module: str
+    changes: str = ""
+    """Of a neuron, what it changes relative to `lif`, in a phrase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,14 +282,16 @@ def _rows_of(file: CardFile, papers: bool) -> list[Row]:
     card = validated(_CARDS[kind], path, literal)
     base: Mapping[str, Any] = getattr(card, "capabilities", {})
     defaults: Mapping[str, Any] = getattr(card, "defaults", {})
-    rows = [Row(card.name, kind, card.title, card.summary, card, defaults, _capable(kind, path, base), path, module)]
+    able, changes = _capable(kind, path, base), getattr(card, "changes", "")
+    rows = [Row(card.name, kind, card.title, card.summary, card, defaults, able, path, module, changes)]
     for name in getattr(card, "variants", {}):
         variant: Variant = validated(Variant, path, variant_literal(literal, name))
         merged = _capable(kind, path, {**base, **variant.capabilities})
         params = {**defaults, **variant.params}
         own = _overridden(kind, path, literal, name, variant) if variant.overrides else card
         summary = variant.summary or own.summary
-        rows.append(Row(name, kind, variant.title, summary, own, params, merged, path, module))
+        said = variant.changes or changes
+        rows.append(Row(name, kind, variant.title, summary, own, params, merged, path, module, said))
     return rows
 
 

@@ -118,6 +118,8 @@ def raw(table: Table) -> pd.DataFrame:
         line: dict[str, object] = {"board": table.board.name, **dict.fromkeys(COMPARED), **dict(table.group.axes)}
         line |= {"machine": table.group.machine, table.board.axis: row.name}
         line |= {"topology": row.topology, "verified": row.verified, "vectors": row.vectors}
+        if table.board.axis == "neuron":
+            line["changes"] = row.changes
         for column in table.columns:
             value = row.values.get(column.key)
             parts: tuple[tuple[str, object, tuple[str, ...]], ...] = (

@@ -77,6 +77,8 @@ class TableRow:
     """By column key: a record that says why there is no figure, or why it rests on fewer seeds."""
     vectors: bool = False
     """Whether it agrees with numbers of the authors' own code; False also where there are none."""
+    changes: str = ""
+    """Of a neuron, what it changes relative to LIF, in a phrase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ def _row(
         topology=topology,
         values=values,
         failures=failures,
+        changes=known[name].changes if name in known else "",
     )
 
 

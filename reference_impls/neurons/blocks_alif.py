@@ -64,6 +64,7 @@ CARD = {
         "detach_reset": True,
         "surrogate": {"name": "fast_sigmoid", "params": {"scale": 10.0}},
     },
+    "changes": "adaptive threshold, refractory time; hard reset",
     "variants": {
         "blocks-alif-layer": {
             "title": "Blocks ALIF, one set of parameters a layer",
@@ -73,6 +74,8 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: the silence after a spike, and the hard reset that it needs, are how a block is computed "
+        "at once.",
         "No golden vectors: the equations were read in the released code (commit 9a93bfe), and the tests restate them "
         "step by step.",
         "The refractory time is chosen here, and so are the initial decays (the released classes begin at 1, its "

@@ -77,6 +77,7 @@ CARD = {
         "detach_reset": True,
         "surrogate": {"name": "rect", "params": {"alpha": 1.0}},
     },
+    "changes": "two states: a synaptic current; slower membrane, hard reset",
     "variants": {
         "cuba-lif-soft": {
             "title": "CUBA-LIF, soft reset",
@@ -116,6 +117,23 @@ CARD = {
                 "v_threshold": 2.0,
                 "detach_reset": False,
                 "surrogate": {"name": "sigmoid", "params": {"alpha": 4.0}},
+            },
+        },
+        "cuba-lif-matched": {
+            "title": "CUBA-LIF, matched to LIF",
+            "summary": (
+                "LIF's decay, threshold, reset and surrogate, and nothing changed but the synaptic current before it."
+            ),
+            "changes": "two states: a synaptic current",
+            "params": {
+                "tau": 2.0,
+                "v_threshold": 1.0,
+                "reset_mode": "soft",
+                "v_reset": None,
+                "surrogate": "atan",
+            },
+            "capabilities": {
+                "reset": "soft",
             },
         },
     },

@@ -56,7 +56,9 @@ CARD = {
         "detach_reset": False,
         "surrogate": "super_spike_norse",
     },
+    "changes": "two states: a synaptic current; norse's convention",
     "divergences": [
+        "No matched row: with LIF's conventions it is cuba-lif-matched.",
         "norse's recurrent LSNN step lets the current act one step later than its feed-forward step; this is the "
         "feed-forward one.",
         "norse 1.1.0 ignores the sharpness that is passed to its default surrogate; so does super_spike_norse.",

@@ -54,6 +54,7 @@ CARD = {
         "detach_reset": True,
         "surrogate": "atan",
     },
+    "changes": "two states: a synaptic current; snnTorch's convention",
     "variants": {
         "cuba-lif-snntorch-zero": {
             "title": "CUBA-LIF, snnTorch's Synaptic, reset to zero",
@@ -69,6 +70,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: with LIF's conventions it is cuba-lif-matched.",
         "The reset to zero of Synaptic wipes the membrane after the new input has been added, so that input is lost to "
         "the membrane (the current keeps it); Leaky's wipes it before.",
         "Learned decays are stored unclamped and clamped at use, so their gradient vanishes outside [0, 1].",

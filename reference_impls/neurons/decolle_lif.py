@@ -53,7 +53,9 @@ CARD = {
         "detach_reset": True,
         "surrogate": {"name": "fast_sigmoid", "params": {"scale": 10.0}},
     },
+    "changes": "two filters; a refractory trace in place of a reset",
     "divergences": [
+        "No matched row: it is not reset, and its threshold is 0.",
         "The authors filter the input spikes and then weight them; a neuron here is given the weighted input and "
         "filters that. The two are one, but for the bias of the map (filtered here, added to u there; `bias` adds one "
         "to u) and for weights that move within a sequence: decolle then weights q and p anew.",

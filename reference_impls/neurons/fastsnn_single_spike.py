@@ -68,6 +68,7 @@ CARD = {
         "v_threshold": 1.0,
         "surrogate": {"name": "fast_sigmoid", "params": {"scale": 100.0}},
     },
+    "changes": "one spike at most",
     "variants": {
         "fastsnn-trained-kernels": {
             "title": "FastSNN, kernels trained",
@@ -106,6 +107,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: a neuron that fires once needs no reset.",
         "fastsnn: the released kernels are trainable parameters, so an optimiser over all parameters changes them; "
         "whether the published runs did so is not known. This row fixes them, fastsnn-trained-kernels does not.",
         "Released as full-length convolutions, O(T^2 N); here membrane and sums are recurrences that run in blocks of "

@@ -51,6 +51,7 @@ CARD = {
         "learnable": ["slope", "weight", "bias"],
     },
     "defaults": {"decay": 0.5, "slopes": [1.0, 3.0, 6.0], "slope": 6.0, "learn_matrix": True},
+    "changes": "relaxed spikes reset it; a learned matrix over time",
     "variants": {
         "fpt-fixed": {
             "title": "FPT, fixed slopes",
@@ -66,6 +67,8 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: decay, gain and reset are lif's already (fpt-lif learns no matrix, too); its own sigmoids "
+        "are its mechanism.",
         "No golden vectors: the equations were read in the released sequential CIFAR script, and the tests restate "
         "them step by step.",
         "The released class with a learned slope does not mask its matrix, so training can make it look ahead; the one "

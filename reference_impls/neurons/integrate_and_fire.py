@@ -35,9 +35,11 @@ CARD = {
         "reset": "soft",
     },
     "defaults": {"v_threshold": 1.0, "reset_mode": "soft", "detach_reset": True, "surrogate": "atan"},
+    "changes": "no leak",
     "divergences": [
+        "Matched to lif as it stands: gain, reset and surrogate are lif's, and only the leak is gone.",
         "SpikingJelly's IFNode defaults to a hard reset to 0, a reset that carries gradient and a sigmoid "
-        "surrogate; this row uses the soft, detached reset and atan that most published baselines train with."
+        "surrogate; this row uses the soft, detached reset and atan that most published baselines train with.",
     ],
 }
 

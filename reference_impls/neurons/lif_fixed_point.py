@@ -44,7 +44,9 @@ CARD = {
         "reset": "soft",
     },
     "defaults": {"tau": 2.0, "v_threshold": 1.0, "detach_reset": True, "surrogate": "atan"},
+    "changes": "the same spikes, all steps at once",
     "divergences": [
+        "Matched to lif as it stands: spikes and gradient are lif's.",
         "Not a published neuron: it follows from unrolling the decay of a LIF with soft reset. FPT stops such an "
         "iteration early and relaxes it.",
         "Membranes are sums in another order than the loop's, so a tie within rounding may fall on the other side.",

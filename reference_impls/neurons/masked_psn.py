@@ -51,7 +51,9 @@ CARD = {
         "learnable": ["weight", "bias"],
     },
     "defaults": {"order": 32, "mask_strength": 1.0, "surrogate": "atan"},
+    "changes": "learned weights of the last steps; no reset",
     "divergences": [
+        "No matched row: without a reset by design, and its weights over time start at random.",
         "The authors raise lambda while they train, as min(8 epoch / (epochs - 1), 1); this row trains with the mask "
         "at full strength from the start, so that it is causal throughout.",
         "The accuracies of the official logs are maxima over epochs on the test set; here the epoch is chosen on a "

@@ -56,6 +56,7 @@ CARD = {
         "lambda_mem": 0.01,
         "surrogate": {"name": "triangular", "params": {"alpha": 1.0}},
     },
+    "changes": "a hard reset estimated from the input, random",
     "variants": {
         "mpe-psn-unshifted": {
             "title": "MPE-PSN, estimate of the same step",
@@ -64,6 +65,7 @@ CARD = {
         }
     },
     "divergences": [
+        "No matched row: what it estimates is a hard reset; lif's is soft.",
         "The paper's figure 2 multiplies the input by the Bernoulli draw; the code multiplies by one minus it. The "
         "code's version keeps the membrane of a neuron that did not fire and is followed here.",
         "The DVS Gesture and N-Caltech101 code adds the estimate of the same step (the unshifted row).",

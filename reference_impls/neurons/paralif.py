@@ -54,6 +54,7 @@ CARD = {
         "learn_threshold": False,
         "surrogate": {"name": "fast_sigmoid", "params": {"scale": 100.0}},
     },
+    "changes": "two filters, fires where it rises; no reset",
     "variants": {
         "paralif-threshold": {
             "title": "ParaLIF-T: fires above a threshold",
@@ -98,6 +99,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: without a reset by design; cuba-lif-paralif is the authors' own baseline.",
         "The released FFT of length 2T multiplies three spectra, which need 3T - 2 points, so that later inputs reach "
         "earlier steps. Here the two kernels are convolved and cut first; the result is that of the repository's "
         "sequential form.",

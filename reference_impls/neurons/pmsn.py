@@ -68,6 +68,7 @@ CARD = {
         "v_threshold": 1.0,
         "surrogate": {"name": "triangle", "params": {"alpha": 1.0}},
     },
+    "changes": "several compartments; a reset of the cumulated soma",
     "variants": {
         "pmsn-layer": {
             "title": "PMSN, one set of compartments a layer",
@@ -80,6 +81,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: compartments and reset are of another form than lif's.",
         "The year is that of the preprint. No golden vectors: the equations were taken from a description of the code, "
         "and the tests restate them step by step.",
         "The description gives the diagonal system and the soma. Zero-order hold, 4 compartments a neuron and all "

@@ -60,6 +60,7 @@ CARD = {
         "granularity": "channel",
         "surrogate": "atan",
     },
+    "changes": "a resonator; no reset",
     "variants": {
         "prf-fixed": {
             "title": "PRF, fixed oscillation",
@@ -75,6 +76,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: without a reset by design; a real pole would be a filter, not a resonator.",
         "No golden vectors: equations, what is learned, how it is drawn and the surrogate are those of a released "
         "class (ParallelResonateFire, whose tau is 2 and fixed), and the tests restate the equations step by step.",
         "In a public implementation the serial form thresholds the imaginary part, and updates it with a real part "

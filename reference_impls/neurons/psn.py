@@ -44,9 +44,11 @@ CARD = {
         "learnable": ["weight", "bias"],
     },
     "defaults": {"surrogate": "atan"},
+    "changes": "reads the whole sequence, not causal; no reset",
     "divergences": [
+        "No matched row: without a reset by design, and its weights over time start at random.",
         "The accuracies of the official logs are maxima over epochs on the test set; here the epoch is chosen on a "
-        "validation split."
+        "validation split.",
     ],
 }
 

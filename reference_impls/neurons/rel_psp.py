@@ -54,7 +54,9 @@ CARD = {
         "reset": "none",
     },
     "defaults": {"v_threshold": 1.0},
+    "changes": "one spike at most, with an exact gradient",
     "divergences": [
+        "No matched row: a neuron that fires once needs no reset.",
         "No code of the authors was found; the golden vectors are derived from the closed form.",
         "The paper computes with spike times, decodes the earliest output and sets its loss on times. A row here "
         "reads currents and gives spikes on the time grid of the task, so a spike is late by less than a step.",

@@ -45,7 +45,10 @@ CARD = {
         "learnable": ["weight", "bias"],
     },
     "defaults": {"order": 32, "exp_init": True, "surrogate": "atan"},
+    "changes": "learned kernel over the last steps; no reset",
     "divergences": [
+        "Matched to lif as it stands, but for the reset, which it has none of: the kernel starts at lif's decays, "
+        "the threshold at 1.",
         "What the released experiments call the threshold is added, from -1: it is a bias, and is one here. Their "
         "convolution backend subtracts a threshold that starts at +1 instead.",
         "Released as a T x T product; here long sequences are cut into blocks, each a product with a band of k "

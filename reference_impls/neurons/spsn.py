@@ -41,6 +41,7 @@ CARD = {
         "reset": "none",
     },
     "defaults": {"spike_mode": "SB", "tau": 20.0, "tau_syn": 20.0, "learn_tau": False},
+    "changes": "two filters, random spikes; no reset",
     "variants": {
         "spsn-gumbel-softmax": {
             "title": "SPSN, Gumbel-softmax",
@@ -49,6 +50,7 @@ CARD = {
         }
     },
     "divergences": [
+        "No matched row: without a reset by design, and its spikes are drawn.",
         "The released FFT of length 2T multiplies three spectra, which need 3T - 2 points, so that later inputs reach "
         "earlier steps (by up to 0.14 at tau 10, T 9). Here the two kernels are convolved and cut first; the result "
         "is that of the repository's sequential form.",

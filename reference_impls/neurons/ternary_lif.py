@@ -63,6 +63,7 @@ CARD = {
         "detach_reset": False,
         "surrogate": {"name": "sigmoid", "params": {"alpha": 4.0}},
     },
+    "changes": "spikes of both signs; faster leak, hard reset",
     "variants": {
         "ternary-lif-soft": {
             "title": "Ternary LIF, soft reset",
@@ -75,6 +76,24 @@ CARD = {
             "summary": "No leak; a spike moves the membrane by one threshold towards 0.",
             "params": {"decay": 1.0, "reset_mode": "soft"},
             "capabilities": {"reset": "soft-signed"},
+        },
+        "ternary-lif-matched": {
+            "title": "Ternary LIF, matched to LIF",
+            "summary": (
+                "LIF's decay, soft reset and surrogate, and nothing changed but that it fires at the negative "
+                "threshold, too."
+            ),
+            "changes": "spikes of both signs",
+            "params": {
+                "tau": 2.0,
+                "reset_mode": "soft",
+                "v_reset": None,
+                "detach_reset": True,
+                "surrogate": "atan",
+            },
+            "capabilities": {
+                "reset": "soft-signed",
+            },
         },
     },
     "divergences": [

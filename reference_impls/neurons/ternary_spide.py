@@ -48,6 +48,7 @@ CARD = {
         "reset": "soft-signed",
     },
     "defaults": {"decay": 1.0, "v_threshold": 0.5, "detach_reset": True, "surrogate": "atan"},
+    "changes": "spikes of both signs, of twice the threshold; no leak",
     "variants": {
         "ternary-spide-leaky": {
             "title": "SPIDE's ternary couple, LIF",
@@ -56,6 +57,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: ternary-lif-matched is the ternary neuron with lif's conventions.",
         "SPIDE finds gradients by running this neuron to an equilibrium and needs no surrogate. To train it forward by "
         "BPTT these rows take that of the other soft-reset rows at both thresholds; surrogate=None gives none.",
         "The leak of the paper's LIF rows is not stated; 0.9 stands here.",
