@@ -206,6 +206,8 @@ class Variant:
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, Any] = field(default_factory=dict)
     of: str = ""
+    changes: str = ""
+    """What it changes relative to `lif`, in place of the card's word for it; empty: the card's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,8 @@ class Card:
         "weight_decay",
         "schedule",
     )
+    changes: str = ""
+    """Of a neuron, what it changes relative to `lif`, in a phrase that stands beside its name ("learned decay")."""
     reported: tuple[Reported, ...] = ()
     """Read from the file beside the implementation's; a card has no such key."""
     divergences: tuple[str, ...] = ()

@@ -171,6 +171,8 @@ class Row:
     """NeuronCapabilities, TrainingCapabilities, ... by kind; None for tasks and suites."""
     path: Path
     module: str
+    changes: str = ""
+    """Of a neuron, what it changes relative to `lif`, in a phrase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +319,8 @@ def _rows_of(file: CardFile, papers: bool) -> list[Row]:
     defaults: Mapping[str, Any] = getattr(card, "defaults", {})
     if isinstance(card, Card):
         check_space(card, card.name, defaults, path)
-    rows = [Row(card.name, kind, card.title, card.summary, card, defaults, _capable(kind, path, base), path, module)]
+    able, changes = _capable(kind, path, base), getattr(card, "changes", "")
+    rows = [Row(card.name, kind, card.title, card.summary, card, defaults, able, path, module, changes)]
     for name in getattr(card, "variants", {}):
         variant: Variant = validated(Variant, path, variant_literal(literal, name))
         merged = _capable(kind, path, {**base, **variant.capabilities})
@@ -326,7 +329,8 @@ def _rows_of(file: CardFile, papers: bool) -> list[Row]:
         summary = variant.summary or own.summary
         if isinstance(own, Card):
             check_space(own, name, params, path)
-        rows.append(Row(name, kind, variant.title, summary, own, params, merged, path, module))
+        said = variant.changes or changes
+        rows.append(Row(name, kind, variant.title, summary, own, params, merged, path, module, said))
     return rows
 
 

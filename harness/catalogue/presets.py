@@ -22,6 +22,8 @@ ANY = ("*",)
 NONE = (NOT_APPLICABLE,)
 BASES = ("@bases",)
 """One row of every file: its variants are left out."""
+ROWS = (*BASES, "*-matched")
+"""And the rows that are LIF but for one mechanism, so that its effect can be told from the convention around it."""
 NETWORKS, RESERVOIR = (
     tuple(structure.topology for structure in STRUCTURES.values() if structure.target == target)
     for target in ("classes", "signal")
@@ -182,13 +184,13 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "neurons",
-            "A neuron of every file on the tasks that decide and those beside them, 3 seeds to convergence; hours.",
+            "A neuron of every file and its matched row on the tasks that decide, 3 seeds to convergence; hours.",
             "standard",
             (
                 *_conformance(ANY, (), ANY),
-                *_deciding(("accuracy",), (*FOR_NEURONS, *BESIDE), neurons=BASES, methods=("bptt",), seeds=3),
-                *_deciding(("spikes",), FOR_NEURONS, neurons=BASES, methods=("bptt",)),
-                *_deciding(("time_to_target",), FOR_NEURONS, EAGER, neurons=BASES, methods=("bptt",)),
+                *_deciding(("accuracy",), (*FOR_NEURONS, *BESIDE), neurons=ROWS, methods=("bptt",), seeds=3),
+                *_deciding(("spikes",), FOR_NEURONS, neurons=ROWS, methods=("bptt",)),
+                *_deciding(("time_to_target",), FOR_NEURONS, EAGER, neurons=ROWS, methods=("bptt",)),
             ),
         ),
         Preset(

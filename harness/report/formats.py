@@ -118,6 +118,8 @@ def raw(table: Table) -> pd.DataFrame:
         line: dict[str, object] = {"board": table.board.name, **dict.fromkeys(COMPARED), **dict(table.group.axes)}
         line |= {"machine": table.group.machine, table.board.axis: row.name}
         line |= {"topology": row.topology, "verified": row.verified, "vectors": row.vectors}
+        if table.board.axis == "neuron":
+            line["changes"] = row.changes
         for column in table.columns:
             value, unreached = row.values.get(column.key), row.unreached.get(column.key)
             rank = value.rank if value else unreached and unreached.rank

@@ -146,7 +146,7 @@ def view_implementation(row: Row, dossier: Dossier, registry: Registry, sitemap:
         equations=tuple(part.strip() for part in getattr(card, "equations", "").split(";") if part.strip()),
         version=card.version,
         source=row.module,
-        facts=facts_of(task or row.capabilities),
+        facts=(*facts_of(task or row.capabilities), *([Fact("changes to LIF", row.changes)] if row.changes else [])),
         parameters=tuple(Fact(name, shown(value)) for name, value in row.params.items()),
         recipe=tuple(Fact(of, shown(value)) for of, value in getattr(card, "recipe", {}).items()),
         budgets=tuple(_budgets(task)) if task else (),

@@ -68,6 +68,8 @@ class RowView:
     id: str
     name: str
     title: str
+    changes: str
+    """What the row changes relative to LIF, in a phrase; empty for LIF itself, and on boards of other axes."""
     href: str | None
     network: str
     verified: bool
@@ -224,6 +226,7 @@ def _rows(table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str],
             id=row_id(table.group, row),
             name=row.name,
             title=row.title,
+            changes=row.changes,
             href=sitemap.of_axis(table.board.axis, row.name),
             network=row.topology,
             verified=row.verified,

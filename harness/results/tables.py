@@ -80,6 +80,8 @@ class TableRow:
     """Whether it agrees with numbers of the authors' own code; False also where there are none."""
     unreached: Mapping[str, Unreached] = field(default_factory=dict)
     """By column key: what stands for a figure where training ended before its target."""
+    changes: str = ""
+    """Of a neuron, what it changes relative to LIF, in a phrase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,7 @@ def _row(
         values=values,
         failures=failures,
         unreached=unreached,
+        changes=known[name].changes if name in known else "",
     )
 
 

@@ -58,6 +58,25 @@ CARD = {
         "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
         "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
     },
+    "changes": "learned decay and threshold; slow membrane, late reset, gradient through the reset",
+    "variants": {
+        "adaptive-spikenet-lif-matched": {
+            "title": "Adaptive-SpikeNet's LIF, matched to LIF",
+            "changes": "learned decay and threshold",
+            "summary": (
+                "LIF's own reset, threshold, surrogate and decay to begin with, and nothing changed but that decay and "
+                "threshold are learned."
+            ),
+            "params": {
+                "decay": 0.5,
+                "v_threshold": 1.0,
+                "fire_rule": "ge",
+                "detach_reset": True,
+                "decayed_reset": True,
+            },
+            "capabilities": {"reset": "soft"},
+        },
+    },
     "divergences": [
         "No authors' code was found. The equations are the standard form of the group's publications; the golden "
         "vectors are derived from them, not computed by the authors' code.",
@@ -91,6 +110,7 @@ class AdaptiveSpikeNetLIF(SequentialNeuron):
         :func:`parameter_shape`.
     fire_rule : ``gt`` does not fire on a tie, ``ge`` does.
     detach_reset : whether the spike inside the reset carries no gradient.
+    decayed_reset : whether what a spike subtracts leaks with the membrane, as where the reset is of the same step.
     surrogate : taken at ``h / v_threshold - 1``, so its gradient on the membrane is divided by the threshold.
 
     Keep weight decay off both parameters. Golden vectors derived from the equations.
@@ -106,11 +126,13 @@ class AdaptiveSpikeNetLIF(SequentialNeuron):
         shape: LayerShape | None = None,
         fire_rule: str = "gt",
         detach_reset: bool = False,
+        decayed_reset: bool = False,
         surrogate: str | Mapping[str, Any] = "atan",
     ) -> None:
         super().__init__()
         self.fire_rule = check_name("fire_rule", fire_rule, FIRE_RULES)
         self.detach_reset = detach_reset
+        self.decayed_reset = decayed_reset
         self.surrogate = make_surrogate(surrogate)
         self.parameter_shape = parameter_shape("adaptive-spikenet-lif", granularity, shape)
         self.decay = learned(decay, self.parameter_shape, 0.9)
@@ -135,7 +157,8 @@ class AdaptiveSpikeNetLIF(SequentialNeuron):
         """Leak, subtract the threshold where the last step fired, charge, fire."""
         threshold = params["v_threshold"]
         before = state.s.detach() if self.detach_reset else state.s
-        h = params["decay"] * state.v + x - threshold * before
+        spent = threshold * before
+        h = params["decay"] * (state.v - spent) + x if self.decayed_reset else params["decay"] * state.v + x - spent
         s = self.surrogate(h / threshold - 1, self.fire_rule)
         return s, SpikeNetState(h, s)
 

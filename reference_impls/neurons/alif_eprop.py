@@ -60,14 +60,17 @@ CARD = {
         "adapt_gain": {"low": 0.01, "high": 2.0, "scale": "log"},
         "v_threshold": {"low": 0.1, "high": 2.0, "scale": "log"},
     },
+    "changes": "adaptive threshold; slow membrane, late reset, refractory time",
     "variants": {
         "lif-eprop": {
+            "changes": "slow membrane, late reset, refractory time",
             "title": "LIF of e-prop",
             "summary": "As alif-eprop, without adaptation.",
             "params": {"adapt_gain": 0.0},
         },
     },
     "divergences": [
+        "No matched row: with LIF's decay and reset it is alif-lsnn-matched.",
         "adapt_gain follows the authors' rule for evidence accumulation, 1.7 (1 - rho) / (1 - a), here with a "
         "tau_adapt of 200 steps (theirs: 2000); n_refractory is that of their TIMIT networks (there: 5).",
         "The authors' networks mix LIF and ALIF neurons: adapt_gain takes one value per neuron, and 0 for the LIF. "

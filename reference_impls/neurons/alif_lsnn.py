@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reference_impls.names import check_name
 from reference_impls.neurons._adaptive import AdaptiveNeuron
-from reference_impls.neurons._membrane import resolve_decay
+from reference_impls.neurons._membrane import resolve_decay, resolve_input_gain
 
 CARD = {
     "name": "alif-lsnn",
@@ -66,6 +66,7 @@ CARD = {
         "adapt_gain": {"low": 0.05, "high": 5.0, "scale": "log"},
         "v_threshold": {"low": 0.003, "high": 1.0, "scale": "log"},
     },
+    "changes": "adaptive threshold; slow membrane, input decayed, gradient through the reset",
     "variants": {
         "alif-lsnn-released": {
             "title": "ALIF of LSNNs, as released",
@@ -100,8 +101,28 @@ CARD = {
                 "surrogate": {"name": "multi_gaussian_sinabs"},
             },
         },
+        "alif-lsnn-matched": {
+            "title": "ALIF, matched to LIF",
+            "summary": (
+                "LIF's decay, input gain, reset of the same step and surrogate, and nothing changed but that "
+                "spikes raise the threshold."
+            ),
+            "changes": "adaptive threshold",
+            "params": {
+                "convention": "sinabs",
+                "decay": 0.5,
+                "input_gain": "one",
+                "v_threshold": 1.0,
+                "adapt_gain": 160.0,
+                "fire_rule": "ge",
+                "detach_reset": True,
+                "surrogate": "atan",
+            },
+        },
     },
     "divergences": [
+        "alif-lsnn-matched has the threshold 1 and keeps the ratio of adaptation and threshold of alif-lsnn, 1.6 / "
+        "0.01.",
         "The official code compares the membrane of the previous step with the present threshold; the paper, and "
         "alif-lsnn here, compare the present one. alif-lsnn-released follows the code.",
         "In the authors' networks only a part of the neurons adapts; adapt_gain takes one value per neuron, and 0 "
@@ -151,6 +172,7 @@ class ALIF(AdaptiveNeuron):
     tau, decay, decay_rule : time constant of the membrane in time steps, or the factor itself.
     tau_adapt, adapt_decay : the same of the adaptation.
     tau_syn, current_decay : the same of the synaptic current (norse).
+    input_gain : ``one_minus_decay`` or ``one``, the weight of the input in the membrane (norse: the former alone).
     adapt_gain : strength of the adaptation (norse: jump of the threshold per spike); a number, or one value per
         neuron that broadcasts to a step.
     v_scale : scale of the adaptation ("V0" of the official code).
@@ -174,6 +196,7 @@ class ALIF(AdaptiveNeuron):
         tau_syn: float = 5.0,
         current_decay: float | None = None,
         decay_rule: str = "exp",
+        input_gain: str = "one_minus_decay",
         adapt_gain: Any = 1.6,
         v_scale: float = 1.0,
         n_refractory: int = 0,
@@ -195,6 +218,9 @@ class ALIF(AdaptiveNeuron):
         self.decay = resolve_decay(tau, decay, decay_rule)
         self.adapt_decay = resolve_decay(tau_adapt, adapt_decay, decay_rule)
         self.current_decay = resolve_decay(tau_syn, current_decay, decay_rule)
+        self.input_gain = resolve_input_gain(input_gain, None)
+        if self.input_gain == "one" and convention == "norse":
+            raise ValueError("norse's LSNN weights its current with 1 - decay: no input_gain 'one' there")
         self.n_refractory = n_refractory
         self.v_reset, self.v_rest = float(v_reset), float(v_rest)
         self.relative = self.surrogate.name == "triangle_lsnn"
@@ -225,14 +251,14 @@ class ALIF(AdaptiveNeuron):
         """Adapt, charge, take back what the last spike costs, fire (released: on the membrane before)."""
         b = self.adapt_decay * state.b + (1 - self.adapt_decay) * state.s
         threshold = self.v_threshold + gain * b
-        v = self.decay * state.v + (1 - self.decay) * x - threshold * self.resetting(state.s)
+        v = self.decay * state.v + self._driven(x) - threshold * self.resetting(state.s)
         s, rest = self._unless_refractory(self._fire(state.v if self.convention == "released" else v, threshold), state)
         return s, LSNNState(v, b, s, rest)
 
     def _sinabs(self, x: Tensor, state: LSNNState, gain: Any) -> tuple[Tensor, LSNNState]:
         """Charge, fire against the old threshold, subtract it, adapt."""
         threshold = self.v_threshold + gain * state.b
-        h = self.decay * state.v + (1 - self.decay) * x
+        h = self.decay * state.v + self._driven(x)
         s, rest = self._unless_refractory(self._fire(h, threshold), state)
         v = h - threshold * self.resetting(s) if self.reset_mode == "soft" else h
         b = self.adapt_decay * state.b + (1 - self.adapt_decay) * s
@@ -246,6 +272,10 @@ class ALIF(AdaptiveNeuron):
         r = self.resetting(s)
         v = {"hard": h - r * (h - self.v_reset), "soft": h - r * b, "none": h}[self.reset_mode]
         return s, NorseState(v, self.current_decay * state.i + x, b + gain * s)
+
+    def _driven(self, x: Tensor) -> Tensor:
+        """Return what the input adds to the membrane."""
+        return x if self.input_gain == "one" else (1 - self.decay) * x
 
     def _fire(self, v: Tensor, threshold: Tensor) -> Tensor:
         above = v - threshold

@@ -54,6 +54,7 @@ CARD = {
     "space": {
         "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
     },
+    "changes": "emits its membrane, not spikes; gain computed from the input",
     "variants": {
         "amp-lif-per-step": {
             "title": "AMP, one learned gain a step",
@@ -69,6 +70,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: it neither fires nor resets.",
         "The authors' gain network reads, per channel, the maximum of the current and the mean rate of the spikes "
         "that enter the layer's convolution. A neuron sees its current only and knows no channels: here the network "
         "reads the largest and the mean current of the sample's layer, with the authors' 8 hidden units.",

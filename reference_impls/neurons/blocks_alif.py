@@ -70,6 +70,7 @@ CARD = {
         "adapt_gain": {"low": 0.1, "high": 4.0, "scale": "log"},
         "surrogate.scale": {"low": 2.0, "high": 50.0, "scale": "log"},
     },
+    "changes": "adaptive threshold, refractory time; hard reset",
     "variants": {
         "blocks-alif-layer": {
             "title": "Blocks ALIF, one set of parameters a layer",
@@ -79,6 +80,8 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: the silence after a spike, and the hard reset that it needs, are how a block is computed "
+        "at once.",
         "No golden vectors: the equations were read in the released code (commit 9a93bfe), and the tests restate them "
         "step by step.",
         "The refractory time is chosen here, and so are the initial decays (the released classes begin at 1, its "

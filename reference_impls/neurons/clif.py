@@ -59,7 +59,21 @@ CARD = {
         "input_gain": {"choices": ["one", "one_minus_decay"]},
         "surrogate.width": {"low": 0.3, "high": 4.0, "scale": "log"},
     },
+    "changes": "two states: a stronger reset after spikes; gradient through the reset",
+    "variants": {
+        "clif-matched": {
+            "title": "CLIF, matched to LIF",
+            "summary": "LIF's surrogate and detached reset, and nothing changed but the complementary potential.",
+            "changes": "two states: a stronger reset after spikes",
+            "params": {
+                "detach_reset": True,
+                "surrogate": "atan",
+            },
+        },
+    },
     "divergences": [
+        "No setting turns the complementary potential off: clif-matched equals lif up to a neuron's first spike. "
+        "Its spikes carry no gradient into m, as in lif's reset; the path through the decay of m stays.",
         "Of the three classes in the authors' repository, CLIFSpike overwrites m with sigmoid(m) at the reset and is "
         "another neuron (about 1.5 % of spikes differ on random input). This row follows the paper, the class of the "
         "training script and SpikingJelly, which agree.",

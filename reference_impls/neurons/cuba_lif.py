@@ -83,6 +83,7 @@ CARD = {
         "v_threshold": {"low": 0.1, "high": 2.0, "scale": "log"},
         "surrogate.alpha": {"low": 0.25, "high": 4.0, "scale": "log"},
     },
+    "changes": "two states: a synaptic current; slower membrane, hard reset",
     "variants": {
         "cuba-lif-soft": {
             "title": "CUBA-LIF, soft reset",
@@ -122,6 +123,23 @@ CARD = {
                 "v_threshold": 2.0,
                 "detach_reset": False,
                 "surrogate": {"name": "sigmoid", "params": {"alpha": 4.0}},
+            },
+        },
+        "cuba-lif-matched": {
+            "title": "CUBA-LIF, matched to LIF",
+            "summary": (
+                "LIF's decay, threshold, reset and surrogate, and nothing changed but the synaptic current before it."
+            ),
+            "changes": "two states: a synaptic current",
+            "params": {
+                "tau": 2.0,
+                "v_threshold": 1.0,
+                "reset_mode": "soft",
+                "v_reset": None,
+                "surrogate": "atan",
+            },
+            "capabilities": {
+                "reset": "soft",
             },
         },
     },

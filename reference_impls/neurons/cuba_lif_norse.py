@@ -61,7 +61,9 @@ CARD = {
         "current_decay": {"low": 0.0, "high": 0.95},
         "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
     },
+    "changes": "two states: a synaptic current; norse's convention",
     "divergences": [
+        "No matched row: with LIF's conventions it is cuba-lif-matched.",
         "norse's recurrent LSNN step lets the current act one step later than its feed-forward step; this is the "
         "feed-forward one.",
         "norse 1.1.0 ignores the sharpness that is passed to its default surrogate; so does super_spike_norse.",

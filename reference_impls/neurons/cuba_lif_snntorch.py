@@ -60,6 +60,7 @@ CARD = {
         "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
         "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
     },
+    "changes": "two states: a synaptic current; snnTorch's convention",
     "variants": {
         "cuba-lif-snntorch-zero": {
             "title": "CUBA-LIF, snnTorch's Synaptic, reset to zero",
@@ -75,6 +76,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: with LIF's conventions it is cuba-lif-matched.",
         "The reset to zero of Synaptic wipes the membrane after the new input has been added, so that input is lost to "
         "the membrane (the current keeps it); Leaky's wipes it before.",
         "Learned decays are stored unclamped and clamped at use, so their gradient vanishes outside [0, 1].",

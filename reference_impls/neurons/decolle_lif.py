@@ -59,7 +59,9 @@ CARD = {
         "refractory_weight": {"low": 0.1, "high": 4.0, "scale": "log"},
         "surrogate.scale": {"low": 2.0, "high": 50.0, "scale": "log"},
     },
+    "changes": "two filters; a refractory trace in place of a reset",
     "divergences": [
+        "No matched row: it is not reset, and its threshold is 0.",
         "The authors filter the input spikes and then weight them; a neuron here is given the weighted input and "
         "filters that. The two are one, but for the bias of the map (filtered here, added to u there; `bias` adds one "
         "to u) and for weights that move within a sequence: decolle then weights q and p anew.",

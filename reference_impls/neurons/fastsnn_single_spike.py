@@ -73,6 +73,7 @@ CARD = {
         "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
         "surrogate.scale": {"low": 5.0, "high": 200.0, "scale": "log"},
     },
+    "changes": "one spike at most",
     "variants": {
         "fastsnn-trained-kernels": {
             "title": "FastSNN, kernels trained",
@@ -111,6 +112,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: a neuron that fires once needs no reset.",
         "fastsnn: the released kernels are trainable parameters, so an optimiser over all parameters changes them; "
         "whether the published runs did so is not known. This row fixes them, fastsnn-trained-kernels does not.",
         "Released as full-length convolutions, O(T^2 N); here membrane and sums are recurrences that run in blocks of "

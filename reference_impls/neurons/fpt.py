@@ -55,6 +55,7 @@ CARD = {
         "decay": {"low": 0.1, "high": 0.99},
         "slope": {"low": 1.0, "high": 16.0, "scale": "log"},
     },
+    "changes": "relaxed spikes reset it; a learned matrix over time",
     "variants": {
         "fpt-fixed": {
             "title": "FPT, fixed slopes",
@@ -70,6 +71,8 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: decay, gain and reset are lif's already (fpt-lif learns no matrix, too); its own sigmoids "
+        "are its mechanism.",
         "No golden vectors: the equations were read in the released sequential CIFAR script, and the tests restate "
         "them step by step.",
         "The released class with a learned slope does not mask its matrix, so training can make it look ahead; the one "

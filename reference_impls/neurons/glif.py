@@ -78,6 +78,7 @@ CARD = {
         "reset_amount": {"low": 0.05, "high": 0.95, "scale": "log"},
         "conductance": {"low": 0.05, "high": 0.95, "scale": "log"},
     },
+    "changes": "learned gates, leaks, threshold, reset and conductances; gradient through the reset",
     "variants": {
         "glif-hard-gates": {
             "title": "GLIF, hard gates",
@@ -90,8 +91,35 @@ CARD = {
             "params": {"granularity": "layer"},
             "capabilities": {"granularity": "layer"},
         },
+        "glif-matched": {
+            "title": "GLIF, matched to LIF",
+            "summary": (
+                "Begins as LIF: gates that round to exponential leak, weighted input and soft reset, at half "
+                "LIF's scale (threshold, reset and input), with its surrogate and detached reset. Everything is "
+                "then learned."
+            ),
+            "changes": "learned gates, leaks, threshold, reset and conductances",
+            "params": {
+                "gate_mode": "hard-ste",
+                "gate": [0.75, 0.75, 0.25],
+                "decay": 0.5,
+                "v_threshold": 0.5,
+                "reset_amount": 0.25,
+                "conductance": 0.5,
+                "fire_rule": "ge",
+                "detach_reset": True,
+                "surrogate": {
+                    "name": "atan",
+                    "params": {
+                        "alpha": 4.0,
+                    },
+                },
+            },
+        },
     },
     "divergences": [
+        "The threshold is the sigmoid of what is stored and cannot be 1, so glif-matched has half of LIF's scale "
+        "throughout, and its surrogate twice the slope.",
         "The published backward passes of spike and hard gate raise a TypeError (a saved tuple is not unpacked); the "
         "evident intent, as repaired in the PSN repository, is implemented.",
         "The authors' layer-wise class gives fixed gates the opposite sign of the channel-wise one, so that 0.6 starts "

@@ -40,9 +40,11 @@ CARD = {
         "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
         "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
     },
+    "changes": "no leak",
     "divergences": [
+        "Matched to lif as it stands: gain, reset and surrogate are lif's, and only the leak is gone.",
         "SpikingJelly's IFNode defaults to a hard reset to 0, a reset that carries gradient and a sigmoid "
-        "surrogate; this row uses the soft, detached reset and atan that most published baselines train with."
+        "surrogate; this row uses the soft, detached reset and atan that most published baselines train with.",
     ],
 }
 

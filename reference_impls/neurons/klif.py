@@ -66,14 +66,28 @@ CARD = {
         "input_gain": {"choices": ["one", "one_minus_decay"]},
         "surrogate.alpha": {"low": 1.0, "high": 16.0, "scale": "log"},
     },
+    "changes": "learned gain, rectified membrane; gradient through the reset",
     "variants": {
         "klif-scaled": {
             "title": "KLIF, reset scaled by 1/k",
             "summary": "As klif, but the membrane is divided by k at the reset: k acts on firing only.",
             "params": {"scale_reset": True},
         },
+        "klif-matched": {
+            "title": "KLIF, matched to LIF",
+            "summary": (
+                "LIF's surrogate and detached reset, and nothing changed but the learned k and the rectified membrane."
+            ),
+            "changes": "learned gain, rectified membrane",
+            "params": {
+                "detach_reset": True,
+                "surrogate": "atan",
+            },
+        },
     },
     "divergences": [
+        "klif-matched detaches the reset, because lif does: with the PSN authors' report below, expect it to train "
+        "worse.",
         "Only the paper's abstract could be read and no official code was found; equations follow SpikingJelly's "
         "KLIFNode. Which of the two resets the paper's tables use is not known; both are rows.",
         "The PSN authors report that KLIF does not converge with a detached reset, so it is not detached here.",

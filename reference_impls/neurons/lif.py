@@ -62,18 +62,21 @@ CARD = {
     },
     "variants": {
         "lif-hard": {
+            "changes": "hard reset",
             "title": "LIF, hard reset",
             "summary": "As lif, but a spike sets the membrane to 0.",
             "params": {"reset_mode": "hard", "v_reset": 0.0},
             "capabilities": {"reset": "hard"},
         },
         "lif-decay-input": {
+            "changes": "input decayed",
             "title": "LIF, input decayed",
             "summary": "As lif, but the input enters with weight 1 - decay (SpikingJelly's default).",
             "params": {"input_gain": "one_minus_decay"},
             "capabilities": {"membrane": "linear-decayed-input"},
         },
         "lif-attached": {
+            "changes": "gradient through the reset",
             "title": "LIF, gradient through the reset",
             "summary": "As lif, but the spike inside the reset carries gradient (SpikingJelly's default).",
             "params": {"detach_reset": False},

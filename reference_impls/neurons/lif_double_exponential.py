@@ -57,7 +57,9 @@ CARD = {
         "tau_rise": {"low": 0.0005, "high": 0.008, "scale": "log"},
         "tau_decay": {"low": 0.01, "high": 0.1, "scale": "log"},
     },
+    "changes": "a rising and decaying synapse, refractory time",
     "divergences": [
+        "No matched row: its time constants are those of biology, in seconds, and it rests at its threshold.",
         "The released code steps 0.05 ms; the default here is 1 ms, the duration of a step of the signal tasks. A "
         "constant input x settles at x / dt millivolts for small steps, and 30 % above that at 1 ms.",
         "The released network has no gradient. Under BPTT a surrogate sees the membrane in units of v_threshold - "

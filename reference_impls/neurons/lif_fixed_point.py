@@ -50,7 +50,9 @@ CARD = {
         "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
         "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
     },
+    "changes": "the same spikes, all steps at once",
     "divergences": [
+        "Matched to lif as it stands: spikes and gradient are lif's.",
         "Not a published neuron: it follows from unrolling the decay of a LIF with soft reset. FPT stops such an "
         "iteration early and relaxes it.",
         "Membranes are sums in another order than the loop's, so a tie within rounding may fall on the other side.",

@@ -59,8 +59,10 @@ CARD = {
         "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
         "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
     },
+    "changes": "input decayed, hard reset: norse's LIF",
     "variants": {
         "lif-box-norse-soft": {
+            "changes": "input decayed: norse's LIF",
             "title": "LIF, norse's lif_box, soft reset",
             "summary": "As lif-box-norse, but a spike subtracts the threshold.",
             "params": {"reset_mode": "soft"},
@@ -69,6 +71,7 @@ CARD = {
     },
     "aliases": {"lif-norse": {}, "lif-box-norse-slow": {"tau": 10.0}},
     "divergences": [
+        "No matched row: it is LIF, in another library's convention.",
         "norse's default leak of 0.1 also weights the input by 0.1, ten times less than lif's; the row uses tau 2 so "
         "that both see inputs of one size. The alias lif-box-norse-slow builds norse's own.",
         "norse 1.1.0 ignores the sharpness that is passed to its default surrogate; so does super_spike_norse.",

@@ -60,6 +60,7 @@ CARD = {
         "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
         "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
     },
+    "changes": "late reset: snnTorch's LIF",
     "variants": {
         "lif-beta-snntorch-zero": {
             "title": "LIF, snnTorch's Leaky, reset to zero",
@@ -82,6 +83,7 @@ CARD = {
     },
     "aliases": {"lif-snntorch": {}},
     "divergences": [
+        "No matched row: it is LIF, in another library's convention.",
         "The full threshold is subtracted one step later and is not decayed itself, so after that step more has been "
         "removed than by lif's soft reset: inputs 2.5, 0, 0 with decay 0.5 leave 0.125 here and 0.375 there.",
         "A learned decay is stored unclamped and clamped at use, so its gradient vanishes outside [0, 1].",

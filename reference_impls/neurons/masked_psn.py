@@ -55,7 +55,9 @@ CARD = {
         "order": {"low": 1, "high": 64, "scale": "log"},
         "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
     },
+    "changes": "learned weights of the last steps; no reset",
     "divergences": [
+        "No matched row: without a reset by design, and its weights over time start at random.",
         "The authors raise lambda while they train, as min(8 epoch / (epochs - 1), 1); this row trains with the mask "
         "at full strength from the start, so that it is causal throughout.",
         "The accuracies of the official logs are maxima over epochs on the test set; here the epoch is chosen on a "

@@ -62,6 +62,7 @@ CARD = {
         "lambda_mem": {"low": 0.001, "high": 0.5, "scale": "log"},
         "surrogate.alpha": {"low": 0.25, "high": 4.0, "scale": "log"},
     },
+    "changes": "a hard reset estimated from the input, random",
     "variants": {
         "mpe-psn-unshifted": {
             "title": "MPE-PSN, estimate of the same step",
@@ -70,6 +71,7 @@ CARD = {
         }
     },
     "divergences": [
+        "No matched row: what it estimates is a hard reset; lif's is soft.",
         "The paper's figure 2 multiplies the input by the Bernoulli draw; the code multiplies by one minus it. The "
         "code's version keeps the membrane of a neuron that did not fire and is followed here.",
         "The DVS Gesture and N-Caltech101 code adds the estimate of the same step (the unshifted row).",

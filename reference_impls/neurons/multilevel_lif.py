@@ -64,6 +64,7 @@ CARD = {
         "level_threshold": {"low": 1, "high": 16, "scale": "log"},
         "max_abs": {"low": 1.0, "high": 16.0, "scale": "log"},
     },
+    "changes": "emits numbers; synaptic current, no leak",
     "variants": {
         "multilevel-if": {
             "title": "Multi-level IF: the accumulator alone",
@@ -80,6 +81,7 @@ CARD = {
     },
     "aliases": {"improved-recurrence-snn": {"current": False}},
     "divergences": [
+        "No matched row: what it emits are levels, and what is left of the membrane is the reset.",
         "The range R is tracked by the topology gated while it trains, as the released code does; in other networks it "
         "stays at max_abs, which is chosen here.",
         "The decay of the current begins at 1 and is not clamped, as in the released code: an undamped integrator.",

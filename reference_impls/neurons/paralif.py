@@ -60,6 +60,7 @@ CARD = {
         "v_threshold": {"low": 0.01, "high": 1.0, "scale": "log"},
         "surrogate.scale": {"low": 5.0, "high": 200.0, "scale": "log"},
     },
+    "changes": "two filters, fires where it rises; no reset",
     "variants": {
         "paralif-threshold": {
             "title": "ParaLIF-T: fires above a threshold",
@@ -104,6 +105,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: without a reset by design; cuba-lif-paralif is the authors' own baseline.",
         "The released FFT of length 2T multiplies three spectra, which need 3T - 2 points, so that later inputs reach "
         "earlier steps. Here the two kernels are convolved and cut first; the result is that of the repository's "
         "sequential form.",

@@ -63,17 +63,33 @@ CARD = {
         "input_gain": {"choices": ["one", "one_minus_decay"]},
         "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
     },
+    "changes": "learned decay; input decayed, hard reset",
     "variants": {
         "plif-no-decay-input": {
+            "changes": "learned decay; hard reset",
             "title": "PLIF, input not decayed",
             "summary": "As plif, but the input enters with weight 1, so learning tau no longer learns a gain.",
             "params": {"input_gain": "one"},
         },
         "plif-soft": {
+            "changes": "learned decay; input decayed",
             "title": "PLIF, soft reset",
             "summary": "As plif, but a spike subtracts the threshold, as in the PSN authors' sequential CIFAR runs.",
             "params": {"reset_mode": "soft"},
             "capabilities": {"reset": "soft"},
+        },
+        "plif-matched": {
+            "title": "PLIF, matched to LIF",
+            "summary": "LIF's input gain and reset, and nothing changed but that the decay is learned.",
+            "changes": "learned decay",
+            "params": {
+                "input_gain": "one",
+                "reset_mode": "soft",
+                "v_reset": None,
+            },
+            "capabilities": {
+                "reset": "soft",
+            },
         },
     },
     "divergences": [

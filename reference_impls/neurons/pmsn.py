@@ -72,6 +72,7 @@ CARD = {
         "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
         "surrogate.alpha": {"low": 0.25, "high": 4.0, "scale": "log"},
     },
+    "changes": "several compartments; a reset of the cumulated soma",
     "variants": {
         "pmsn-layer": {
             "title": "PMSN, one set of compartments a layer",
@@ -84,6 +85,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: compartments and reset are of another form than lif's.",
         "The year is that of the preprint. No golden vectors: the equations were taken from a description of the code, "
         "and the tests restate them step by step.",
         "The description gives the diagonal system and the soma. Zero-order hold, 4 compartments a neuron and all "

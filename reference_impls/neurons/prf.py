@@ -65,6 +65,7 @@ CARD = {
         "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
         "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
     },
+    "changes": "a resonator; no reset",
     "variants": {
         "prf-fixed": {
             "title": "PRF, fixed oscillation",
@@ -80,6 +81,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: without a reset by design; a real pole would be a filter, not a resonator.",
         "No golden vectors: equations, what is learned, how it is drawn and the surrogate are those of a released "
         "class (ParallelResonateFire, whose tau is 2 and fixed), and the tests restate the equations step by step.",
         "In a public implementation the serial form thresholds the imaginary part, and updates it with a real part "

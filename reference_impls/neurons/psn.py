@@ -47,9 +47,11 @@ CARD = {
     "space": {
         "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
     },
+    "changes": "reads the whole sequence, not causal; no reset",
     "divergences": [
+        "No matched row: without a reset by design, and its weights over time start at random.",
         "The accuracies of the official logs are maxima over epochs on the test set; here the epoch is chosen on a "
-        "validation split."
+        "validation split.",
     ],
 }
 

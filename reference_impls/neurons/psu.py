@@ -52,6 +52,7 @@ CARD = {
         "v_threshold": {"low": 0.1, "high": 2.0, "scale": "log"},
         "surrogate_alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
     },
+    "changes": "a reset estimated from the input, all steps at once",
     "variants": {
         "ppsu": {
             "title": "PPSU: parametric parallel spiking unit",
@@ -71,8 +72,19 @@ CARD = {
             "params": {"kind": "rpsu"},
             "capabilities": {"needs_T": True, "learnable": ["surrogate_alpha", "weight", "bias"]},
         },
+        "psu-matched": {
+            "title": "PSU, matched to LIF",
+            "summary": (
+                "As psu, whose input and threshold are half of LIF's alike, with LIF's surrogate at that scale to"
+                " begin with."
+            ),
+            "params": {
+                "surrogate_alpha": 4.0,
+            },
+        },
     },
     "divergences": [
+        "No setting turns the estimate off: psu-matched equals lif at the first step of a sequence.",
         "The released IPSU subtracts B X without a sigmoid (the line with the sigmoid stands commented out beside "
         "it); this row follows the code.",
         "The decay is 1/tau in the code, not 1 - 1/tau; both are 0.5 at tau = 2, the only value used.",

@@ -57,7 +57,9 @@ CARD = {
     "space": {
         "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
     },
+    "changes": "one spike at most, with an exact gradient",
     "divergences": [
+        "No matched row: a neuron that fires once needs no reset.",
         "No code of the authors was found; the golden vectors are derived from the closed form.",
         "The paper computes with spike times, decodes the earliest output and sets its loss on times. A row here "
         "reads currents and gives spikes on the time grid of the task, so a spike is late by less than a step.",

@@ -11,6 +11,7 @@ from torch import Tensor
 from reference_impls.api import LayerShape, parameter_shape
 from reference_impls.names import check_name
 from reference_impls.neurons._adaptive import AdaptiveNeuron, learned, within
+from reference_impls.neurons._membrane import resolve_input_gain
 
 CARD = {
     "name": "se-adlif",
@@ -65,6 +66,7 @@ CARD = {
         "surrogate.alpha": {"low": 1.0, "high": 20.0, "scale": "log"},
         "surrogate.c": {"low": 0.1, "high": 1.0, "scale": "log"},
     },
+    "changes": "adaptation current, learned time constants; slow membrane, input decayed, hard reset",
     "variants": {
         "ef-adlif": {
             "title": "EF-adLIF: adaptive LIF, forward Euler",
@@ -77,6 +79,25 @@ CARD = {
             "params": {"granularity": "layer"},
             "capabilities": {"granularity": "layer"},
         },
+        "se-adlif-matched": {
+            "title": "SE-adLIF, matched to LIF",
+            "summary": (
+                "LIF's threshold, input gain, soft reset, surrogate and decay to begin with, and nothing changed "
+                "but the adaptation current and that the time constants are learned."
+            ),
+            "changes": "adaptation current, learned time constants",
+            "params": {
+                "tau_u_range": [1.0, 25.0],
+                "tau_u_mix": 0.018445626703706808,
+                "input_gain": "one",
+                "reset_mode": "soft",
+                "fire_rule": "ge",
+                "surrogate": "atan",
+            },
+            "capabilities": {
+                "reset": "soft",
+            },
+        },
     },
     "divergences": [
         "The authors clamp the mixes, a and b after every optimiser step; here they are clamped at use, with a "
@@ -87,7 +108,7 @@ CARD = {
 }
 
 DISCRETISATIONS = ("symplectic", "forward")
-RESETS = ("hard", "none")
+RESETS = ("hard", "soft", "none")
 
 
 class AdLIFState(NamedTuple):
@@ -114,7 +135,8 @@ class AdLIF(AdaptiveNeuron):
     a, b : initial weights of membrane and spike in the adaptation, learned in [0, 1] and [0, 2]; None: as above.
     granularity, shape : whose the four are, and the layer's shape; see :func:`parameter_shape`.
     dt : length of a time step.
-    reset_mode : ``hard`` sets the membrane to `v_reset`; ``none`` keeps it.
+    input_gain : ``one_minus_decay`` or ``one``, the weight of the input; the adaptation's stays 1 - decay.
+    reset_mode : ``hard`` sets the membrane to `v_reset`, ``soft`` subtracts `v_threshold`, ``none`` keeps it.
     v_reset : value after a reset.
     v_threshold, fire_rule, v_init, detach_reset, surrogate : see :class:`AdaptiveNeuron`.
 
@@ -136,6 +158,7 @@ class AdLIF(AdaptiveNeuron):
         dt: float = 1.0,
         v_threshold: float = 1.0,
         fire_rule: str = "gt",
+        input_gain: str = "one_minus_decay",
         reset_mode: str = "hard",
         v_reset: float = 0.0,
         v_init: float = 0.0,
@@ -144,6 +167,7 @@ class AdLIF(AdaptiveNeuron):
     ) -> None:
         super().__init__(v_threshold, fire_rule, v_init, detach_reset, surrogate)
         self.discretisation = check_name("discretisation of adlif", discretisation, DISCRETISATIONS)
+        self.input_gain = resolve_input_gain(input_gain, None)
         self.reset_mode = check_name("reset_mode of adlif", reset_mode, RESETS)
         for what, (low, high) in {"tau_u_range": tau_u_range, "tau_w_range": tau_w_range}.items():
             if not 0 < low <= high:
@@ -175,11 +199,15 @@ class AdLIF(AdaptiveNeuron):
     def step(self, x: Tensor, state: AdLIFState, params: Mapping[str, Tensor]) -> tuple[Tensor, AdLIFState]:
         """Charge against the adaptation, fire, reset, adapt."""
         decay, adapt_decay = params["decay"], params["adapt_decay"]
-        h = decay * state.v + (1 - decay) * (x - state.w)
+        if self.input_gain == "one":
+            h = decay * state.v + x - (1 - decay) * state.w
+        else:
+            h = decay * state.v + (1 - decay) * (x - state.w)
         s = self.surrogate(h - self.v_threshold, self.fire_rule)
-        v = h
-        if self.reset_mode == "hard":
-            r = self.resetting(s)
+        v, r = h, self.resetting(s)
+        if self.reset_mode == "soft":
+            v = h - r * self.v_threshold
+        elif self.reset_mode == "hard":
             v = h * (1 - r) + r * self.v_reset if self.v_reset else h * (1 - r)
         seen_v, seen_s = (v, s) if self.discretisation == "symplectic" else (state.v, state.s)
         w = adapt_decay * state.w + (1 - adapt_decay) * (params["a"] * seen_v + params["b"] * seen_s)

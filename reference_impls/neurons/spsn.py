@@ -46,6 +46,7 @@ CARD = {
         "tau_syn": {"low": 2.0, "high": 100.0, "scale": "log"},
         "temperature": {"low": 0.25, "high": 4.0, "scale": "log"},
     },
+    "changes": "two filters, random spikes; no reset",
     "variants": {
         "spsn-gumbel-softmax": {
             "title": "SPSN, Gumbel-softmax",
@@ -54,6 +55,7 @@ CARD = {
         }
     },
     "divergences": [
+        "No matched row: without a reset by design, and its spikes are drawn.",
         "The released FFT of length 2T multiplies three spectra, which need 3T - 2 points, so that later inputs reach "
         "earlier steps (by up to 0.14 at tau 10, T 9). Here the two kernels are convolved and cut first; the result "
         "is that of the repository's sequential form.",

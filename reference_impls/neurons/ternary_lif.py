@@ -69,6 +69,7 @@ CARD = {
         "input_gain": {"choices": ["one", "one_minus_decay"]},
         "surrogate.alpha": {"low": 1.0, "high": 16.0, "scale": "log"},
     },
+    "changes": "spikes of both signs; faster leak, hard reset",
     "variants": {
         "ternary-lif-soft": {
             "title": "Ternary LIF, soft reset",
@@ -81,6 +82,24 @@ CARD = {
             "summary": "No leak; a spike moves the membrane by one threshold towards 0.",
             "params": {"decay": 1.0, "reset_mode": "soft"},
             "capabilities": {"reset": "soft-signed"},
+        },
+        "ternary-lif-matched": {
+            "title": "Ternary LIF, matched to LIF",
+            "summary": (
+                "LIF's decay, soft reset and surrogate, and nothing changed but that it fires at the negative "
+                "threshold, too."
+            ),
+            "changes": "spikes of both signs",
+            "params": {
+                "tau": 2.0,
+                "reset_mode": "soft",
+                "v_reset": None,
+                "detach_reset": True,
+                "surrogate": "atan",
+            },
+            "capabilities": {
+                "reset": "soft-signed",
+            },
         },
     },
     "divergences": [

@@ -53,6 +53,7 @@ CARD = {
         "v_threshold": {"low": 0.1, "high": 2.0, "scale": "log"},
         "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
     },
+    "changes": "spikes of both signs, of twice the threshold; no leak",
     "variants": {
         "ternary-spide-leaky": {
             "title": "SPIDE's ternary couple, LIF",
@@ -61,6 +62,7 @@ CARD = {
         },
     },
     "divergences": [
+        "No matched row: ternary-lif-matched is the ternary neuron with lif's conventions.",
         "SPIDE finds gradients by running this neuron to an equilibrium and needs no surrogate. To train it forward by "
         "BPTT these rows take that of the other soft-reset rows at both thresholds; surrogate=None gives none.",
         "The leak of the paper's LIF rows is not stated; 0.9 stands here.",

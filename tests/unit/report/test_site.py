@@ -19,7 +19,7 @@ from pages import Page
 
 from harness.asv.series import graphs_over_commits
 from harness.catalogue.boards import BOARDS
-from harness.catalogue.cards import Registry
+from harness.catalogue.cards import Registry, load_registry
 from harness.catalogue.cell import Cell
 from harness.report.formats import column_scale, to_text
 from harness.report.links import implementation_page
@@ -141,6 +141,17 @@ def test_a_row_that_is_not_verified_is_marked_and_its_speed_not_ranked(built: Si
     assert "unranked" not in verified
     assert ">contract</span>" in verified
     assert ">vectors</span>" not in verified, "the records of the tests have no such check"
+
+
+def test_a_row_says_what_it_changes_relative_to_lif(built: Site) -> None:
+    rows = {
+        name: _row(built.pages["board-neurons.html"], f"digits.bptt.mlp.quick.intel-xeon-2c~{name}.mlp")
+        for name in ("klif", "lif")
+    }
+    phrase = load_registry().neurons["klif"].changes
+    assert f'title="What it changes relative to LIF">{phrase}</span>' in rows["klif"]
+    assert "changes relative to LIF" not in rows["lif"]
+    assert phrase in built.pages["neuron-klif.html"].source
 
 
 def test_a_methods_gradient_stands_beside_bptts_layer_by_layer(built: Site) -> None:
