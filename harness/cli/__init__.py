@@ -12,7 +12,19 @@ import sys
 
 import typer
 
-from harness.cli import asv, checking, comparing, data, filling, freshness, listing, reporting, running, searching
+from harness.cli import (
+    asv,
+    checking,
+    comparing,
+    data,
+    filling,
+    freshness,
+    listing,
+    recommending,
+    reporting,
+    running,
+    searching,
+)
 from harness.errors import UserError
 from harness.streams import prepared_streams
 from harness.terminal import say
@@ -32,7 +44,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (listing, running, checking, searching, data, reporting, filling, comparing, freshness, asv):
+for module in (
+    listing,
+    running,
+    checking,
+    searching,
+    data,
+    reporting,
+    recommending,
+    filling,
+    comparing,
+    freshness,
+    asv,
+):
     module.register(app)
 
 
