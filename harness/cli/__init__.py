@@ -20,6 +20,7 @@ from harness.cli import (
     filling,
     freshness,
     listing,
+    recommending,
     reporting,
     running,
     searching,
@@ -44,7 +45,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (listing, running, checking, tuning, searching, data, reporting, filling, comparing, freshness, asv):
+for module in (
+    listing,
+    running,
+    checking,
+    tuning,
+    searching,
+    data,
+    reporting,
+    recommending,
+    filling,
+    comparing,
+    freshness,
+    asv,
+):
     module.register(app)
 
 

@@ -1,8 +1,9 @@
-"""What is decided over several tables: the overall boards, the claims, and ``spikeboard recommend``."""
+"""What is decided over several tables, printed: the overall boards and the claims."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.terminal import say
@@ -11,13 +12,14 @@ if TYPE_CHECKING:
     from harness.report.sheets import Sheet
     from harness.results.tables import Table
 
-__all__ = ["DECIDED", "print_decided"]
+__all__ = ["CLAIMS", "OVERALL", "print_claims", "print_overall"]
 
-DECIDED = ("overall-neurons", "overall-methods")
+OVERALL = ("overall-neurons", "overall-methods")
+CLAIMS = "claims"
 """Names that ``spikeboard table --board`` takes beside those of the boards."""
 
 
-def print_decided(board: str, tables: Sequence[Table], output_format: str | None) -> None:
+def print_overall(board: str, tables: Sequence[Table], output_format: str | None) -> None:
     """Print the overall board `board` over `tables`."""
     from harness.errors import UserError
     from harness.report.overall_sheet import overall_sheet
@@ -30,6 +32,20 @@ def print_decided(board: str, tables: Sequence[Table], output_format: str | None
             "spikeboard status names what is stale; spikeboard run --preset standard measures it",
         )
     print_sheets(sheets, output_format)
+
+
+def print_claims(store: list[Path] | None, output_format: str | None) -> None:
+    """Print the claims of papers with their verdicts."""
+    from harness.catalogue.cards import load_registry
+    from harness.cli._options import tell_problems
+    from harness.paths import readable_stores
+    from harness.report.claims_view import claims_sheet
+    from harness.results.claims import judge
+    from harness.results.index import select
+
+    contents = select(readable_stores(store))
+    tell_problems(contents.problems)
+    print_sheets([claims_sheet(judge(contents.records, load_registry()))], output_format)
 
 
 def print_sheets(sheets: Sequence[Sheet], output_format: str | None) -> None:

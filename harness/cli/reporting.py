@@ -15,9 +15,11 @@ from harness.terminal import say
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
+    from harness.catalogue.boards import Board
+    from harness.catalogue.cards import Registry
     from harness.results.tables import Table
 
-__all__ = ["print_tables", "register", "spread"]
+__all__ = ["current_tables", "print_tables", "register", "spread"]
 
 RANKS_SAY = "a rank spans the places a row may hold, by paired comparisons at a family-wise 95 %; ≈: no worse"
 
@@ -35,7 +37,7 @@ def table(
     board: Annotated[
         str | None,
         typer.Option(
-            help="neurons, methods, backends, tasks, libraries; overall-neurons, overall-methods. [default: all]"
+            help="neurons, methods, backends, tasks, ...; overall-neurons, overall-methods, claims. [default: boards]"
         ),
     ] = None,
     task: Annotated[str | None, typer.Option(help="Only tables of this task.")] = None,
@@ -54,13 +56,16 @@ def table(
     store: Stores = None,
 ) -> None:
     """Print the ranked tables."""
-    from harness.cli.deciding import DECIDED, print_decided
+    from harness.cli.deciding import CLAIMS, OVERALL, print_claims, print_overall
     from harness.report.formats import to_text
     from harness.results.tables import worth_comparing
 
     axes = {"task": task, "neuron": neuron, "method": method, "budget": budget, "recipe": recipe}
-    if board in DECIDED:
-        print_decided(board, _tables(store, board.removeprefix("overall-"), axes, machine, True), output_format)
+    if board == CLAIMS:
+        print_claims(store, output_format)
+        return
+    if board in OVERALL:
+        print_overall(board, _tables(store, board.removeprefix("overall-"), axes, machine, True), output_format)
         return
     tables = _tables(store, board, axes, machine, current)
     tables = tables if every else worth_comparing(tables)
@@ -204,6 +209,23 @@ def spread(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[str
     for line in lines:
         cells = zip(line, widths, left, strict=True)
         yield "  ".join(text.ljust(width) if to_left else text.rjust(width) for text, width, to_left in cells).rstrip()
+
+
+def current_tables(
+    store: list[Path] | None, board: Board, registry: Registry, machine: str | None = None
+) -> list[Table]:
+    """Return the tables of `board` from current records alone; there may be none."""
+    from harness.paths import readable_stores
+    from harness.results.freshness import Today
+    from harness.results.index import select
+    from harness.results.queries import wanted_by
+    from harness.results.tables import build_tables
+
+    contents = select(readable_stores(store), wanted_by((board,), {}, machine))
+    tell_problems(contents.problems)
+    today = Today(registry)
+    tables = build_tables([one for one in contents.records if today.is_current(one)], registry, board)
+    return [table for table in tables if machine in (None, table.group.machine)]
 
 
 def _tables(

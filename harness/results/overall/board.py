@@ -22,7 +22,17 @@ from harness.results.ranking import Rank
 from harness.results.stats import Estimate
 from harness.results.tables import Table, Value
 
-__all__ = ["OVERALL", "OverallRow", "OverallTable", "Score", "build_overall", "counting", "ranked_over", "view_bundle"]
+__all__ = [
+    "OVERALL",
+    "OverallRow",
+    "OverallTable",
+    "Score",
+    "build_overall",
+    "counting",
+    "ranked_over",
+    "relative_to_baseline",
+    "view_bundle",
+]
 
 OVERALL: tuple[str, ...] = ("neurons", "methods")
 """Boards that there is an overall one of."""
@@ -137,6 +147,14 @@ def ranked_over(bundle: Bundle, settings: Sequence[Setting], names: Collection[s
     return dict(zip(order, joint_ranks(seen, estimates, rule), strict=True))
 
 
+def relative_to_baseline(bundle: Bundle, settings: Sequence[Setting], name: str) -> Estimate:
+    """Return a row's errors as a share of the baseline's over `settings`; 1 without an interval for the baseline."""
+    runs = _runs(bundle, settings, name)
+    if name == bundle.board.baseline:
+        return Estimate(1.0)
+    return relative(runs) if runs else Estimate(math.nan)
+
+
 def _column(board: Board) -> Column:
     return next(column for column in board.columns if column.key == board.rank_by)
 
@@ -166,7 +184,7 @@ def _row(bundle: Bundle, chosen: Sequence[Setting], name: str, rank: Rank | None
             for setting in bundle.values
             if setting not in has
         },
-        relative=Estimate(1.0) if own else relative(runs) if runs else Estimate(math.nan),
+        relative=relative_to_baseline(bundle, over, name),
         improvement=Estimate(0.5) if own else improvement(runs) if runs else Estimate(math.nan),
         rank=rank,
     )
