@@ -30,7 +30,7 @@ WILD = 1e-3
 """Chance, for a whole table of rows that are alike, that one of them is taken for wild."""
 BACK = 3e-3
 """Chance of so large a variance, seen the spread of the others, from which on a row is not wild after all."""
-NEARLY_WILD = 0.05
+NEARLY_WILD = 0.01
 """Chance for a single row that is like the others."""
 MOST_FREEDOM = 1e3
 """Degrees of freedom beyond which a variance counts as known."""

@@ -15,7 +15,7 @@ from harness.results.stats import wilson_interval
 
 pytestmark = pytest.mark.perf
 
-TABLES = 600
+TABLES = 400
 SEED = 20261129
 
 EQUALS = {
@@ -55,7 +55,7 @@ def test_equal_rows(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_rows_that_differ(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     world, error, worse = POWER[name]
     luck = np.random.default_rng(SEED)
-    tables = TABLES // 10
+    tables = TABLES // 8
     found = [ranked_errors(world.missed([error] * 14 + [worse], luck)) for _ in range(tables)]
     told = float(np.mean([[place.rank.worst < 15 for place in places[:14]] for places in found]))
     with capsys.disabled():
