@@ -77,6 +77,7 @@ _SLOPE = Column("memory", "saved_bytes_per_time_step")
 _GROWTH = Column("scaling", "train_seconds_per_time_step")
 _SPIKES = Column("spikes", "spikes_per_neuron", needs_verification=False)
 _ENERGY = Column("spikes", "energy_joules", needs_verification=False)
+_AT_TARGET = Column("frontier", "joules_to_target", needs_verification=False)
 _TRAINING_ENERGY = Column("spikes", "training_energy_joules", needs_verification=False)
 
 _LIBRARY_METRICS = (
@@ -127,7 +128,7 @@ BOARDS: tuple[Board, ...] = (
         axis="neuron",
         columns=(
             *(_ERROR, _TO_TARGET, _RATIO, _INFERENCE_RATIO, _REFERENCE_RATIO, _ROOF, _PEAK, _SAVED, _SPIKES, _ENERGY),
-            *(_STEP, _INFERENCE),
+            *(_AT_TARGET, _STEP, _INFERENCE),
         ),
         rank_by=_ERROR.key,
         fixed={"method": ("bptt",), "backend": ("eager",)},
@@ -140,7 +141,7 @@ BOARDS: tuple[Board, ...] = (
         axis="method",
         columns=(
             *(_ERROR, _TO_TARGET, _RATIO, _REFERENCE_RATIO, _GROWTH, _PEAK, _SAVED, _SLOPE, _SPIKES),
-            *(_TRAINING_ENERGY, _ENERGY, _STEP),
+            *(_TRAINING_ENERGY, _ENERGY, _AT_TARGET, _STEP),
         ),
         rank_by=_ERROR.key,
         fixed={"backend": ("eager",)},
@@ -216,7 +217,7 @@ COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype"
 the suite (timing takes all cores) and are shown with the figure."""
 
 
-WITHOUT_BACKEND = ("accuracy", "spikes")
+WITHOUT_BACKEND = ("accuracy", "spikes", "frontier")
 """Suites whose figures no backend moves (conformance shows it): they count whichever has run them."""
 
 
