@@ -26,6 +26,8 @@ class Column:
     metric: str
     needs_verification: bool = True
     """Whether a row that has not passed conformance is left out of the ranking."""
+    ranked: bool = True
+    """Whether rows are ranked by it; a time is shown, what it is as a ratio to something measured beside it ranks."""
 
     @property
     def key(self) -> str:
@@ -62,9 +64,11 @@ class Board:
 
 _ERROR = Column("accuracy", "error_fraction", needs_verification=False)
 _TO_TARGET = Column("time_to_target", "seconds_to_target")
-_STEP = Column("throughput", "train_step_seconds")
-_INFERENCE = Column("throughput", "inference_step_seconds")
-_SPEED = Column("throughput", "train_neuron_steps_per_second")
+_STEP = Column("throughput", "train_step_seconds", ranked=False)
+_INFERENCE = Column("throughput", "inference_step_seconds", ranked=False)
+_INFERENCE_RATIO = Column("throughput", "inference_step_ratio")
+_REFERENCE_RATIO = Column("throughput", "train_reference_ratio")
+_SPEED = Column("throughput", "train_neuron_steps_per_second", ranked=False)
 _RATIO = Column("throughput", "train_step_ratio")
 _ROOF = Column("throughput", "copy_bandwidth_fraction")
 _PEAK = Column("memory", "peak_bytes")
@@ -73,6 +77,8 @@ _SLOPE = Column("memory", "saved_bytes_per_time_step")
 _GROWTH = Column("scaling", "train_seconds_per_time_step")
 _SPIKES = Column("spikes", "spikes_per_neuron", needs_verification=False)
 _ENERGY = Column("spikes", "energy_joules", needs_verification=False)
+_AT_TARGET = Column("frontier", "joules_to_target", needs_verification=False)
+_TRAINING_ENERGY = Column("spikes", "training_energy_joules", needs_verification=False)
 
 _LIBRARY_METRICS = (
     "train_step_seconds",
@@ -120,7 +126,10 @@ BOARDS: tuple[Board, ...] = (
         title="Neuron models",
         question="Which neuron model, under the same training, network and budget?",
         axis="neuron",
-        columns=(_ERROR, _TO_TARGET, _STEP, _INFERENCE, _RATIO, _ROOF, _PEAK, _SAVED, _SPIKES, _ENERGY),
+        columns=(
+            *(_ERROR, _TO_TARGET, _RATIO, _INFERENCE_RATIO, _REFERENCE_RATIO, _ROOF, _PEAK, _SAVED, _SPIKES, _ENERGY),
+            *(_AT_TARGET, _STEP, _INFERENCE),
+        ),
         rank_by=_ERROR.key,
         fixed={"method": ("bptt",), "backend": ("eager",)},
         baseline="lif",
@@ -130,7 +139,10 @@ BOARDS: tuple[Board, ...] = (
         title="Training methods",
         question="Which training method, with the same neuron, on the same task and budget?",
         axis="method",
-        columns=(_ERROR, _TO_TARGET, _STEP, _RATIO, _GROWTH, _PEAK, _SAVED, _SLOPE, _SPIKES, _ENERGY),
+        columns=(
+            *(_ERROR, _TO_TARGET, _RATIO, _REFERENCE_RATIO, _GROWTH, _PEAK, _SAVED, _SLOPE, _SPIKES),
+            *(_TRAINING_ENERGY, _ENERGY, _AT_TARGET, _STEP),
+        ),
         rank_by=_ERROR.key,
         fixed={"backend": ("eager",)},
         varies=("topology",),
@@ -153,8 +165,8 @@ BOARDS: tuple[Board, ...] = (
         title="Backends",
         question="How fast is the same neuron under each way of executing it?",
         axis="backend",
-        columns=(_STEP, _INFERENCE, _SPEED, _RATIO, _ROOF, _PEAK, _SAVED),
-        rank_by=_STEP.key,
+        columns=(_RATIO, _INFERENCE_RATIO, _REFERENCE_RATIO, _ROOF, _PEAK, _SAVED, _STEP, _INFERENCE, _SPEED),
+        rank_by=_RATIO.key,
         fixed={"method": ("bptt",)},
         baseline="eager",
     ),
@@ -163,7 +175,7 @@ BOARDS: tuple[Board, ...] = (
         title="Tasks",
         question="How hard is each task for the same neuron, training and network?",
         axis="task",
-        columns=(_ERROR, _STEP, _PEAK, _SPIKES, _ENERGY),
+        columns=(_ERROR, _REFERENCE_RATIO, _PEAK, _SPIKES, _ENERGY, _STEP),
         rank_by=_ERROR.key,
         fixed={"backend": ("eager",)},
     ),
@@ -205,7 +217,7 @@ COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype"
 the suite (timing takes all cores) and are shown with the figure."""
 
 
-WITHOUT_BACKEND = ("accuracy", "spikes")
+WITHOUT_BACKEND = ("accuracy", "spikes", "frontier")
 """Suites whose figures no backend moves (conformance shows it): they count whichever has run them."""
 
 

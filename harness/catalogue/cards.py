@@ -17,6 +17,7 @@ from typing import Any, Literal
 from harness.catalogue.cell import DEFAULT_RECIPE, Cell
 from harness.catalogue.recipes import Recipe, Recipes, combination_of, read_recipes, recipe_folder
 from harness.catalogue.spaces import check_space
+from harness.catalogue.targets import with_targets
 from harness.catalogue.validation import validated
 from harness.errors import UserError
 from reference_impls.card import (
@@ -65,6 +66,8 @@ class Budget:
     train_limit: int | None = None
     """Use only the first so many training samples (None: all)."""
     test_limit: int | None = None
+    target_error: float | None = None
+    """Validation error that training is timed to under this budget; from the file of targets, not from the card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class TaskCard:
     step_seconds: float | None = None
     """Duration of a time step, where a task has one."""
     target_error: float = 0.1
-    """Validation error (a fraction) that training is timed to; one that good methods reach, and not at once."""
+    """Validation error (a fraction) that training is timed to where no target has been found for a budget."""
     citations: tuple[Citation, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Variant] = field(default_factory=dict)
@@ -248,7 +251,8 @@ class CardFile:
 @functools.lru_cache(maxsize=1)
 def load_registry() -> Registry:
     """Read every card and recipe once; what does not fit the contract is listed in `Registry.problems`."""
-    return with_recipes(rows_of(*card_files(discover(), Path(__file__).parents[1])), recipe_folder())
+    rows = rows_of(*card_files(discover(), Path(__file__).parents[1]))
+    return with_targets(with_recipes(rows, recipe_folder()))
 
 
 def card_files(found: Catalogue, harness: Path) -> tuple[list[CardFile], list[CardError]]:

@@ -129,7 +129,15 @@ _LIBRARIES = (
 
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
-    Selection(("accuracy", "spikes", "anytime", *_COST, "scaling", "time_to_target"), ANY, ANY, ANY, ANY, ANY, seeds=3),
+    Selection(
+        ("accuracy", "spikes", "frontier", "anytime", *_COST, "scaling", "time_to_target"),
+        ANY,
+        ANY,
+        ANY,
+        ANY,
+        ANY,
+        seeds=3,
+    ),
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
     *_LIBRARIES,
@@ -189,8 +197,8 @@ PRESETS: Mapping[str, Preset] = {
             (
                 *_conformance(ANY, (), ANY),
                 *_deciding(("accuracy",), (*FOR_NEURONS, *BESIDE), neurons=ROWS, methods=("bptt",), seeds=3),
-                *_deciding(("spikes",), FOR_NEURONS, neurons=ROWS, methods=("bptt",)),
-                *_deciding(("time_to_target",), FOR_NEURONS, EAGER, neurons=ROWS, methods=("bptt",)),
+                *_deciding(("spikes", "frontier"), FOR_NEURONS, neurons=ROWS, methods=("bptt",), seeds=3),
+                *_deciding(("time_to_target",), FOR_NEURONS, EAGER, neurons=ROWS, methods=("bptt",), seeds=3),
             ),
         ),
         Preset(
@@ -200,7 +208,10 @@ PRESETS: Mapping[str, Preset] = {
             (
                 *_conformance(("if",), ANY, ("if",)),
                 *_deciding(("accuracy",), FOR_METHODS, neurons=("if",), methods=BASES, further=OTHER_NETWORKS, seeds=3),
-                *_deciding(("spikes", "anytime"), FOR_METHODS, neurons=("if",), methods=BASES, further=OTHER_NETWORKS),
+                *_deciding(
+                    ("spikes", "frontier"), FOR_METHODS, neurons=("if",), methods=BASES, further=OTHER_NETWORKS, seeds=3
+                ),
+                *_deciding(("anytime",), FOR_METHODS, neurons=("if",), methods=BASES, further=OTHER_NETWORKS),
                 *_deciding(
                     (*_COST, "time_to_target"),
                     FOR_METHODS,
@@ -232,8 +243,8 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("accuracy",), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
                 Selection(("accuracy",), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
                 Selection(("tracking",), ("two-sines", "accordion"), POOL, ANY, RESERVOIR, seeds=5),
-                Selection(("spikes",), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST),
-                Selection(("spikes",), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST),
+                Selection(("spikes", "frontier"), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
+                Selection(("spikes", "frontier"), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
                 Selection((*_COST, "scaling"), _COSTED, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER)),
                 Selection((*_COST, "scaling"), _COSTED, ("if", "lif"), ANY, TRAINED),
                 Selection(("time_to_target",), _COSTED, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER), seeds=3),

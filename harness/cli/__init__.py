@@ -13,6 +13,7 @@ import sys
 import typer
 
 from harness.cli import (
+    aiming,
     asv,
     checking,
     comparing,
@@ -57,6 +58,7 @@ for module in (
     filling,
     comparing,
     freshness,
+    aiming,
     asv,
 ):
     module.register(app)

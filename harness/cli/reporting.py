@@ -101,7 +101,7 @@ def figure(
     task: Annotated[str, typer.Option(help="Task of the table.")] = "digits",
     budget: Annotated[str | None, typer.Option(help="Training budget of the table.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Hyper-parameters of the table: default, tuned.")] = None,
-    against: Annotated[str, typer.Option(help="Cost to draw the error against.")] = "throughput.train_step_seconds",
+    against: Annotated[str, typer.Option(help="Cost to draw the error against.")] = "throughput.train_step_ratio",
     machine: MachineName = None,
     store: Stores = None,
 ) -> None:

@@ -45,7 +45,7 @@ def band(taps: Floats) -> FilterWork:
 
 
 def _counted(entries: int, ones: int, shape: tuple[int, ...]) -> FilterWork:
-    steps = shape[0]
+    entries, ones, steps = int(entries), int(ones), shape[0]
     work = Arithmetic(additions=entries / steps, multiplications=(entries - ones) / steps)
     return FilterWork(work, f"entries that are not 0, {entries / steps:g} a step of {shape[1]}")
 

@@ -1,28 +1,34 @@
 """Peak memory of a region: what the system (or the CUDA allocator) sees, above what was there before.
 
-One region per process: the pages that an earlier one left behind would be reused unseen. Must not know what runs.
+One region per process: the pages that an earlier one left behind would be reused unseen. So it is repeated in processes
+of their own, forked before anything has run. Must not know what runs.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import multiprocessing
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
 
 import psutil
 import torch
 
-__all__ = ["PeakMemory", "peak_bytes"]
+__all__ = ["PeakMemory", "peak_bytes", "repeated"]
 
 PROCESS = Path("/proc/self")
 RESET_HIGH_WATER_MARK = "5"
 SAMPLING_SECONDS = 0.001
+LONGEST_SECONDS, GRACE_SECONDS = 300.0, 5.0
+"""How long a repetition may take, and how long a process that has said nothing is waited for."""
 
 How = Literal["high-water mark", "sampled resident set", "CUDA allocator"]
 
@@ -53,6 +59,59 @@ def peak_bytes(function: Callable[[], object], device: torch.device | str = "cpu
         return _cuda_peak(function, where)
     _trim_heap()
     return _marked_peak(function) if _reset_high_water_mark() else _sampled_peak(function)
+
+
+def repeated(measured: Callable[[], PeakMemory], times: int) -> list[PeakMemory]:
+    """Call `measured` in `times` fresh processes, one after the other, and return what each of them saw.
+
+    They are forks of this one, so call it before anything large, or anything on a GPU, has run here; where CUDA is at
+    work already, which no fork may touch, or where there is no fork, it is called once, in this process. On a CPU they
+    use one thread: a fork has none of the threads that a pool of OpenMP believes to have, and would wait for them.
+
+    Raises
+    ------
+    MemoryError
+        If a process was killed: for want of memory, as far as anybody can tell.
+    Exception
+        What `measured` raised, and RuntimeError if a process ended without a word.
+    """
+    if "fork" not in multiprocessing.get_all_start_methods() or torch.cuda.is_initialized():
+        return [measured()]
+    return [_in_a_fork(measured) for _ in range(times)]
+
+
+def _in_a_fork(measured: Callable[[], PeakMemory]) -> PeakMemory:
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(measured, sender))
+    process.start()
+    sender.close()
+    try:
+        found = receiver.recv() if receiver.poll(LONGEST_SECONDS) else None
+    except EOFError:
+        found = None
+    if found is None and process.is_alive():
+        process.join(GRACE_SECONDS)
+        process.terminate()
+    process.join()
+    if isinstance(found, PeakMemory):
+        return found
+    if isinstance(found, BaseException):
+        raise found
+    if process.exitcode == -signal.SIGKILL:
+        raise MemoryError("a process that repeats the measurement of the peak was killed")
+    raise RuntimeError(f"a process that repeats the measurement of the peak ended with {process.exitcode}")
+
+
+def _send(measured: Callable[[], PeakMemory], sender: Connection) -> None:
+    torch.set_num_threads(1)
+    try:
+        sender.send(measured())
+    except BaseException as error:
+        try:
+            sender.send(error)
+        except Exception:  # what cannot be pickled can at least be told
+            sender.send(RuntimeError(f"{type(error).__name__}: {error}"))
 
 
 def _cuda_peak(function: Callable[[], object], device: torch.device) -> PeakMemory:

@@ -41,6 +41,7 @@ SUITE_ORDER = (
     "accuracy",
     "tracking",
     "spikes",
+    "frontier",
     "anytime",
     "throughput",
     "memory",

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 COSTS = (
-    "throughput.train_step_seconds",
+    "throughput.train_step_ratio",
     "memory.peak_bytes",
     "memory.saved_bytes",
     "spikes.energy_joules",

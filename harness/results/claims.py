@@ -30,9 +30,9 @@ __all__ = ["VERDICTS", "Evidence", "Judged", "Tried", "Verdict", "judge"]
 
 Verdict = Literal["confirmed", "not confirmed", "reversed", "not testable here", "not measured yet"]
 VERDICTS: tuple[Verdict, ...] = Verdict.__args__  # type: ignore[attr-defined]
-TRAINED = frozenset({"accuracy", "spikes", "time_to_target", "tracking"})
+TRAINED = frozenset({"accuracy", "spikes", "frontier", "time_to_target", "tracking"})
 """Suites whose figures depend on how a row was trained: they need tuned rows and several seeds."""
-UNVERIFIED = frozenset({"accuracy", "spikes", "tracking"})
+UNVERIFIED = frozenset({"accuracy", "spikes", "frontier", "tracking"})
 """Suites that say something of a row that has not passed its contract."""
 LEAST_SEEDS = 3
 TUNED = "tuned"

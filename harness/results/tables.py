@@ -269,7 +269,9 @@ def _identity(row: TableRow) -> tuple[str, str]:
 
 
 def _places(column: Column, board: Board, table_rows: Iterable[TableRow]) -> dict[tuple[str, str], Place]:
-    """Rank the rows of a column that may be ranked."""
+    """Rank the rows of a column that may be ranked, if it ranks at all."""
+    if not column.ranked:
+        return {}
     values = {
         _identity(row): value
         for row in table_rows

@@ -126,7 +126,7 @@ class Spikes(Suite):
             method.network,
             (x for x, _ in batches(test, EVALUATION_BATCH, workload, None)),
             method.predict,
-            _fed(workload, method),
+            fed(workload, method),
             workload.task_card.input_kind,
         )
         figures, details = _counts(activity), _count_details(activity)
@@ -153,7 +153,7 @@ def neuron_works(method: TrainingMethod, T: int) -> list[NeuronWork]:
     return [neuron_work(neuron, T) for neuron in method.network.neurons()]
 
 
-def _fed(workload: Workload, method: TrainingMethod) -> Sequence[Synapse]:
+def fed(workload: Workload, method: TrainingMethod) -> Sequence[Synapse]:
     """Return the linear maps; what neurons that emit numbers feed is multiplied, though some be 0 or 1."""
     synapses = method.synapses()
     if workload.registry.neurons[workload.cell.neuron].capabilities.output != "analog":

@@ -18,7 +18,7 @@ from harness.workload import Workload
 CARD = {
     "name": "time_to_target",
     "kind": "suite",
-    "version": 1,
+    "version": 2,
     "title": "Time to target",
     "summary": (
         "Trains from the cell's seed up to the first epoch whose validation error is at most the task's target, and "
@@ -34,6 +34,13 @@ CARD = {
             "title": "training time to the task's target",
             "unit": "seconds",
             "direction": "lower",
+        },
+        "reached_fraction": {
+            "short": "reached",
+            "title": "seeds that reach the task's target",
+            "unit": "fraction",
+            "direction": "higher",
+            "judged": False,
         },
         "pretraining_seconds": {
             "title": "pretraining time, of that",
@@ -61,7 +68,8 @@ class TimeToTarget(Suite):
 
     def run(self, workload: Workload) -> Answer:
         """Warm up on a network of its own, then train as often as the protocol's time allows."""
-        protocol, target = protocol_for(workload.cell.budget), workload.task_card.target_error
+        protocol, target = protocol_for(workload.cell.budget), workload.budget.target_error
+        assert target is not None, "the registry gives every budget a target"
         _warm_up(workload, protocol)
         pretraining = Stopwatch(workload.device, protocol.block_seconds)
         updates = Stopwatch(workload.device, protocol.block_seconds)
@@ -78,13 +86,15 @@ class TimeToTarget(Suite):
             "blocks": len(updates.blocks()),
             "split_digest": workload.split.digest,
         }
+        reached = {"reached_fraction": Measurement(float(first.reached(target) is not None))}
         if first.reached(target) is None:
-            return Answer({}, details=details)
+            return Answer(reached, details=details)
         half_width = updates.half_width
         # On a GPU sums may differ between trainings, and with them the number of updates: the first one's counts.
         share = first.updates / sum(run.updates for run in runs)
         seconds = pretraining.seconds / len(runs) + updates.seconds * share
-        figures = {"seconds_to_target": _figure(seconds, half_width, len(updates.blocks())), **to_target(first, target)}
+        timed = {"seconds_to_target": _figure(seconds, half_width, len(updates.blocks()))}
+        figures = reached | timed | to_target(first, target)
         if first.pretraining is not None:
             figures["pretraining_seconds"] = Measurement(pretraining.seconds / len(runs))
         return Answer(figures, details=details, noise=noise_in({"seconds_to_target": half_width}, protocol))

@@ -5,6 +5,7 @@ The suites of cost share it, so that all of them look at the same work. Must not
 
 from __future__ import annotations
 
+import functools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -19,15 +20,17 @@ from harness.suites.common.base import Measurement
 from harness.tasks.common.base import Samples
 from harness.tasks.common.encoding import stretched
 from harness.workload import Workload
-from reference_impls.api import TrainingMethod
+from reference_impls.api import TrainingMethod, build_method, build_network, build_neuron
 
 __all__ = [
+    "REFERENCE",
     "TrainingStep",
     "baseline",
     "median_figure",
     "noise_in",
     "protocol_for",
     "ready",
+    "reference",
     "stretched",
     "timing_figure",
 ]
@@ -50,6 +53,10 @@ _PROTOCOLS = {"smoke": _SMOKE, "quick": _FAST}
 def protocol_for(budget: str) -> TimingProtocol:
     """Return how long to measure under a training budget; the full protocol for any but the quick ones."""
     return _PROTOCOLS.get(budget, TimingProtocol())
+
+
+REFERENCE_RATE = 0.2
+"""Spikes of an input and step."""
 
 
 @dataclass(frozen=True)
@@ -139,3 +146,20 @@ def baseline(workload: Workload) -> Workload:
     """Return what every speed is also given as a ratio to: LIF under BPTT, eager, on the same network and task."""
     cell: Cell = replace(workload.cell, neuron="lif", method="bptt", backend="eager", recipe=DEFAULT_RECIPE)
     return replace(workload, cell=cell)
+
+
+REFERENCE = "LIF under BPTT, 256-256-256-10, T = 16, batch 64"
+REFERENCE_STEPS, REFERENCE_BATCH, REFERENCE_INPUTS = 16, 64, 256
+"""The one network that every cost is also given as a ratio to, whatever the task: no data set decides it."""
+
+
+def reference(workload: Workload) -> TrainingStep:
+    """Return the reference network with a batch of random spikes, on the device and in the dtype of `workload`."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (REFERENCE_STEPS, REFERENCE_BATCH, REFERENCE_INPUTS)
+    x = (torch.rand(shape, generator=generator) < REFERENCE_RATE).to(workload.device, workload.dtype)
+    torch.manual_seed(0)
+    network = build_network("mlp", shape[2:], 10, functools.partial(build_neuron, "lif"), hidden=[256, 256])
+    method = build_method("bptt")
+    method.prepare(network.to(workload.device, workload.dtype), lambda given: _at_rest(torch.optim.Adam(given)))
+    return TrainingStep(method, x, (torch.arange(REFERENCE_BATCH) % 10).to(workload.device))
