@@ -46,13 +46,13 @@ def fill(
     A table stands between <!-- spikeboard table ... --> and <!-- end -->, a value in a sentence between
     <!--= table("neurons", task="fsdd")["lif"].error_fraction --> and <!--/-->.
     """
-    from harness.paths import PUBLISHED, by_default
+    from harness.paths import PUBLISHED, by_default, existing_store
     from harness.report.quoting import fill_values
 
-    functions = _functions(store or by_default(PUBLISHED))
+    functions = _functions(existing_store(store or by_default(PUBLISHED)))
     stale = False
     for path in files:
-        before = path.read_text(encoding="utf-8")
+        before = _read(path)
         blocks = _BLOCK.sub(functools.partial(_filled, check=check), before)
         after = fill_values(blocks, functions)
         if after != before:
@@ -61,6 +61,18 @@ def fill(
             if not check:
                 path.write_text(after, encoding="utf-8")
     raise typer.Exit(1 if check and stale else 0)
+
+
+def _read(path: Path) -> str:
+    from harness.errors import UserError
+    from harness.results.files import open_regular
+
+    try:
+        with open_regular(path) as file:
+            return file.read().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UserError(f"{path} cannot be read: {why}", "name Markdown files: spikeboard fill README.md") from error
 
 
 def _filled(block: re.Match[str], check: bool) -> str:

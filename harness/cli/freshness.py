@@ -36,12 +36,12 @@ def status(store: Published = None, machine: MachineName = None) -> None:
     Exit code 1 while one is.
     """
     from harness.catalogue.cards import load_registry
-    from harness.paths import PUBLISHED, by_default
+    from harness.paths import PUBLISHED, by_default, existing_store
     from harness.planning.stale import grouped, stale_of
     from harness.report.words import count
     from harness.results.index import select
 
-    stores = store or [by_default(PUBLISHED)]
+    stores = [existing_store(path) for path in store or [by_default(PUBLISHED)]]
     contents = select(stores)
     for problem in contents.problems:
         say(f"skipped {problem}", fg="yellow", err=True)
@@ -68,11 +68,11 @@ def migrate(
     repository, nothing can be proved, and the record stays as it is.
     """
     from harness.catalogue.cards import load_registry
-    from harness.paths import PUBLISHED, by_default
+    from harness.paths import PUBLISHED, by_default, existing_store
     from harness.results.migration import migrate as rewrite
     from harness.results.store import Store
 
-    target = Store(store or by_default(PUBLISHED))
+    target = Store(existing_store(store or by_default(PUBLISHED)))
     counts = rewrite(target, load_registry())
     say(f"{target.root}: {counts.total():,} records")
     for finding, count in counts.most_common():

@@ -107,7 +107,7 @@ def run(
         seed=tuple(seed or ()),
         recipe=tuple(recipe or ()),
     )
-    stores = list(dict.fromkeys([*(look_at or readable_stores(None)), target.root]))
+    stores = list(dict.fromkeys([*readable_stores(look_at), target.root]))
     present = functools.cache(lambda data: data_set(data).find(root).present)
     if stale:
         plan = plan_stale(

@@ -15,6 +15,7 @@ from harness.report.plots import LOG_FROM
 from harness.report.ranks import NO_WORSE, Marks, difference_scale, difference_text
 from harness.report.units import Scale, is_drawable, with_interval
 from harness.report.words import commit_of, count, day
+from harness.results.provenance import command
 from harness.results.record import MEASURED, Record
 from harness.results.standing import Standing
 from harness.results.tables import Table, Value
@@ -130,7 +131,7 @@ def figure(
         ranked=value.standing.ranked and (marks is None or value.rank is not None or value.card.direction == "none"),
         record=record_link(value.record),
         cell_id=value.record.cell_id,
-        command=value.record.provenance.command,
+        command=command(value.record.cell),
         interval=spread.interval(value) if spread else None,
         missing=missing,
         mark="" if value.standing.ranked else value.standing.value,

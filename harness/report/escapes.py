@@ -29,8 +29,8 @@ _MARKDOWN: Mapping[str, str] = {
 }
 _MARKDOWN_LINK = re.compile(r"\](?=[\[(:])")
 """Where brackets become a link or its definition; alone, as around a unit, they are brackets."""
-_FORMULA = re.compile(r"[=+@\-].")
-"""What a spreadsheet takes for a formula; a dash alone is our word for "not applicable"."""
+_FORMULA = re.compile(r"[=+@\-\uff1d\uff0b\uff0d\uff20].")
+"""What a spreadsheet takes for a formula, in full width too; a dash alone is our word for "not applicable"."""
 
 
 def one_line(text: str) -> str:

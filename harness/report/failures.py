@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from harness.report.impossible import Impossible
 from harness.report.links import Sitemap, record_link, row_id, slug
 from harness.report.words import combination, commit_of, joined
+from harness.results.provenance import command
 from harness.results.record import DONE, MEASURED, Record
 from harness.results.tables import Table
 
@@ -68,7 +69,7 @@ def failure_view(record: Record, anchor: str, what: str, name: str = "", href: s
         suite=record.cell.suite,
         status=record.status,
         reason=record.reason or "no reason was recorded",
-        command=provenance.command,
+        command=command(record.cell),
         tail=record.output_tail[-MOST_LINES:],
         record=record_link(record),
         cell_id=record.cell_id,

@@ -19,6 +19,7 @@ from harness.report.curves import SeriesPlot, series_plots
 from harness.report.links import Sitemap, record_link, slug
 from harness.report.units import Scale, scale_for
 from harness.report.words import commit_of, shown
+from harness.results.provenance import command
 from harness.results.record import Record
 from harness.results.tables import Table, TableRow, build_tables
 
@@ -217,7 +218,7 @@ def _run(record: Record) -> MeasuredRun:
         seconds=provenance.duration_seconds,
         commit=commit_of(provenance),
         code=provenance.code_hash[:10],
-        command=provenance.command,
+        command=command(record.cell),
     )
 
 

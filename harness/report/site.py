@@ -127,7 +127,17 @@ def _write_site(
     pages.write(links.INDEX, "index.html", overview=overview, problems=len(problems))
     write_downloads(out, latest, tables)
     with as_file(files("harness.report") / "static") as static:
-        shutil.copytree(static, out / "static")
+        _copy(static, out / "static")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy files without their modes: those of a site follow the umask, so that a group may build it again."""
+    target.mkdir()
+    for path in source.iterdir():
+        if path.is_dir():
+            _copy(path, target / path.name)
+        else:
+            shutil.copyfile(path, target / path.name)
 
 
 def _implementations(

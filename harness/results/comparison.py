@@ -17,7 +17,7 @@ from typing import Literal
 from harness.catalogue.cards import MetricCard, Registry
 from harness.catalogue.cell import Cell
 from harness.results.fingerprint import Fingerprints
-from harness.results.record import Record
+from harness.results.record import MEASURED, Record
 from harness.results.selection import newest
 from harness.results.stats import Estimate, Verdict, change
 from harness.results.store import Contents, Store, read_stores
@@ -158,10 +158,13 @@ def _by_cell(records: Iterable[Record]) -> dict[_Key, dict[int, Record]]:
 def _judged(key: _Key, before: _Seeds, after: _Seeds, registry: Registry, threshold: float) -> CellChange | None:
     """Return what became of a cell; None where there was nothing to lose and nothing was gained."""
     was_ok, is_ok = ({seed for seed, record in seeds.items() if record.status == "ok"} for seeds in (before, after))
-    failed = [seed for seed in sorted(was_ok & after.keys()) if after[seed].status not in ("ok", NOISY)]
+    # A noisy timing ran to its end: that it now does not is worse, whatever its figures were worth.
+    ran = {seed for seed, record in before.items() if record.status in MEASURED}
+    failed = [seed for seed in sorted(ran & after.keys()) if after[seed].status not in MEASURED]
     if failed:
-        record = after[failed[0]]
-        return CellChange(*key, "regression", "ok", record.status, _of_seeds(record.reason or "", failed, before))
+        was, now = before[failed[0]], after[failed[0]]
+        reason = _of_seeds(now.reason or "", failed, before)
+        return CellChange(*key, "regression", was.status, now.status, reason)
     common = sorted(was_ok & is_ok)
     if not common:
         return _without_metrics(key, before, after, was_ok, is_ok)
@@ -186,10 +189,10 @@ def _without_metrics(
 ) -> CellChange | None:
     """Judge a cell of which no seed is ok in both sets, and none has failed that was."""
     was, now = (next((str(record.status) for record in seeds.values()), "") for seeds in (before, after))
-    if NOISY in (was, now):
+    if NOISY in (was, now) and after:
         return CellChange(*key, "noisy", was, now, "a timing that missed its interval is not compared")
-    if was_ok:
-        return CellChange(*key, "gone", "ok", "", "has no record in the second set")
+    if was_ok or (was == NOISY and not after):
+        return CellChange(*key, "gone", was, "", "has no record in the second set")
     if is_ok and before:
         return _mended(key, before, after, is_ok)
     if now in ("", "unsupported"):

@@ -112,7 +112,9 @@ def _extract(commit: str, folder: Path) -> None:
     try:
         # From the top: in a subfolder, git archive would look for the packages there.
         top = _git("rev-parse", "--show-toplevel").decode().rstrip("\n")
-        archive = _git("-C", top, "archive", "--format=tar", commit, *PACKAGES)
+        # By its hash: a record may say that an option of git is its commit.
+        known = _git("-C", top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
+        archive = _git("-C", top, "archive", "--format=tar", known.decode().strip(), "--", *PACKAGES)
     except (OSError, subprocess.CalledProcessError) as error:
         said = getattr(error, "stderr", b"").decode(errors="replace").strip()
         raise UserError(

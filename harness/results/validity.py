@@ -7,6 +7,7 @@ store, shown by name and never ranked; a run that gives one is a failed run. Mus
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ AHEAD = timedelta(days=1)
 LARGEST_COUNT = 2**63
 """Counts are counts of something: what no computer counts to is no count, and would overflow a float."""
 
+_HASH = re.compile(r"[0-9a-f]{7,64}")
+"""What git calls a commit by; anything else would be a name, or an option, to the git that is asked for it."""
 _POSITIVE = Limits(0.0, open_low=True)
 _SHARE = Limits(0.0, 1.0)
 _AMOUNT = Limits(0.0)
@@ -108,6 +111,9 @@ def problems_of_metric(metric: Metric, card: MetricCard | None) -> Iterator[str]
 
 def _problems(record: Record, registry: Registry, now: datetime) -> Iterator[str]:
     yield from _time(record.provenance, now)
+    commit = record.provenance.commit
+    if commit is not None and not _HASH.fullmatch(commit):
+        yield f"commit {commit[:40]!r} is no hash"
     yield from _counts(record)
     recipe = record.cell.recipe
     if recipe != DEFAULT_RECIPE and not recipe.startswith(TRIAL) and is_tuning_seed(record.cell.seed):
@@ -166,6 +172,11 @@ def _time(provenance: Provenance, now: datetime) -> Iterator[str]:
     seconds = provenance.duration_seconds
     if not (math.isfinite(seconds) and seconds >= 0):
         yield f"took {seconds:g} seconds"
+    elif started is not None and seconds > (now + AHEAD - started).total_seconds():
+        yield f"took {seconds:g} seconds, which are not over yet"
+    busy = provenance.busy_fraction
+    if busy is not None and not (math.isfinite(busy) and busy >= 0):
+        yield f"says that other processes took {busy:g} of the processors"
     for name, value in (provenance.clocks or {}).items():
         if not (math.isfinite(value) and value >= 0):
             yield f"has the clock rate {name} = {value:g}"

@@ -23,6 +23,8 @@ SHORT = re.compile(
 )
 """Seconds; everything else is slow."""
 PLACEHOLDERS = {
+    # Where published records are stale, all of them may take hours.
+    "run --stale": "run --stale --suite spikes --task digits --neuron lif --method bptt",
     "--golden DIR": "--golden harness/golden/vectors",
     "--data-root DIR": f"--data-root {os.environ.get('SPIKEBOARD_DATA', 'DIR')}",
 }
@@ -31,7 +33,7 @@ KNOWN = list(commands())
 
 
 def marks(command: Command) -> list[pytest.MarkDecorator]:
-    return [] if SHORT.match(command.line) else [pytest.mark.slow]
+    return [] if SHORT.match(command.line) else [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 RUN = [one for one in KNOWN if not any(kind.search(one.line) for kind in (INSTALLS, FETCHES, MEASURES_ONLY))]

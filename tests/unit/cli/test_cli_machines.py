@@ -160,6 +160,21 @@ def test_a_tmpdir_that_is_not_there_is_no_obstacle(tmp_path: Path) -> None:
     assert "this run: 1 ok" in spikeboard(tmp_path, *ONE, TMPDIR=str(tmp_path / "gone"))
 
 
+@pytest.fixture(scope="module")
+def few_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store whose table has what ASCII has not: intervals, microseconds, marks of equality, noise."""
+    from synthetic import Factory
+
+    from harness.catalogue.cell import Cell
+
+    root = tmp_path_factory.mktemp("few")
+    factory, store = Factory(), Store(root)
+    for neuron in ("lif", "if", "psn"):
+        for suite in ("accuracy", "throughput", "memory", "spikes"):
+            store.write(factory.measured(Cell(suite, "digits", neuron, "bptt", "mlp", budget="quick")))
+    return root
+
+
 @pytest.mark.parametrize(
     "variables",
     [
@@ -171,8 +186,8 @@ def test_a_tmpdir_that_is_not_there_is_no_obstacle(tmp_path: Path) -> None:
     ],
     ids=["ascii", "gbk", "cp1252", "C", "dumb"],
 )
-def test_tables_go_to_any_terminal(variables: dict[str, str]) -> None:
-    published = ["--store", str(ROOT / "reports/data")]
+def test_tables_go_to_any_terminal(few_records: Path, variables: dict[str, str]) -> None:
+    published = ["--store", str(few_records)]
     for arguments in (["table", "--board", "neurons", *published], ["list"], ["data"], ["run", "--help"]):
         assert spikeboard(ROOT, *arguments, **variables).strip()
 

@@ -194,6 +194,14 @@ def test_a_noisy_timing_is_neither_worse_nor_gone() -> None:
         assert (found.verdict, found.fails) == ("noisy", False)
 
 
+def test_a_noisy_timing_that_now_fails_or_is_missing_is_worse() -> None:
+    noisy = timed(9.0).model_copy(update={"status": "noisy"})
+    (crashed,) = compared([noisy], [ended("crashed")])
+    assert (crashed.verdict, crashed.before, crashed.after) == ("regression", "noisy", "crashed")
+    other = timed(1.0, neuron="psn")
+    assert [item.verdict for item in compared([noisy, other], [other])] == ["gone", "same"]
+
+
 def test_a_cell_has_one_headline_and_the_worst_cell_is_first(tmp_path: Path) -> None:
     worse, worst = (
         timed(factor, neuron=neuron).model_copy(

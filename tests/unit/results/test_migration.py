@@ -122,6 +122,15 @@ def test_where_nothing_can_be_proved_a_record_is_left_as_it_is(
     assert item.finding == finding
 
 
+@pytest.mark.parametrize("name", ["--output={}", "-o{}", "--remote={}", "HEAD --output={}", "--exec=touch {}"])
+def test_what_a_record_calls_its_commit_is_no_option_of_git(commits: History, tmp_path: Path, name: str) -> None:
+    """``git archive --output=FILE`` writes any file."""
+    target = tmp_path / "written"
+    (item,) = restated([before(PSN, name.format(target))], REGISTRY)
+    assert item.finding == "commit not here"
+    assert not target.exists()
+
+
 def test_a_row_that_the_commit_did_not_have_is_left_alone(commits: History) -> None:
     (item,) = restated([before(replace(PSN, neuron="unheard-of"), commits.second)], REGISTRY)
     assert item.finding == "row unknown"
