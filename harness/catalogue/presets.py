@@ -183,7 +183,7 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("tracking",), ("two-sines",), POOL, BASES, RESERVOIR, seeds=3),
                 Selection(("spikes", *_COST), ("digits",), BASES, ("bptt",), ("mlp",)),
                 *(Selection(("spikes", *_COST), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
-                Selection(("anytime",), ("digits",), ("if",), BASES, ("mlp",)),
+                Selection(("anytime",), ("digits",), ("if",), *_QUICK_METHODS[0]),
                 Selection(("spikes", *_COST), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",)),
                 Selection(("spikes", "memory"), _STREAMED_DIGITS, _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FASTER),
@@ -233,7 +233,7 @@ PRESETS: Mapping[str, Preset] = {
             (
                 *_conformance(("if",), _CONVERSIONS, ()),
                 Selection(
-                    ("accuracy",),
+                    ("accuracy", "anytime"),
                     ("mnist", "fashion-mnist"),
                     ("if",),
                     (*_CONVERSIONS, "cutoff"),
