@@ -100,13 +100,28 @@ OTHER_NETWORKS = ("feedback", "recurrent", "nf-resnet", "reversible")
 """Networks of the methods that train no chain."""
 TRAINED = ("mlp", *OTHER_NETWORKS)
 """Networks on which training methods are compared."""
+_CONVERSIONS = (
+    "threshold-balancing*",
+    "burst",
+    "qcfs*",
+    "noisy-quantisation",
+    "stdb*",
+    "tandem*",
+    "hybrid-coding",
+    "hsd*",
+)
+"""Methods that make their network of an ANN."""
+_SLOW_IN_QUICK = tuple(
+    f"!{name}" for name in ("threshold-balancing", "noisy-quantisation", "stdb", "tandem", "hybrid-coding")
+)
+"""Conversions that `quick` leaves to the preset `conversion`: QCFS stands for them, and HSD for those that train on."""
 _QUICK_METHODS = (
-    ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient"), ("mlp",)),
+    ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient", *_SLOW_IN_QUICK), ("mlp",)),
     (("bptt", "ide", "spide"), ("feedback",)),
     (("bptt", "eprop"), ("recurrent",)),
 )
 """What `quick` trains, and on which network: on chains one of every file, and two variants that differ in what they
-learn; not the forward gradient, whose eight simulations an update take a minute."""
+learn; not the forward gradient, whose eight simulations an update take a minute, and of the conversions one."""
 _STREAMED_DIGITS = ("digits-events", "digits-rows")
 _SETS = (
     *("digits", "digits-rows", "mnist", "nmnist", "fsdd", "fsdd-speakers", "smnist-rows", "delayed-xor", "adding"),
@@ -176,7 +191,7 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("tracking",), ("two-sines",), POOL, BASES, RESERVOIR, seeds=3),
                 Selection(("spikes", *_COST), ("digits",), BASES, ("bptt",), ("mlp",)),
                 *(Selection(("spikes", *_COST), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
-                Selection(("anytime",), ("digits",), ("if",), BASES, ("mlp",)),
+                Selection(("anytime",), ("digits",), ("if",), *_QUICK_METHODS[0]),
                 Selection(("spikes", *_COST), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",)),
                 Selection(("spikes", "memory"), _STREAMED_DIGITS, _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FASTER),
@@ -219,6 +234,22 @@ PRESETS: Mapping[str, Preset] = {
                     neurons=("if",),
                     methods=BASES,
                     further=OTHER_NETWORKS,
+                ),
+            ),
+        ),
+        Preset(
+            "conversion",
+            "Every way from an ANN to a spiking network, read at 1 to 256 steps, 3 seeds to the end; hours on a CPU.",
+            "standard",
+            (
+                *_conformance(("if",), _CONVERSIONS, ()),
+                Selection(
+                    ("accuracy", "anytime"),
+                    ("mnist", "fashion-mnist"),
+                    ("if",),
+                    (*_CONVERSIONS, "cutoff"),
+                    ("mlp", "conv"),
+                    seeds=3,
                 ),
             ),
         ),

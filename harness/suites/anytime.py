@@ -19,7 +19,7 @@ CARD = {
     "summary": (
         "Reads the trained network after 1, 2, 4, ..., 256 steps of each test sample, repeated as need be: test error, "
         "spikes and operations, from one conversion where it was made of an ANN. Spikes and operations are counted on "
-        "the first 256 samples, a constant input anew at every step."
+        "the first 100 samples, a constant input anew at every step."
     ),
     "exclusive": False,
     "timeout_seconds": 7200.0,

@@ -30,7 +30,7 @@ STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 NAMED = (8, 64)
 """Steps whose error is a figure of its own; the others stand in the series."""
 BATCH = 100
-COUNTED, COUNTED_BATCH = 256, 32
+COUNTED, COUNTED_BATCH = 100, 50
 """Test samples on which spikes and operations are counted, nine times over."""
 POINT = 0.01
 """What a conversion may lose before it has to be explained."""

@@ -187,6 +187,26 @@ def test_costs_over_time_steps_average_seeds() -> None:
     assert not list(cost_curves(records[:2], {}, "x")), "one line compares nothing"
 
 
+def test_errors_over_operations_average_both_and_stand_beside_the_anns() -> None:
+    def series(y: str, *points: tuple[float, float]) -> Series:
+        return Series(x="operations", x_unit="operations", y=y, y_unit="fraction", points=points)
+
+    records = []
+    for method in ("qcfs", "stdb"):
+        for seed in range(2):
+            found = {
+                "a": series("error_fraction", (100.0 + 20 * seed, 0.2), (200.0 + 20 * seed, 0.1 + 0.02 * seed)),
+                "b": series("ann_error_fraction", (500.0, 0.05)),
+            }
+            records.append((method, synthetic.record(Cell("accuracy", method=method, seed=seed), series=found)))
+    (plot,) = cost_curves(records, {}, "x", ("error_fraction",))
+    assert plot.x_title == "operations per sample"
+    drawn = {line.label: line.points for line in plot.lines}
+    assert set(drawn) == {"qcfs", "stdb", "qcfs, its ANN", "stdb, its ANN"}
+    assert drawn["qcfs"] == ((110.0, pytest.approx(20.0)), (210.0, pytest.approx(11.0)))
+    assert drawn["qcfs, its ANN"] == ((500.0, pytest.approx(5.0)),)
+
+
 @given(st.integers(1, 5000))
 def test_long_lines_are_thinned_to_their_ends(count: int) -> None:
     record = synthetic.record(

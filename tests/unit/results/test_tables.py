@@ -321,3 +321,20 @@ def test_tuned_rows_stand_in_a_table_of_their_own_that_says_so() -> None:
             record.cell.recipe for row in table.rows for value in row.values.values() for record in value.records
         } == {dict(table.group.axes)["recipe"]}
         assert all(row.verified for row in table.rows), "the contract holds for all parameters"
+
+
+def test_the_board_of_conversion_holds_what_has_an_ann() -> None:
+    def read(method: str, **figures: float) -> Record:
+        metrics = {
+            name: Metric(value=value, unit="fraction", direction="lower", n=359) for name, value in figures.items()
+        }
+        return record(replace(BASE, suite="anytime", neuron="if", method=method), metrics=metrics)
+
+    records = [
+        error(0.01, neuron="if", method="bptt"),
+        read("cutoff", error_t64_fraction=0.01),
+        read("qcfs", error_t64_fraction=0.02, ann_error_fraction=0.02),
+        read("hsd", error_t64_fraction=0.03, ann_error_fraction=0.04),
+    ]
+    (table,) = build_tables(records, REGISTRY, find_board("conversion"))
+    assert [row.name for row in table.rows] == ["qcfs", "hsd"]
