@@ -19,6 +19,7 @@ from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from harness.catalogue.recipes import Recipe
 from harness.errors import UserError
 from harness.optimizers import Course, OptimizerSettings, make_optimizer
+from harness.sizing import as_many_parameters
 from harness.tasks.common.base import Split, Task
 from reference_impls.api import LayerShape, Network, Neuron, TrainingMethod, build_method, build_network, build_neuron
 from reference_impls.card import Card
@@ -28,6 +29,10 @@ __all__ = ["Progress", "Workload"]
 
 Progress = Callable[[float, str], None]
 """Called with (fraction done, what is being done)."""
+
+
+def _lif(shape: LayerShape) -> Neuron:
+    return build_neuron("lif", shape=shape)
 
 
 def _silent(fraction: float, note: str) -> None:
@@ -108,8 +113,15 @@ class Workload:
         """Build the cell's network with weights drawn from its seed, on its device."""
         torch.manual_seed(self.cell.seed)
         card, (name, sizes) = self.task_card, self.topology()
-        network = build_network(name, card.sample_shape, card.classes, functools.partial(self.neuron, T), **sizes)
-        return network.to(self.device, self.dtype)
+
+        def build(params: Mapping[str, Any], neuron: Callable[..., Neuron]) -> Network:
+            return build_network(name, card.sample_shape, card.classes, neuron, **params)
+
+        own = functools.partial(self.neuron, T)
+        if self.registry.neurons[self.cell.neuron].capabilities.connected:
+            with_own, with_lif = (functools.partial(build, neuron=neuron) for neuron in (own, _lif))
+            sizes = as_many_parameters(sizes, with_own, with_lif)
+        return build(sizes, own).to(self.device, self.dtype)
 
     def method(self) -> TrainingMethod:
         """Build the cell's training method, not yet prepared."""

@@ -96,8 +96,11 @@ class Reported:
 class NeuronCapabilities:
     """What a neuron is able to do, as training methods and suites ask it."""
 
-    parallel: Literal["sequential", "matmul", "fft", "conv", "scan", "fixed_point", "closed_form"]
-    """How T is evaluated."""
+    parallel: Literal[
+        "sequential", "matmul", "fft", "conv", "scan", "fixed_point", "closed_form", "layer_by_step", "memoryless"
+    ]
+    """How T is evaluated. ``layer_by_step``: step by step, all units of a layer together; ``memoryless``: every step by
+    itself."""
     causal: bool
     """Whether step t depends on no later input."""
     stochastic: bool
@@ -114,6 +117,9 @@ class NeuronCapabilities:
     """Whose what it learns is: one set a ``layer``, a ``channel``, or a ``neuron``."""
     leak: bool = True
     """Whether the membrane forgets; False: it adds its input up, so that a count of spikes stands for a sum."""
+    connected: bool = False
+    """Whether it has weights among the units of a layer. They count as parameters: its layers are made narrower, so
+    that the network has about as many as with ``lif``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def why_unsupported(cell: Cell, registry: Registry) -> str | None:
         method and topology and _method_topology(method, topology),
         method and topology and on_task and _method_depth(method, topology, cell.task, registry),
         neuron and topology and _neuron_topology(neuron, topology),
+        neuron and _layer_alone(cell, neuron),
         neuron and method and _neuron_method(neuron, method),
         neuron and _backend(cell, neuron, topology),
         method and _method_backend(cell, method),
@@ -129,12 +130,24 @@ def _method_depth(method: Row, topology: Row, task: str, registry: Registry) -> 
 
 def _neuron_topology(neuron: Row, topology: Row) -> str | None:
     able: NeuronCapabilities = neuron.capabilities
+    if able.connected and (topology.capabilities.structure != "chain" or 1 not in topology.capabilities.sample_dims):
+        return (
+            f"{neuron.name} connects the units of a layer itself: it goes into flat layers (mlp), not {topology.name}."
+        )
     if topology.capabilities.structure not in STEP_BY_STEP or able.parallel == "sequential":
         return None
     return (
         f"{topology.name} needs a neuron's spikes step by step; {neuron.name} computes the whole sequence at once "
         f"({able.parallel})."
     )
+
+
+def _layer_alone(cell: Cell, neuron: Row) -> str | None:
+    """Whether the suite that compares layers of one size can compare this one."""
+    able: NeuronCapabilities = neuron.capabilities
+    if cell.suite != "layers" or not able.connected:
+        return None
+    return f"layers compares neurons of layers of equal width; {neuron.name} has weights among the units of a layer."
 
 
 def _neuron_method(neuron: Row, method: Row) -> str | None:

@@ -283,7 +283,7 @@ NEURON_CHECKS: tuple[Check[NeuronSubject], ...] = (
         "granularity",
         "A layer learns as many numbers as the card's word says, whatever its shape.",
         check_granularity,
-        _if(lambda subject: bool(subject.row.capabilities.learnable)),
+        _if(lambda subject: bool(subject.row.capabilities.learnable) and not subject.row.capabilities.connected),
     ),
     Check(
         "golden",

@@ -244,7 +244,7 @@ def _one_of_each_parallel_form(neurons: Mapping[str, Row]) -> list[str]:
     """Return the neurons that compute all steps at once, of a file's rows with equal capabilities the first."""
     first: dict[tuple[object, ...], str] = {}
     for name, row in neurons.items():
-        if row.capabilities.parallel != "sequential":
+        if row.capabilities.parallel not in ("sequential", "layer_by_step", "memoryless"):
             first.setdefault((row.card.name, *astuple(row.capabilities)), name)
     return list(first.values())
 

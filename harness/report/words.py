@@ -59,6 +59,13 @@ _EVALUATION: Mapping[str, str] = {
     "scan": "whole sequence at once, by a parallel scan",
     "fixed_point": "whole sequence at once, by iterating to a fixed point",
     "closed_form": "whole sequence at once, in closed form",
+    "memoryless": "every step by itself: it has no memory",
+    "layer_by_step": "step by step, all units of a layer together",
+}
+_EMITS: Mapping[str, str] = {
+    "binary": "spikes, 0 or 1",
+    "ternary": "spikes, -1, 0 or 1",
+    "analog": "real numbers, no spikes",
 }
 _UPDATES: Mapping[str, str] = {
     "per_batch": "one optimizer step for each batch",
@@ -107,7 +114,7 @@ def _neuron(able: NeuronCapabilities) -> tuple[Fact, ...]:
         Fact("causal", "yes: a step depends on no later input" if able.causal else "no: a step sees later inputs"),
         Fact("random", "draws random numbers (noise can be injected)" if able.stochastic else "deterministic"),
         Fact("number of steps", "part of its parameters" if able.needs_T else "any; its parameters do not depend on T"),
-        Fact("emits", {"binary": "spikes, 0 or 1", "ternary": "spikes, -1, 0 or 1"}.get(able.output, able.output)),
+        Fact("emits", _EMITS.get(able.output, able.output)),
         Fact("membrane", able.membrane),
         Fact("reset", able.reset),
         *([] if able.leak else [Fact("leak", "none: it adds its input up")]),
@@ -116,6 +123,8 @@ def _neuron(able: NeuronCapabilities) -> tuple[Fact, ...]:
 
 
 def _learned(able: NeuronCapabilities) -> str:
+    if able.connected:
+        return f"{joined(able.learnable)}; weights among the units of a layer"
     return f"{joined(able.learnable)}; one set a {able.granularity}" if able.learnable else "nothing of its own"
 
 

@@ -47,7 +47,7 @@ CARD = {
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 256, "test_limit": 128},
         "quick": {"epochs": 10, "batch_size": 64, "learning_rate": 5e-3},
-        # 1,368 updates: at a cosine of 0.03 over 20 epochs PLIF was at its best in epoch 18; LIF stays at a coin toss.
+        # 1,368 updates: at a cosine of 0.03 PLIF is at its best in epoch 18 of 24; LIF stays at a coin toss.
         "standard": {"epochs": 24, "batch_size": 64, "learning_rate": 1e-2},
     },
     "notes": ["Generated from a frozen random stream; the seed of a run draws the weights, never the data."],

@@ -70,8 +70,8 @@ CARD = {
                         "train_limit": 4000,
                         "test_limit": 2000,
                     },
-                    # 480 updates: over 470 of them, at a cosine of 0.03, LIF was at its best in epoch 9 of 10. A small
-                    # part of the images, seen often, because a convolutional net costs 20 ms an update on a core.
+                    # 480 updates: at a cosine of 0.03 LIF is at its best in epoch 11 of 15. A small part of the images,
+                    # seen often, because a convolutional net costs 20 ms an update on a core.
                     "standard": {
                         "epochs": 15,
                         "batch_size": 64,
