@@ -1,4 +1,8 @@
-"""Which points of a space are tried: the cards' default first, then a scrambled Sobol sequence of optuna's.
+"""Which points of a space are tried: the cards' default first, then two scrambled Sobol sequences of optuna's in turn.
+
+Every other point sets what all rows share and leaves a row's own parameters as its authors chose them; the others set
+everything. Twelve points that move eight parameters at once over three decades nearly all have one that is bad, and a
+row with good defaults would be tuned by none of them.
 
 Quasi-random and not adaptive, as in AlgoPerf's external tuning: trials can run side by side, a longer study begins with
 the shorter one, and any subset of the points is a smaller study, which tunability rests on. The seed follows from the
@@ -26,11 +30,25 @@ __all__ = ["points", "seed_of"]
 
 def seed_of(combination: Combination) -> int:
     """Return the seed of the sequence of a combination."""
-    return int.from_bytes(hashlib.sha256(" ".join(combination).encode()).digest()[:4], "big")
+    return int.from_bytes(hashlib.sha256(" ".join(combination).encode()).digest()[:4], "big") >> 1
 
 
 def points(space: Space, count: int, seed: int) -> list[Params]:
-    """Return the first `count` points of the sequence; the default of the cards is not among them."""
+    """Return the first `count` points; the default of the cards, which comes before them, is not among them.
+
+    Parameters
+    ----------
+    seed : of the sequence over the shared settings; the one over everything has the next.
+    """
+    shared = {name: dimension for name, dimension in space.items() if name.startswith("optimizer.")}
+    if len(shared) in (0, len(space)):
+        return _sequence(space, count, seed)
+    narrow, wide = _sequence(shared, (count + 1) // 2, seed), _sequence(space, count // 2, seed + 1)
+    return [(wide if index % 2 else narrow)[index // 2] for index in range(count)]
+
+
+def _sequence(space: Space, count: int, seed: int) -> list[Params]:
+    """Return the first `count` points of one sequence."""
     if not space:
         return [{} for _ in range(count)]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -42,7 +60,7 @@ def points(space: Space, count: int, seed: int) -> list[Params]:
     # The sequence goes over the parameters of the first trial there is; its values do not matter.
     first = {name: distribution.to_external_repr(distribution.low) for name, distribution in distributions.items()}
     study.add_trial(create_trial(params=first, distributions=distributions, value=0.0))
-    found = []
+    found: list[Params] = []
     for _ in range(count):
         trial = study.ask(distributions)
         found.append({name: _read(dimension, trial.params[name]) for name, dimension in space.items()})
@@ -56,6 +74,8 @@ def _distribution(dimension: Dimension) -> Any:
     low, high, log = dimension.low, dimension.high, dimension.scale == "log"
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=log)
+    assert low is not None
+    assert high is not None
     return FloatDistribution(low, high, log=log)
 
 

@@ -7,13 +7,13 @@ Must not know what a point means, nor where the command line is.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.catalogue.cards import Registry
 from harness.catalogue.cell import DEFAULT_RECIPE, Cell
-from harness.catalogue.recipes import TRIAL, TUNED, Origin, Recipe, combination_of, write_recipes
+from harness.catalogue.recipes import TRIAL, TUNED, Combination, Origin, Recipe, combination_of, write_recipes
 from harness.errors import UserError
 from harness.execute.display import Display
 from harness.execute.job import Job, Listener, Summary
@@ -74,7 +74,7 @@ def plan_tuning(
     cells: Iterable[Cell], registry: Registry, trials: int, folder: Path, recipes: Path, durations: Durations
 ) -> TuningPlan:
     """Plan a study of `trials` trials for each combination among `cells`, less what `folder` has of it."""
-    wanted: dict[object, Cell] = {}
+    wanted: dict[Combination, Cell] = {}
     for cell in cells:
         default = replace(cell, suite=SUITE, seed=SEED, threads=1, recipe=DEFAULT_RECIPE)
         wanted.setdefault(combination_of(cell), default)
@@ -129,7 +129,7 @@ def run_tuning(
     return summary
 
 
-def _recipes(plan: TuningPlan) -> Iterator[tuple[str, dict[object, Recipe]]]:
+def _recipes(plan: TuningPlan) -> Iterator[tuple[str, Mapping[Combination, Recipe]]]:
     for one in plan.studies:
         key = one.study.combination
         for number in one.missing:

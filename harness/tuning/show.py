@@ -154,7 +154,8 @@ def draw_curves(curves: Sequence[Curve], path: Path) -> None:
             if one.low is not None and one.high is not None
         ]
         if bounds:
-            axes.fill_between(*zip(*bounds, strict=True), alpha=0.15, color=line.get_color(), linewidth=0)
+            at, low, high = zip(*bounds, strict=True)
+            axes.fill_between(at, low, high, alpha=0.15, color=line.get_color(), linewidth=0)
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set_xlabel("trials, the first with the default")

@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 ENDING = ".jsonl"
+DESIGN = 2
+"""Version of the way that points are drawn: a trial's number must mean the same point in all of a study."""
 SEED = TUNING_SEEDS.start
 """Every trial is trained once, from this seed: the choice is among parameters, not among seeds."""
 
@@ -89,7 +91,7 @@ class Study:
     @property
     def design(self) -> str:
         """Return the digest of what makes trials comparable; those of another design do not count."""
-        return digest([self.combination, written(self.space), dict(self.budget), self.version, SEED])
+        return digest([DESIGN, self.combination, written(self.space), dict(self.budget), self.version, SEED])
 
     def missing(self, count: int) -> list[int]:
         """Return the numbers of the first `count` trials that are not there."""

@@ -19,7 +19,7 @@ MEASURES_ONLY = re.compile(r"-m perf\b")
 """Benchmarks of the harness: they assert nothing, and a compiler is not everywhere."""
 SHORT = re.compile(
     r"spikeboard (list|table|show|figure|data|compare|publish)\b"
-    r"|spikeboard run .*(--dry-run|--preset smoke)"
+    r"|spikeboard run .*(--dry-run|--preset smoke)|spikeboard tune .*--dry-run"
 )
 """Seconds; everything else is slow."""
 PLACEHOLDERS = {
