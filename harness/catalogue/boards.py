@@ -111,6 +111,7 @@ _ROBUSTNESS_METRICS = (
     "int4_error_fraction",
     "error_fraction",
 )
+_TIMES = ("half_error_fraction", "mean_error_fraction", "steps_within_a_point")
 
 _TRACKING_METRICS = (
     "normalised_error_fraction",
@@ -212,12 +213,16 @@ BOARDS: tuple[Board, ...] = (
     Board(
         name="robustness",
         title="Robustness",
-        question="Which neuron still gets it right with a noisy input, lost events or coarse weights?",
+        question="Which neuron still gets it right with a noisy input, lost events, coarse weights or less time?",
         axis="neuron",
-        columns=tuple(Column("robustness", metric, needs_verification=False) for metric in _ROBUSTNESS_METRICS),
+        columns=(
+            *(Column("robustness", metric, needs_verification=False) for metric in _ROBUSTNESS_METRICS),
+            *(Column("over_time", metric, needs_verification=False) for metric in _TIMES),
+        ),
         rank_by="robustness.noise_error_fraction",
         fixed={"backend": ("eager",)},
         baseline="lif",
+        curves=("error_fraction",),
     ),
     Board(
         name="libraries",
@@ -235,7 +240,7 @@ COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype"
 the suite (timing takes all cores) and are shown with the figure."""
 
 
-WITHOUT_BACKEND = ("accuracy", "spikes", "frontier", "robustness")
+WITHOUT_BACKEND = ("accuracy", "spikes", "frontier", "robustness", "over_time")
 """Suites whose figures no backend moves (conformance shows it): they count whichever has run them."""
 
 

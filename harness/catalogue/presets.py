@@ -147,7 +147,7 @@ _LIBRARIES = (
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
     Selection(
-        ("accuracy", "spikes", "frontier", "anytime", "robustness", *_COST, "scaling", "time_to_target"),
+        ("accuracy", "spikes", "frontier", "anytime", "over_time", "robustness", *_COST, "scaling", "time_to_target"),
         ANY,
         ANY,
         ANY,
@@ -214,7 +214,8 @@ PRESETS: Mapping[str, Preset] = {
             (
                 *_conformance(ANY, (), ANY),
                 *_deciding(("accuracy",), (*FOR_NEURONS, *BESIDE), neurons=ROWS, methods=("bptt",), seeds=3),
-                *_deciding(("spikes", "frontier", "robustness"), FOR_NEURONS, neurons=ROWS, methods=("bptt",), seeds=3),
+                *_deciding(("spikes", "frontier"), FOR_NEURONS, neurons=ROWS, methods=("bptt",), seeds=3),
+                *_deciding(("robustness", "over_time"), FOR_NEURONS, neurons=ROWS, methods=("bptt",), seeds=3),
                 *_deciding(("time_to_target",), FOR_NEURONS, EAGER, neurons=ROWS, methods=("bptt",), seeds=3),
             ),
         ),

@@ -105,7 +105,8 @@ def _seen(objects: Objects, T: int) -> NDArray[np.bool_]:
         changed[:, look // LOOKS, 0] |= before & ~now
         changed[:, look // LOOKS, 1] |= now & ~before
         before = now
-    cells = changed.reshape(len(objects.x), T, 2, CELLS, SENSOR // CELLS, CELLS, SENSOR // CELLS).any((4, 6))
+    blocks = changed.reshape(len(objects.x), T, 2, CELLS, SENSOR // CELLS, CELLS, SENSOR // CELLS)
+    cells: NDArray[np.bool_] = np.asarray(blocks.any((4, 6)))
     seen: NDArray[np.bool_] = np.where(objects.bright[:, None, None, None, None], cells, cells[:, :, ::-1])
     return seen
 
