@@ -179,21 +179,21 @@ def _round(weight: nn.Parameter, bits: int) -> None:
 def _noise(kind: str, level: float) -> Disturb:
     """Return normal noise of standard deviation `level`, or events that are not there with that probability."""
     if kind == "analog":
-        return lambda x, random: _once(x, lambda one: one + level * torch.randn(one.shape, **_like(one, random)))
-    return lambda x, random: _once(
-        x, lambda one: one + ((one == 0) & (torch.rand(one.shape, **_like(one, random)) < level)).to(one.dtype)
-    )
+        return lambda x, random: _once(x, lambda one: one + level * _normal(one, random))
+    return lambda x, random: _once(x, lambda one: one + ((one == 0) & (_uniform(one, random) < level)).to(one.dtype))
 
 
 def _losing(share: float) -> Disturb:
     """Return what sets that share of the entries to 0."""
-    return lambda x, random: _once(
-        x, lambda one: one * (torch.rand(one.shape, **_like(one, random)) >= share).to(one.dtype)
-    )
+    return lambda x, random: _once(x, lambda one: one * (_uniform(one, random) >= share).to(one.dtype))
 
 
-def _like(x: Tensor, random: torch.Generator) -> dict[str, object]:
-    return {"generator": random, "device": x.device, "dtype": x.dtype}
+def _normal(like: Tensor, random: torch.Generator) -> Tensor:
+    return torch.randn(like.shape, generator=random, device=like.device, dtype=like.dtype)
+
+
+def _uniform(like: Tensor, random: torch.Generator) -> Tensor:
+    return torch.rand(like.shape, generator=random, device=like.device, dtype=like.dtype)
 
 
 def _once(x: Tensor, disturb: Callable[[Tensor], Tensor]) -> Tensor:
