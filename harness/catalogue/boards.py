@@ -104,6 +104,15 @@ _LAYER_METRICS = (
     "layer_seconds",
 )
 
+_ROBUSTNESS_METRICS = (
+    "noise_error_fraction",
+    "dropped_error_fraction",
+    "int8_error_fraction",
+    "int4_error_fraction",
+    "error_fraction",
+)
+_TIMES = ("half_error_fraction", "mean_error_fraction", "steps_within_a_point")
+
 _TRACKING_METRICS = (
     "normalised_error_fraction",
     "training_error_fraction",
@@ -202,6 +211,20 @@ BOARDS: tuple[Board, ...] = (
         only_with="anytime.ann_error_fraction",
     ),
     Board(
+        name="robustness",
+        title="Robustness",
+        question="Which neuron still gets it right with a noisy input, lost events, coarse weights or less time?",
+        axis="neuron",
+        columns=(
+            *(Column("robustness", metric, needs_verification=False) for metric in _ROBUSTNESS_METRICS),
+            *(Column("over_time", metric, needs_verification=False) for metric in _TIMES),
+        ),
+        rank_by="robustness.noise_error_fraction",
+        fixed={"backend": ("eager",)},
+        baseline="lif",
+        curves=("error_fraction",),
+    ),
+    Board(
         name="libraries",
         title="Libraries",
         question="How fast is the same LIF layer in each library, and does it compute what its convention says?",
@@ -217,7 +240,7 @@ COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype"
 the suite (timing takes all cores) and are shown with the figure."""
 
 
-WITHOUT_BACKEND = ("accuracy", "spikes", "frontier")
+WITHOUT_BACKEND = ("accuracy", "spikes", "frontier", "robustness", "over_time")
 """Suites whose figures no backend moves (conformance shows it): they count whichever has run them."""
 
 

@@ -119,7 +119,7 @@ def _method_topology(method: Row, topology: Row) -> str | None:
 def _method_depth(method: Row, topology: Row, task: str, registry: Registry) -> str | None:
     most: int | None = method.capabilities.hidden_layers
     sizes = {**topology.params, **(registry.network(task, topology.name) or {})}
-    layers = len(sizes.get("channels") or sizes.get("hidden") or ())
+    layers = sizes.get("depth") or len(sizes.get("channels") or sizes.get("hidden") or ())
     if most is None or layers <= most:
         return None
     return (

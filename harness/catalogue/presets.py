@@ -96,6 +96,8 @@ def _deciding(
     )
 
 
+DEPTHS = ("mlp-depth-2", "mlp-depth-4", "mlp-depth-8")
+"""The same network at three depths: whether a neuron passes its gradient on through many layers."""
 OTHER_NETWORKS = ("feedback", "recurrent", "nf-resnet", "reversible")
 """Networks of the methods that train no chain."""
 TRAINED = ("mlp", *OTHER_NETWORKS)
@@ -145,7 +147,7 @@ _LIBRARIES = (
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
     Selection(
-        ("accuracy", "spikes", "frontier", "anytime", *_COST, "scaling", "time_to_target"),
+        ("accuracy", "spikes", "frontier", "anytime", "over_time", "robustness", *_COST, "scaling", "time_to_target"),
         ANY,
         ANY,
         ANY,
@@ -213,7 +215,17 @@ PRESETS: Mapping[str, Preset] = {
                 *_conformance(ANY, (), ANY),
                 *_deciding(("accuracy",), (*FOR_NEURONS, *BESIDE), neurons=ROWS, methods=("bptt",), seeds=3),
                 *_deciding(("spikes", "frontier"), FOR_NEURONS, neurons=ROWS, methods=("bptt",), seeds=3),
+                *_deciding(("robustness", "over_time"), FOR_NEURONS, neurons=ROWS, methods=("bptt",), seeds=3),
                 *_deciding(("time_to_target",), FOR_NEURONS, EAGER, neurons=ROWS, methods=("bptt",), seeds=3),
+            ),
+        ),
+        Preset(
+            "depth",
+            "A neuron of every file and its matched row on networks of 2, 4 and 8 layers, 3 seeds; hours on a CPU.",
+            "standard",
+            (
+                *_conformance(ANY, (), ANY),
+                Selection(("accuracy",), ("smnist-rows",), ROWS, ("bptt",), DEPTHS, FASTEST, seeds=3),
             ),
         ),
         Preset(

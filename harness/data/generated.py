@@ -1,4 +1,4 @@
-"""Data made by code: two problems of memory whose delay can be set, and the check of what `motion` computes.
+"""Data made by code: problems of memory whose length can be set, and the check of what `motion` computes.
 
 The stream of NumPy's ``RandomState`` is frozen, and a digest checks it, so the samples are the same everywhere. What
 a network sees of them is decided by the tasks. Must not import torch.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from harness.data.base import DataSet, FileVerdict, Presence
 from harness.data.motion import directions, moving_shapes
 
-__all__ = ["GENERATED", "adding", "delayed_xor"]
+__all__ = ["GENERATED", "adding", "delayed_xor", "localisation"]
 
 Frames = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -94,6 +94,50 @@ def adding(count: int, T: int, largest: int, delay: int) -> tuple[Frames, Labels
     return np.stack([digits, marks], axis=2).astype(np.uint8), classes.astype(np.int64)
 
 
+def localisation(count: int, T: int, turning: float) -> tuple[Frames, Labels]:
+    """Make walks of a robot that turns left, turns right or goes on at every step; the class is where it ends.
+
+    It starts in the middle and faces along the line between left and right. A turn is one of 90 degrees, going on moves
+    it by 1. Every walk that ends on the right has its mirror image among those that end on the left.
+
+    Parameters
+    ----------
+    count : walks, even.
+    T : steps.
+    turning : probability of a turn at a step, either way alike.
+
+    Returns
+    -------
+    Actions ``[count, T, 3]``, one of them 1 at each step: left, right, on; and classes ``[count]``, 0 where it ends on
+    the left, 1 on the right.
+
+    Raises
+    ------
+    ValueError
+        If `count` is odd: walks come in mirrored pairs.
+    """
+    if count % 2:
+        raise ValueError(f"walks come in mirrored pairs: their number must be even, got {count}")
+    random = np.random.RandomState(0)
+    kept: list[NDArray[np.int64]] = []
+    while sum(map(len, kept)) < count // 2:
+        chance = random.random_sample((count, T))
+        actions = np.where(chance < turning / 2, 0, np.where(chance < turning, 1, 2))
+        kept.append(actions[_sideways(actions) != 0])
+    walks = np.concatenate(kept)[: count // 2]
+    mirrored = np.where(walks == 2, 2, 1 - walks)
+    both = random.permutation(np.concatenate([walks, mirrored]))
+    return np.eye(3, dtype=np.uint8)[both], (_sideways(both) > 0).astype(np.int64)
+
+
+def _sideways(actions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how far to the right walks ``[N, T]`` end."""
+    heading = np.cumsum((actions == 1).astype(np.int64) - (actions == 0), axis=1) % 4
+    to_the_right = np.array([0, 1, 0, -1])[heading]
+    sums: NDArray[np.int64] = (to_the_right * (actions == 2)).sum(1)
+    return sums
+
+
 class Generated(DataSet):
     """No files at all."""
 
@@ -106,6 +150,7 @@ class Generated(DataSet):
         made = {
             "delayed_xor": delayed_xor(100, 40, 20, 5, 10, (0.05, 0.5)),
             "adding": adding(100, 40, 4, 10),
+            "localisation": localisation(100, 100, 0.1),
             "moving_shapes": (moving_shapes(100, 10), directions(100)),
         }
         verdicts = []
@@ -117,6 +162,7 @@ class Generated(DataSet):
 
 SHA256 = {
     "delayed_xor": "5ce7cfdba08b111e124e5d1e34da0e94f160f153a16044310afcaf81b45e239a",
+    "localisation": "7b20efd9330ac2e51c1f9717e06543a87dd84c29e4bb4bdfac72c2dcdc304ab5",
     "moving_shapes": "3426c92e6e0850845dc3fe358bab3ce3e9440bb99f7f7cd6dd813c264b603da4",
     "adding": "540e6022c901f419518bc1c9139b32cfd035e05cfae2f962864f10660d577655",
 }

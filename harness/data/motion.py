@@ -51,6 +51,18 @@ class Objects(NamedTuple):
     """0: square, 1: disc, 2: square on its corner."""
     bright: NDArray[np.bool_]
 
+    def at(self, piece: slice) -> Objects:
+        """Return some of them."""
+        return Objects(
+            self.direction[piece],
+            self.speed[piece],
+            self.x[piece],
+            self.y[piece],
+            self.radius[piece],
+            self.form[piece],
+            self.bright[piece],
+        )
+
 
 def directions(count: int) -> NDArray[np.int64]:
     """Return the class of each of `count` recordings, an index of `DIRECTIONS`; equally frequent, give or take one."""
@@ -80,7 +92,7 @@ def moving_shapes(count: int, T: int) -> NDArray[np.uint8]:
     for start in range(0, count, AT_ONCE):
         piece = slice(start, start + AT_ONCE)
         noise = random.randint(0, 256, frames[piece].shape, dtype=np.uint8) < NOISE
-        frames[piece] = noise | _seen(Objects(*(column[piece] for column in drawn)), T)
+        frames[piece] = noise | _seen(drawn.at(piece), T)
     return frames
 
 
@@ -88,13 +100,13 @@ def _seen(objects: Objects, T: int) -> NDArray[np.bool_]:
     """Return what changes in each frame, ``[N, T, 2, CELLS, CELLS]``, without noise."""
     changed = np.zeros((len(objects.x), T, 2, SENSOR, SENSOR), dtype=bool)
     views = _views(objects, T * LOOKS)
-    before = next(views)
+    before: NDArray[np.bool_] = next(views)
     for look, now in enumerate(views):
-        frame = changed[:, look // LOOKS]
-        frame[:, 0] |= before & ~now
-        frame[:, 1] |= now & ~before
+        changed[:, look // LOOKS, 0] |= before & ~now
+        changed[:, look // LOOKS, 1] |= now & ~before
         before = now
-    cells = changed.reshape(len(objects.x), T, 2, CELLS, SENSOR // CELLS, CELLS, SENSOR // CELLS).any((4, 6))
+    blocks = changed.reshape(len(objects.x), T, 2, CELLS, SENSOR // CELLS, CELLS, SENSOR // CELLS)
+    cells: NDArray[np.bool_] = np.asarray(blocks.any((4, 6)))
     seen: NDArray[np.bool_] = np.where(objects.bright[:, None, None, None, None], cells, cells[:, :, ::-1])
     return seen
 

@@ -35,7 +35,7 @@ class GatedLayer(ParallelNeuron):
         super().__init__()
         if shape is None:
             raise ValueError(f"{type(self).__name__} has weights among its units: give the layer's shape=(N,)")
-        self.shape = tuple(shape)
+        self.shape = self.parameter_shape = tuple(shape)
         self.units = math.prod(self.shape)
         rows = self.gates * self.units
         self.weight_ih = nn.Parameter(torch.empty(rows, self.units))

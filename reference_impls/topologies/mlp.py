@@ -22,6 +22,26 @@ CARD = {
     "citations": [],
     "capabilities": {"structure": "chain", "sample_dims": [1, 2, 3]},
     "defaults": {"hidden": [128]},
+    "variants": {
+        "mlp-depth-2": {
+            "title": "Multi-layer perceptron, 2 hidden layers",
+            "summary": "Two layers, each as wide as the first layer that the task gives mlp.",
+            "params": {"depth": 2},
+            "capabilities": {"sized_as": "mlp"},
+        },
+        "mlp-depth-4": {
+            "title": "Multi-layer perceptron, 4 hidden layers",
+            "summary": "Four layers, each as wide as the first layer that the task gives mlp.",
+            "params": {"depth": 4},
+            "capabilities": {"sized_as": "mlp"},
+        },
+        "mlp-depth-8": {
+            "title": "Multi-layer perceptron, 8 hidden layers",
+            "summary": "Eight layers, each as wide as the first layer that the task gives mlp.",
+            "params": {"depth": 8},
+            "capabilities": {"sized_as": "mlp"},
+        },
+    },
 }
 
 
@@ -34,6 +54,7 @@ class MLP(Chain):
     classes : read-out units.
     neuron : called once a layer.
     hidden : neurons of each layer.
+    depth : how many layers, each as wide as the first of `hidden`; None: those of `hidden`.
     weight_standardisation : scaled weight standardisation and post-spike scale, as in OTTT's networks.
     """
 
@@ -43,10 +64,15 @@ class MLP(Chain):
         classes: int,
         neuron: NeuronFactory,
         hidden: Sequence[int] = (128,),
+        depth: int | None = None,
         weight_standardisation: bool = False,
     ) -> None:
         if not hidden or min(hidden) < 1:
             raise ValueError(f"hidden must list at least one layer of at least one neuron, got {list(hidden)}")
+        if depth is not None:
+            if depth < 1:
+                raise ValueError(f"depth must be at least 1 layer, got {depth}")
+            hidden = [hidden[0]] * depth
         linear = ScaledWSLinear if weight_standardisation else nn.Linear
         scale = POST_SPIKE_SCALE if weight_standardisation else 1.0
         sizes = [math.prod(sample_shape), *hidden]

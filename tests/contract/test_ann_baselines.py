@@ -13,9 +13,10 @@ from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.measure.activity import count_activity
-from harness.measure.energy import FP32_45NM, estimate_energy, neuron_cost
+from harness.measure.arithmetic import Arithmetic
+from harness.measure.energy import estimate_energy
 from harness.sizing import as_many_parameters
-from harness.suites.spikes import _figures
+from harness.suites.spikes import _counts, neuron_works
 from harness.workload import Workload
 from reference_impls.api import build_method, build_network, build_neuron
 
@@ -97,17 +98,19 @@ def test_what_does_not_spike_has_no_spikes_and_costs_multiplications(name: str) 
     method.prepare(network)
     x = torch.rand(3, 5, 4)
     activity = count_activity(network, [x], method.predict, method.synapses(), "analog")
-    able = REGISTRY.neurons[name].capabilities
-    energy = estimate_energy(activity, [neuron_cost(neuron, able) for neuron in network.neurons()])
-    figures = _figures(activity, energy)
-    assert not {"spikes_per_neuron", "firing_rate", "spikes_per_sample"} & set(figures)
+    works = neuron_works(method, 3)
+    energy = estimate_energy(activity, works)
+    assert not {"spikes_per_neuron", "firing_rate", "spikes_per_sample"} & set(_counts(activity))
     assert energy.spikes_joules == 0
     assert energy.analog_joules > 0
-    inner = sum(item.multiply_accumulates for item in activity.uncovered)
-    recurrent = {"relu": 0, "gru": 3, "lstm": 4}[name]
-    # Both maps of every gate, at every step but for what enters from the (empty) state before the first.
-    assert inner == recurrent * 2 * (8 * 8 + 6 * 6) * 3 * 5
-    assert energy.uncovered_joules == pytest.approx(inner / 5 * FP32_45NM.multiply_accumulate_joules)
+    if name == "relu":
+        assert [work.work for work in works] == [Arithmetic(comparisons=1)] * 2
+        return
+    # Both maps of every gate, but for what enters from the empty state before the first of three steps; then the gates.
+    for work, units in zip(works, (8, 6), strict=True):
+        maps = {"gru": 3, "lstm": 4}[name] * units * (1 + 2 / 3)
+        assert maps <= work.work.multiplications <= maps + 5
+        assert work.work.elementary >= {"gru": 3, "lstm": 5}[name] * 0.9
 
 
 def test_gated_layers_go_into_flat_layers_only_and_are_not_compared_as_layers() -> None:

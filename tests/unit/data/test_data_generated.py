@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.data.generated import GENERATED, adding, delayed_xor
+from harness.data.generated import GENERATED, adding, delayed_xor, localisation
 from harness.data.motion import CELLS, DIRECTIONS, directions, moving_shapes
 
 
@@ -41,6 +41,27 @@ def test_class_of_adding_is_the_sum_of_two_marked_digits(delay: int) -> None:
     assert set(labels) == set(range(9))
     with pytest.raises(ValueError, match="do not fit"):
         adding(4, 30, 4, 30)
+
+
+def test_a_walk_ends_where_its_class_says_and_every_walk_has_its_mirror_image() -> None:
+    actions, labels = localisation(200, 60, 0.2)
+    assert actions.sum(2).tolist() == [[1] * 60] * 200
+    assert np.bincount(labels).tolist() == [100, 100]
+    for walk, label in zip(actions, labels, strict=True):
+        x, (dx, dy) = 0, (0, 1)
+        for left, right, on in walk.tolist():
+            if left:
+                dx, dy = -dy, dx
+            elif right:
+                dx, dy = dy, -dx
+            x += dx * on
+        assert x != 0
+        assert (x > 0) == label
+    walks = {walk.tobytes() for walk in actions}
+    assert all(walk[:, [1, 0, 2]].tobytes() in walks for walk in actions)
+    assert abs(actions[..., :2].mean() - 0.1) < 0.01
+    with pytest.raises(ValueError, match="mirrored pairs"):
+        localisation(3, 10, 0.1)
 
 
 @pytest.fixture(scope="module")

@@ -140,6 +140,8 @@ FROZEN: dict[str, tuple[Write, tuple[int, int, int], str, str]] = {
     "fsdd-speakers": (write_fsdd, (270, 30, 60), "32cc361b998c1bfb", "48d3f9a424ccf1ae"),
     "fsdd-rate": (write_fsdd, (54, 6, 300), "da0fd2418316d5d9", "0e12e9ae0aca282a"),
     "fsdd-rate-speakers": (write_fsdd, (270, 30, 60), "32cc361b998c1bfb", "6cb6c08043e750a7"),
+    "localisation": (nothing, (3600, 400, 1000), "c3d95719ad57bcf6", "2753dd7d838db3a8"),
+    "localisation-400": (nothing, (3600, 400, 1000), "e1ae761ddfdb4e20", "741ec1c8ed593e23"),
     "moving-shapes": (few_shapes, (288, 32, 80), "a35b762b9f86e206", "8915a35dc2025020"),
     "psmnist": (write_mnist, (90, 10, 20), "70c3a0ec85a64519", "17e75a3a1c29acfd"),
     "shd": (write_shd, (54, 6, 20), "b4949e3eed3e1a22", "1ac665a9f53438cb"),
