@@ -32,7 +32,7 @@ class Target:
     task: str
     budget: str
     error_fraction: float
-    """The largest validation error at the chosen epoch that a seed of the reference ends with: all of them get there."""
+    """The largest validation error at the chosen epoch that a seed of the reference ends with: all get there."""
     mean_error_fraction: float
     """Their mean, for who would rather take that."""
     topology: str
