@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.catalogue.boards import Column
+from harness.catalogue.boards import Board, Column
 from harness.report.formats import column_scale, heading
 from harness.report.links import group_id
 from harness.report.units import Scale, is_drawable, with_interval
 from harness.report.words import count, joined
+from harness.results.frontier import Figure, on_frontier
 from harness.results.tables import Table, TableRow, Value
 
 __all__ = [
@@ -123,7 +124,10 @@ class ParetoPlot:
 
 
 def frontier(points: Sequence[tuple[float, float]]) -> list[bool]:
-    """Say for each point whether no other is at least as low in both coordinates and lower in one."""
+    """Say for each point whether no other is at least as low in both coordinates and lower in one.
+
+    Where the line runs; which rows belong to the frontier, intervals decide.
+    """
 
     def dominates(a: tuple[float, float], b: tuple[float, float]) -> bool:
         return a[0] <= b[0] and a[1] <= b[1] and a != b
@@ -155,7 +159,7 @@ def _pareto(table: Table, cost: Column, error: Column, rows: Sequence[tuple[Tabl
     ys = [row.values[error.key] for row, _ in rows]
     x_axis = _axis(heading(table, cost, x_scale), xs, x_scale)
     y_axis = _axis(heading(table, error, y_scale), ys, y_scale)
-    best = _best(xs, ys)
+    best = _best(table.board, (cost.metric, xs), (error.metric, ys))
     places = [
         (x.estimate.value * x_scale.factor, y.estimate.value * y_scale.factor) for x, y in zip(xs, ys, strict=True)
     ]
@@ -186,7 +190,7 @@ def _pareto(table: Table, cost: Column, error: Column, rows: Sequence[tuple[Tabl
         x=x_axis,
         y=y_axis,
         points=points,
-        frontier=tuple(sorted({places[i] for i in best})),
+        frontier=_corners([places[i] for i in best]),
     )
 
 
@@ -194,11 +198,26 @@ def _ranked(x: Value, y: Value) -> bool:
     return x.rank is not None and y.rank is not None
 
 
-def _best(xs: Sequence[Value], ys: Sequence[Value]) -> set[int]:
+def _corners(places: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Return the corners of the line through rows on the frontier: not all of them lie on it, as points."""
+    return tuple(sorted({place for place, flag in zip(places, frontier(places), strict=True) if flag}))
+
+
+def _best(board: Board, x: tuple[str, Sequence[Value]], y: tuple[str, Sequence[Value]]) -> set[int]:
     """Return the places of the rows on the frontier; what is not ranked in both figures takes no part."""
-    ranked = [i for i, (x, y) in enumerate(zip(xs, ys, strict=True)) if _ranked(x, y)]
-    flags = frontier([(xs[i].estimate.value, ys[i].estimate.value) for i in ranked])
-    return {i for i, flag in zip(ranked, flags, strict=True) if flag}
+    ranked = [i for i, pair in enumerate(zip(x[1], y[1], strict=True)) if _ranked(*pair)]
+    if not ranked:
+        return set()
+    figures = [
+        Figure(
+            metric,
+            values[0].card,
+            [values[i].estimate.value for i in ranked],
+            [values[i].records for i in ranked],
+        )
+        for metric, values in (x, y)
+    ]
+    return {i for i, flag in zip(ranked, on_frontier(board, *figures), strict=True) if flag}
 
 
 def label_sides(labels: Sequence[Label], x: Axis, y: Axis, size: tuple[float, float]) -> list[Side | None]:
@@ -289,4 +308,7 @@ def _caption(points: Sequence[Point], x: str, y: str) -> str:
     hollow = f" Hollow: {count(unranked, 'row')} not ranked." if unranked else ""
     if not best:
         return f"No row is ranked in both figures.{hollow}"
-    return f"Frontier, from the lowest {x} to the lowest {y}: {joined(point.label for point in best)}.{hollow}"
+    named = joined(point.label for point in best)
+    return (
+        f"Frontier (nothing is significantly better in both), from the lowest {x} to the lowest {y}: {named}.{hollow}"
+    )

@@ -47,6 +47,9 @@ Peaks of a process, a single time, a slope through a few times. Of some 950 pair
 machine, half have peaks more than 9 % apart, one in a hundred 59 %, none 92 %; slopes of times are 18 % apart in half
 of the pairs and 112 % in one of a hundred. Other units come out the same and keep the threshold alone."""
 
+FORKS = "processes"
+"""What an interval covers whose repetitions were processes of one session."""
+
 _Key = tuple[str, Cell]
 """Machine, cell with its seed set to 0."""
 _Seeds = Mapping[int, Record]
@@ -253,7 +256,8 @@ def _metrics(
 
 def _apart(pair: Sequence[Estimate], card: MetricCard) -> float:
     """Return how far apart two runs of the same code may be, where it is not in the intervals of both."""
-    if all(one.low is not None for one in pair) or card.exact:
+    # Forks of one fork server share its heap: an interval over them does not see what another session's would be.
+    if card.exact or all(one.low is not None and one.covers != FORKS for one in pair):
         return 0.0
     return APART_WITHOUT_INTERVAL.get(card.unit, 0.0)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
     Indices = NDArray[np.intp]
 
-__all__ = ["FAMILY_WISE", "Difference", "Place", "Rank", "Rule", "places"]
+__all__ = ["FAMILY_WISE", "Difference", "Place", "Rank", "Rule", "beating", "places"]
 
 FAMILY_WISE = 0.05
 """Chance that a column tells rows apart that are equal, or that one of its intervals of differences misses."""
@@ -128,8 +128,7 @@ def _places(
 ) -> list[Place]:
     import numpy as np
 
-    ordered = np.array(estimates) * (1 if rule.lower_is_better else -1)
-    ahead = ordered[:, None] < ordered[None, :]
+    ordered, ahead = _in_order(estimates, rule)
     lacks, incomplete = _missing(rows) if compared else (np.zeros_like(ahead), np.zeros(len(rows), bool))
     beats = (_beats(compared, ahead, rule) if compared else _differ(ordered) & ahead) & ~lacks
     best = 1 + (beats | (ahead & lacks.T)).sum(0)
@@ -142,6 +141,29 @@ def _places(
     return [
         Place(Rank(int(best[i]), int(worst[i]), bool(tied[i])), to_leader[i], to_baseline[i]) for i in range(len(rows))
     ]
+
+
+def beating(estimates: Sequence[float], rows: Sequence[Observed], rule: Rule) -> Flags:
+    """Return ``[n, n]``: whether a row is significantly better than another, as `places` decides it."""
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        ordered, ahead = _in_order(estimates, rule)
+        if rule.exact:
+            return _differ(ordered) & ahead
+        if len(rows) < 2:
+            return np.zeros_like(ahead)
+        lacks, _ = _missing(rows)
+        beats: Flags = _beats(pairs(rows, rule.between_runs), ahead, rule) & ~lacks
+        return beats
+
+
+def _in_order(estimates: Sequence[float], rule: Rule) -> tuple[Floats, Flags]:
+    """Return the estimates, lowest best, and ``[n, n]``: whose estimate is better."""
+    import numpy as np
+
+    ordered = np.array(estimates) * (1 if rule.lower_is_better else -1)
+    return ordered, ordered[:, None] < ordered[None, :]
 
 
 def _differ(ordered: Floats) -> Flags:

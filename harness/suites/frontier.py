@@ -35,8 +35,7 @@ CARD = {
     "summary": (
         "Scales the currents of the trained network's neurons by eleven factors from 0.4 to 2 (a threshold would do "
         "the same the other way round) and counts errors and energy on the validation part. The cheapest factor whose "
-        "validation error is at most the task's target is counted again on the test part; no figure if none is that "
-        "good."
+        "validation error is at most the task's target is counted again on the test part; no figure if none is."
     ),
     "exclusive": False,
     "timeout_seconds": 7200.0,

@@ -15,7 +15,7 @@ from harness.report.figures import draw_pareto, pareto_plot
 from harness.results.record import Record
 from harness.results.tables import Table, build_tables
 
-COST = "throughput.train_step_seconds"
+COST = "throughput.train_step_ratio"
 
 
 def table(*, are_older: bool = False) -> Table:
@@ -39,7 +39,7 @@ def test_the_same_records_draw_the_same_file(tmp_path: Path, ending: str) -> Non
 
 
 def test_a_cost_that_there_is_not_is_named() -> None:
-    with pytest.raises(UserError, match=r"did you mean 'throughput\.train_step_seconds'"):
+    with pytest.raises(UserError, match=r"did you mean 'throughput\.train_step_ratio'"):
         pareto_plot(table(), "throughput.train_step_second")
 
 

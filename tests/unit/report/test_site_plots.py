@@ -109,14 +109,12 @@ def plots(table: Table) -> dict[str, ParetoPlot]:
 
 
 def test_pareto_plot_shows_every_row_with_both_figures(table: Table) -> None:
-    plot = plots(table)["throughput.train_step_seconds"]
+    plot = plots(table)["throughput.train_step_ratio"]
     both = {
-        row.name
-        for row in table.rows
-        if {"accuracy.error_fraction", "throughput.train_step_seconds"} <= set(row.values)
+        row.name for row in table.rows if {"accuracy.error_fraction", "throughput.train_step_ratio"} <= set(row.values)
     }
     assert {point.label for point in plot.points} == both
-    assert plot.x.title == "training step [ms]"
+    assert plot.x.title.startswith("training step / that of LIF under BPTT")
     for point in plot.points:
         for axis, value, (below, above) in ((plot.x, point.x, point.x_error), (plot.y, point.y, point.y_error)):
             assert below >= 0
@@ -125,7 +123,7 @@ def test_pareto_plot_shows_every_row_with_both_figures(table: Table) -> None:
 
 
 def test_what_is_not_verified_is_drawn_but_never_on_the_frontier(table: Table) -> None:
-    plot = plots(table)["throughput.train_step_seconds"]
+    plot = plots(table)["throughput.train_step_ratio"]
     klif = next(point for point in plot.points if point.label == "klif")
     assert not klif.ranked
     assert not klif.on_frontier
@@ -133,7 +131,9 @@ def test_what_is_not_verified_is_drawn_but_never_on_the_frontier(table: Table) -
     on = {point.label for point in plot.points if point.on_frontier}
     ranked = [point for point in plot.points if point.ranked]
     flags = frontier([(point.x, point.y) for point in ranked])
-    assert on == {point.label for point, flag in zip(ranked, flags, strict=True) if flag}
+    # As points; rows that these do not beat significantly in both figures are on it too.
+    assert on >= {point.label for point, flag in zip(ranked, flags, strict=True) if flag}
+    assert on < {point.label for point in ranked}
     assert on
     assert all(name in plot.caption for name in on)
     assert len(plot.frontier) == len({(point.x, point.y) for point in plot.points if point.on_frontier})
@@ -148,7 +148,7 @@ def test_boards_whose_rows_are_no_alternatives_have_no_pareto_plot() -> None:
 
 
 def test_axes_are_logarithmic_where_figures_are_far_apart(table: Table) -> None:
-    drawn = plots(table)["throughput.train_step_seconds"]
+    drawn = plots(table)["throughput.train_step_ratio"]
     assert drawn.y.log, "errors from 1.4 % to 17 %"
     values = [(point.x - point.x_error[0], point.x + point.x_error[1]) for point in drawn.points]
     ratio = max(high for _, high in values) / min(low for low, _ in values)
