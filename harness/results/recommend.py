@@ -50,6 +50,8 @@ class Chooser:
         self._registry = registry
         self._bundles = {board.axis: bundles(self._tables, board) for board in BOARDS if board.name in _BOARDS.values()}
         self._ranked: dict[tuple[int, tuple[Setting, ...], frozenset[str]], dict[str, Rank]] = {}
+        self._shares: dict[tuple[int, tuple[Setting, ...], str], Estimate] = {}
+        self._costs_of: dict[tuple[int, Setting, str, str], Estimate | None] = {}
 
     def bundle(self, kind: str, choose: Choice) -> tuple[Bundle | None, tuple[Setting, ...]]:
         """Return what a question of that kind is answered from: tuned before untuned, then what has most figures."""
@@ -64,11 +66,10 @@ class Chooser:
         _, _, bundle, settings = max(found, key=lambda one: one[:2])
         return bundle, settings
 
-    def kinds(self, choose: Choice) -> list[str]:
-        """Return the kinds of data that there is anything to say about."""
-        tasks = {setting.task for bundle in self._bundles[choose] for setting in bundle.values}
-        known = {kind_of(self._registry.task(task)) for task in tasks if task in self._registry.tasks}
-        return sorted(kind for kind in known if kind is not None)
+    def widest(self, choose: Choice) -> Bundle | None:
+        """Return the bundle that says most over all kinds: tuned before untuned, then what has most figures."""
+        found = self._bundles[choose]
+        return max(found, key=lambda one: (one.recipe != "default", sum(map(len, one.values.values()))), default=None)
 
     def answer(self, question: Question) -> Answer:
         """Decide."""
@@ -88,7 +89,7 @@ class Chooser:
         if not meeting:
             return bare
         ranks = self._ranks(bundle, settings, meeting)
-        shares = {name: relative_to_baseline(bundle, settings, name) for name in meeting}
+        shares = {name: self._share(bundle, settings, name) for name in meeting}
         order = sorted(meeting, key=lambda name: (not ranks[name].tied_with_best, shares[name].value, name))
         winner = order[0]
         tied = tuple(name for name in order[1:] if ranks[name].tied_with_best)
@@ -105,6 +106,12 @@ class Chooser:
 
     def cost(self, bundle: Bundle, setting: Setting, name: str, cost: str) -> Estimate | None:
         """Return what a row costs in a setting; None where no current, verified figure says it."""
+        key = (id(bundle), setting, name, cost)
+        if key not in self._costs_of:
+            self._costs_of[key] = self._read_cost(bundle, setting, name, cost)
+        return self._costs_of[key]
+
+    def _read_cost(self, bundle: Bundle, setting: Setting, name: str, cost: str) -> Estimate | None:
         if cost == PARAMETERS:
             value = bundle.values[setting].get(name)
             figure = value.record.metrics.get(PARAMETERS) if value else None
@@ -181,6 +188,12 @@ class Chooser:
         if key not in self._ranked:
             self._ranked[key] = ranked_over(bundle, settings, names)
         return self._ranked[key]
+
+    def _share(self, bundle: Bundle, settings: tuple[Setting, ...], name: str) -> Estimate:
+        key = (id(bundle), settings, name)
+        if key not in self._shares:
+            self._shares[key] = relative_to_baseline(bundle, settings, name)
+        return self._shares[key]
 
     def _cheapest(self, bundle: Bundle, settings: Sequence[Setting], names: Sequence[str]) -> str | None:
         energies = {name: self._mean(bundle, settings, name, "energy") for name in names}
