@@ -19,7 +19,7 @@ from harness.report.table_view import row_labels
 from harness.report.traits import Traits
 from harness.results.overall.board import OverallTable
 from harness.results.overall.settings import Setting
-from harness.results.questions import COSTS, PARAMETERS, PROPERTIES, Choice, Limit, Question
+from harness.results.questions import COSTS, PARAMETERS, PROPERTIES, RATIOS, Choice, Limit, Question
 from harness.results.recommend import Chooser
 
 __all__ = ["AnswerView", "Front", "Option", "PlotChoice", "view_front"]
@@ -167,7 +167,7 @@ def _plots(chooser: Chooser, kind: str, choose: Choice, sitemap: Sitemap) -> Ite
     marks = {key: RowMark(label, sitemap.of_axis(choose, key[0]) or "") for key, label in labels.items()}
     found = {plot.id.rpartition("--")[2]: plot for plot in pareto_plots(table, marks)}
     for cost in ("energy", "step", "memory"):
-        plot = found.get(COSTS[cost])
+        plot = found.get(RATIOS.get(cost, COSTS[cost]))
         if plot is not None:
             key = f"{kind}.{choose}.{cost}"
             yield PlotChoice(key, replace(plot, id=f"front-{key}", title=f"{plot.title} on {most.label}"))

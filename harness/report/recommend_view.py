@@ -65,6 +65,9 @@ def sentence(answer: Answer) -> str:
     costs = joined(_cost(cost) for cost in answer.costs)
     if costs and answer.winner != bundle.board.baseline:
         parts.append(f"beside {_baseline(bundle)} it takes {costs}")
+    if answer.without_spikes is not None:
+        name, share = answer.without_spikes
+        parts.append(f"without spikes, {name} makes {share:.2g} times its errors")
     return "; ".join(part for part in parts if part) + "."
 
 

@@ -21,6 +21,7 @@ from harness.results.overall.settings import Bundle, Setting, bundles
 from harness.results.questions import (
     COSTS,
     PARAMETERS,
+    RATIOS,
     UNTRAINED,
     Answer,
     Choice,
@@ -28,6 +29,7 @@ from harness.results.questions import (
     Question,
     has,
     meaning,
+    spikes,
 )
 from harness.results.ranking import Rank
 from harness.results.stats import Estimate
@@ -80,6 +82,8 @@ class Chooser:
         failing: dict[str, str] = {}
         unknown: dict[str, str] = {}
         for name in self._candidates(bundle, settings):
+            if not self._spikes(question.choose, name):
+                continue
             known, why = self._judged(question, bundle, settings, name)
             if why is None:
                 meeting.append(name)
@@ -100,12 +104,16 @@ class Chooser:
             errors={setting: bundle.values[setting][winner].estimate for setting in settings},
             tied=tied,
             cheapest=self._cheapest(bundle, settings, (winner, *tied)),
+            without_spikes=self._without_spikes(question, bundle, settings, shares[winner].value),
             costs=tuple(self._costs(bundle, settings, winner)),
             meeting=tuple(order),
         )
 
     def cost(self, bundle: Bundle, setting: Setting, name: str, cost: str) -> Estimate | None:
-        """Return what a row costs in a setting; None where no current, verified figure says it."""
+        """Return what a row costs in a setting; None where no current, verified figure says it.
+
+        `cost` is a key of `COSTS`, the parameters, or the key of a column.
+        """
         key = (id(bundle), setting, name, cost)
         if key not in self._costs_of:
             self._costs_of[key] = self._read_cost(bundle, setting, name, cost)
@@ -116,7 +124,7 @@ class Chooser:
             value = bundle.values[setting].get(name)
             figure = value.record.metrics.get(PARAMETERS) if value else None
             return None if figure is None else Estimate(figure.value)
-        key = COSTS[cost]
+        key = COSTS.get(cost, cost)
         for table in self._with_costs(bundle, setting, key):
             for row in table.rows:
                 if row.name == name and row.topology == setting.network and (found := _figure(row, key)):
@@ -167,17 +175,31 @@ class Chooser:
                 return False, f"{setting.label}: {bundle.missing[setting].get(name, 'not measured')}"
         for limit in question.limits:
             for setting in settings:
-                mine, allowed = self.cost(bundle, setting, name, limit.cost), limit.value
                 if limit.of_baseline:
-                    base = self.cost(bundle, setting, bundle.board.baseline, limit.cost)
-                    if base is None:
-                        return False, f"{limit.cost} of {bundle.board.baseline} on {setting.label}"
-                    allowed *= base.value
-                if mine is None:
+                    spent = self._share_of_baseline(bundle, setting, name, limit.cost)
+                else:
+                    cost = self.cost(bundle, setting, name, limit.cost)
+                    spent = None if cost is None else cost.value
+                if spent is None:
                     return False, f"{limit.cost} on {setting.label}"
-                if mine.value > allowed * (1 + 1e-12):
+                if spent > limit.value * (1 + 1e-12):
                     return True, limit.cost
         return True, None
+
+    def _spikes(self, choose: Choice, name: str) -> bool:
+        row = self._row(choose, name)
+        return row is None or spikes(row.capabilities)
+
+    def _without_spikes(
+        self, question: Question, bundle: Bundle, settings: tuple[Setting, ...], best: float
+    ) -> tuple[str, float] | None:
+        asked = replace(question, properties=tuple(one for one in question.properties if one != "binary"))
+        shares = {
+            name: self._share(bundle, settings, name).value / best
+            for name in self._candidates(bundle, settings)
+            if not self._spikes(question.choose, name) and self._judged(asked, bundle, settings, name) == (True, None)
+        }
+        return min(shares.items(), key=lambda one: one[1], default=None)
 
     def _row(self, choose: Choice, name: str) -> Any:
         known = self._registry.cell_neurons if choose == "neuron" else self._registry.methods
@@ -206,11 +228,18 @@ class Chooser:
         values = [one.value for one in found if one is not None and one.value > 0]
         return math.exp(sum(map(math.log, values)) / len(values)) if values and len(values) == len(found) else None
 
+    def _share_of_baseline(self, bundle: Bundle, setting: Setting, name: str, cost: str) -> float | None:
+        """Return a row's cost as a share of the baseline's, by the column that tells it best; None if unknown."""
+        for column in (RATIOS.get(cost, cost), cost):
+            mine, base = (self.cost(bundle, setting, row, column) for row in (name, bundle.board.baseline))
+            if mine is not None and base is not None and base.value > 0:
+                return mine.value / base.value
+        return None
+
     def _costs(self, bundle: Bundle, settings: Sequence[Setting], name: str) -> Iterable[Cost]:
-        baseline = bundle.board.baseline
         for cost in (*COSTS, PARAMETERS):
-            pairs = [(self.cost(bundle, one, name, cost), self.cost(bundle, one, baseline, cost)) for one in settings]
-            ratios = [mine.value / base.value for mine, base in pairs if mine and base and mine.value > 0 < base.value]
+            found = (self._share_of_baseline(bundle, setting, name, cost) for setting in settings)
+            ratios = [ratio for ratio in found if ratio is not None and ratio > 0]
             if ratios:
                 yield Cost(cost, math.exp(sum(map(math.log, ratios)) / len(ratios)), len(ratios))
 
