@@ -16,6 +16,7 @@ from harness.report.formats import to_text
 from harness.report.impossible import Impossibilities, Impossible
 from harness.report.links import Sitemap, board_page, group_id
 from harness.report.table_view import TableView, row_labels, tried, view_table
+from harness.report.traits import Traits
 from harness.report.words import AXIS_TITLES, metric_titles
 from harness.results.record import Record
 from harness.results.tables import Group, Table, grouped
@@ -126,7 +127,7 @@ def view_pages(plan: BoardPlan, sitemap: Sitemap, registry: Registry) -> Iterabl
     """Yield the pages of a board; one that has no table yet has one page all the same."""
     files = tuple(dict.fromkeys(planned.page for planned in plan.groups)) or (board_page(plan.board.name),)
     selectors, choices = _selectors(plan), tuple(_choices(plan))
-    titles = metric_titles(registry)
+    titles, traits = metric_titles(registry), Traits(registry)
     for number, file in enumerate(files, start=1):
         here = [planned for planned in plan.groups if planned.page == file]
         yield BoardPage(
@@ -134,14 +135,14 @@ def view_pages(plan: BoardPlan, sitemap: Sitemap, registry: Registry) -> Iterabl
             file=file,
             number=number,
             pages=files,
-            sections=tuple(_section(planned, sitemap, titles) for planned in here if not planned.folded),
-            folded=tuple(_section(planned, sitemap, titles) for planned in here if planned.folded),
+            sections=tuple(_section(planned, sitemap, titles, traits) for planned in here if not planned.folded),
+            folded=tuple(_section(planned, sitemap, titles, traits) for planned in here if planned.folded),
             selectors=selectors,
             choices=choices,
         )
 
 
-def _section(planned: PlannedTable, sitemap: Sitemap, titles: Mapping[str, str]) -> Section:
+def _section(planned: PlannedTable, sitemap: Sitemap, titles: Mapping[str, str], traits: Traits) -> Section:
     table = planned.table
     labels = row_labels(table)
     axis = table.board.axis
@@ -150,9 +151,9 @@ def _section(planned: PlannedTable, sitemap: Sitemap, titles: Mapping[str, str])
         for record in planned.curves
     ]
     if planned.folded:
-        return Section(view_table(table, planned.impossible, sitemap), (), "")
+        return Section(view_table(table, planned.impossible, sitemap, traits), (), "")
     curves = cost_curves(named, titles, f"{group_id(table.group)}--over-time-steps", table.board.curves)
-    return Section(view_table(table, planned.impossible, sitemap), tuple(curves), to_text([table], "latex"))
+    return Section(view_table(table, planned.impossible, sitemap, traits), tuple(curves), to_text([table], "latex"))
 
 
 def _values(table: Table) -> dict[str, str]:

@@ -18,12 +18,13 @@ from harness.catalogue.boards import BOARDS
 from harness.catalogue.cell import Cell
 from harness.report.formats import to_text
 from harness.report.links import RECORDS_A_FILE, board_file, figures_files, record_anchor, record_page
+from harness.report.sheets import Sheet, sheets_to_text
 from harness.results.lazy import source_text
 from harness.results.record import Record
 from harness.results.tables import Table
 from harness.text import printable
 
-__all__ = ["write_downloads"]
+__all__ = ["write_downloads", "write_sheets"]
 
 AXES = tuple(Cell.__dataclass_fields__)
 _PAGE = """<!doctype html>
@@ -69,6 +70,12 @@ def write_downloads(out: Path, latest: Sequence[Record], tables: Iterable[Table]
     for name, several in by_board.items():
         _write(out / board_file(name), to_text(several, "csv"))
     _write_records(out, latest)
+
+
+def write_sheets(out: Path, sheets: Mapping[str, Sequence[Sheet]]) -> None:
+    """Write what is said over several tables as CSV, a file for each name."""
+    for name, several in sheets.items():
+        _write(out / board_file(name), sheets_to_text(several, "csv"))
 
 
 def _columns(records: Sequence[Record]) -> Mapping[str, np.ndarray]:

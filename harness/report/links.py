@@ -19,9 +19,11 @@ __all__ = [
     "ABOUT",
     "ASV",
     "AXIS_OF_KIND",
+    "CLAIMS",
     "IMPLEMENTATIONS",
     "INDEX",
     "KIND_OF_AXIS",
+    "OVERALL",
     "RECORDS_A_FILE",
     "OverCommits",
     "Sitemap",
@@ -41,6 +43,8 @@ __all__ = [
 INDEX = "index.html"
 IMPLEMENTATIONS = "implementations.html"
 ABOUT = "about.html"
+OVERALL = "overall.html"
+CLAIMS = "claims.html"
 ASV = "asv"
 """Folder of asv's own pages below the site's; never touched."""
 

@@ -54,11 +54,20 @@ def sentence(answer: Answer) -> str:
         tried = len(answer.failing) + len(answer.unknown)
         return f"{about}, no {_thing(asked)} is known to qualify, of {tried} that were tried."
     place = " and ".join(f"{_percent(answer, setting)} on {setting.label}" for setting in answer.settings[:MOST_NAMES])
-    parts = [f"{about}, take {answer.winner}: test error {place}{_beside(answer)}"]
+    if 2 * len(answer.tied) >= len(answer.meeting) > 3:
+        about = (
+            f"{about}, {len(answer.tied) + 1} of {len(answer.meeting)} that qualify cannot be told apart from the best"
+        )
+        parts = [f"{about}, {answer.winner}: test error {place}{_beside(answer)}"]
+    else:
+        parts = [f"{about}, take {answer.winner}: test error {place}{_beside(answer)}"]
     parts.append(_tied(answer))
     costs = joined(_cost(cost) for cost in answer.costs)
     if costs and answer.winner != bundle.board.baseline:
         parts.append(f"beside {_baseline(bundle)} it takes {costs}")
+    if answer.without_spikes is not None:
+        name, share = answer.without_spikes
+        parts.append(f"without spikes, {name} makes {share:.2g} times its errors")
     return "; ".join(part for part in parts if part) + "."
 
 

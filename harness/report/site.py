@@ -26,15 +26,24 @@ from harness.catalogue.cards import Registry, Row, load_registry
 from harness.errors import UserError
 from harness.report import links
 from harness.report.board_view import BoardPlan, plan_board, view_pages
-from harness.report.downloads import write_downloads
+from harness.report.claims_view import claims_sheet, view_claims
+from harness.report.downloads import write_downloads, write_sheets
+from harness.report.front_view import view_front
+from harness.report.heatmap import heatmap
 from harness.report.implementation_view import Dossier, ImplementationView, dossiers, view_implementation
 from harness.report.impossible import Impossibilities
 from harness.report.links import OverCommits, Sitemap, implementation_page
 from harness.report.measured import combinations_of
+from harness.report.overall_sheet import overall_sheet
 from harness.report.overview import view_about, view_entry, view_overview
+from harness.report.traits import Traits
 from harness.report.words import Fact, day
+from harness.results.claims import judge
 from harness.results.freshness import Today
 from harness.results.index import select
+from harness.results.overall.board import OVERALL, build_overall, view_bundle
+from harness.results.questions import Choice
+from harness.results.recommend import Chooser
 from harness.results.record import Record
 from harness.results.selection import preferred
 from harness.results.store import Contents, Problem
@@ -123,9 +132,19 @@ def _write_site(
     pages.write(links.IMPLEMENTATIONS, "implementations.html", entries=[view_entry(view) for view in views])
     problems = [_problem(problem, stores) for problem in contents.problems]
     pages.write(links.ABOUT, "about.html", about=view_about(latest, registry, problems))
+    chooser = Chooser(tables, registry)
+    choices: tuple[Choice, ...] = ("neuron", "method")
+    widest = {choose: bundle for choose in choices if (bundle := chooser.widest(choose)) is not None}
+    maps = {choose: view_bundle(bundle) for choose, bundle in widest.items()}
+    front = view_front(chooser, maps, registry, sitemap)
     overview = view_overview(plans, latest, sitemap)
-    pages.write(links.INDEX, "index.html", overview=overview, problems=len(problems))
+    pages.write(links.INDEX, "index.html", overview=overview, front=front, problems=len(problems))
+    over_tasks = [one for name in OVERALL for one in build_overall(tables, name)]
+    pages.write(links.OVERALL, "overall.html", maps=[heatmap(one, Traits(registry), sitemap) for one in over_tasks])
+    judged = judge(latest, registry)
+    pages.write(links.CLAIMS, "claims.html", claims=view_claims(judged, sitemap))
     write_downloads(out, latest, tables)
+    write_sheets(out, {"overall": [overall_sheet(one) for one in over_tasks], "claims": [claims_sheet(judged)]})
     with as_file(files("harness.report") / "static") as static:
         _copy(static, out / "static")
 

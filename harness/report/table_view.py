@@ -20,6 +20,7 @@ from harness.report.cells import (
 )
 from harness.report.failures import FailureView, Unsupported, failures_of, unsupported_of
 from harness.report.formats import column_scale
+from harness.report.glossary import EXPLAINED
 from harness.report.impossible import Impossible
 from harness.report.links import Sitemap, board_file, figures_file, group_id, row_id
 from harness.report.plots import ParetoPlot, RowMark, pareto_plots
@@ -31,6 +32,7 @@ from harness.report.ranks import (
     rank_text,
     references,
 )
+from harness.report.traits import Trait, Traits, parameters_of
 from harness.report.units import Scale
 from harness.report.words import AXIS_TITLES, count, joined
 from harness.results.tables import Table, TableRow
@@ -49,6 +51,8 @@ class ColumnView:
     title: str
     unit: str
     hint: str
+    folded: bool
+    """Whether so few rows have a figure that it is hidden until it is asked for."""
     sequence: tuple[str, ...]
     """Directions in the order in which sorting goes through them."""
 
@@ -76,6 +80,8 @@ class RowView:
     """Whether the contract was passed."""
     vectors: bool
     """Whether it agrees with numbers of the authors' own code."""
+    traits: tuple[Trait, ...]
+    """What one has to know of it before taking it."""
     checks: str | None
     """Where its conformance checks are."""
     rank: str
@@ -125,12 +131,12 @@ class TableView:
     """(what it is, file)."""
 
 
-def view_table(table: Table, impossible: Sequence[Impossible], sitemap: Sitemap) -> TableView:
+def view_table(table: Table, impossible: Sequence[Impossible], sitemap: Sitemap, traits: Traits) -> TableView:
     """Return `table` in words, and the rows that it cannot have, with links to the pages that `sitemap` has."""
     labels = row_labels(table)
     failures = failures_of(table, sitemap)
     scales = {column.key: column_scale(table, column) for column in table.columns}
-    rows = tuple(_rows(table, scales, {failure.record: failure.id for failure in failures}, sitemap))
+    rows = tuple(_rows(table, scales, {failure.record: failure.id for failure in failures}, sitemap, traits))
     pages = {_key(row): sitemap.of_axis(table.board.axis, row.name) for row in table.rows}
     marks = {key: RowMark(label, pages[key] or "") for key, label in labels.items()}
     return TableView(
@@ -205,7 +211,9 @@ def _key(row: TableRow) -> RowKey:
     return row.name, row.topology
 
 
-def _rows(table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str], sitemap: Sitemap) -> Iterable[RowView]:
+def _rows(
+    table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str], sitemap: Sitemap, traits: Traits
+) -> Iterable[RowView]:
     marks = {column.key: marks_of(table, column.key) for column in table.columns}
     spread, main = spread_of(table), table.board.rank_by
     for place, row in enumerate(tried(table), start=1):
@@ -231,6 +239,7 @@ def _rows(table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str],
             network=row.topology,
             verified=row.verified,
             vectors=row.vectors,
+            traits=(*traits.of(table.board.axis, row.name), *parameters_of(row)),
             checks=_checks(table, row, sitemap),
             rank=rank_text(ranked),
             place=str(place) if rank_text(ranked) else "",
@@ -276,9 +285,16 @@ def _column(table: Table, column: Column, scale: Scale) -> ColumnView:
         key=column.key,
         title=card.short or card.title,
         unit=scale.label,
-        hint=f"{card.title}; {column.suite} suite; {better[card.direction]}",
+        hint=f"{EXPLAINED.get(column.key, card.title)}; {column.suite} suite; {better[card.direction]}",
+        folded=_is_sparse(table, column),
         sequence=("desc", "asc", "") if card.direction == "higher" else ("asc", "desc", ""),
     )
+
+
+def _is_sparse(table: Table, column: Column) -> bool:
+    """Whether less than a quarter of the rows have a figure in a column that does not rank them."""
+    having = sum(column.key in row.values for row in table.rows)
+    return column.key != table.board.rank_by and 4 * having < len(tried(table))
 
 
 def _summary(rows: tuple[RowView, ...], failures: tuple[FailureView, ...]) -> str:

@@ -106,19 +106,22 @@ class _Court:
             self._by_suite[record.cell.suite].append(record)
 
     def judged(self, claim: Claim) -> Judged:
-        """Return the verdict on a claim: all tests have to hold, and the first is the headline."""
+        """Return the verdict on a claim: all tests have to hold, and the first is the headline.
+
+        There is none before every test has evidence that decides: half a claim is no claim.
+        """
         tried = tuple(self._tried(test) for test in claim.tests)
         verdicts = [one.verdict for one in tried]
         if not tried or "not testable here" in verdicts:
             reason = claim.untestable or next(one.reason for one in tried if one.verdict == "not testable here")
             return Judged(claim, "not testable here", reason, tried)
-        if verdicts[0] == "reversed":
-            return Judged(claim, "reversed", tried[0].reason, tried)
-        for verdict in ("reversed", "not confirmed", "not measured yet"):
-            if verdict in verdicts:
-                told: Verdict = "not measured yet" if verdict == "not measured yet" else "not confirmed"
-                return Judged(claim, told, tried[verdicts.index(verdict)].reason, tried)
-        return Judged(claim, "confirmed", "", tried)
+        if "not measured yet" in verdicts:
+            reasons = [one.reason for one in tried if one.verdict == "not measured yet"]
+            return Judged(claim, "not measured yet", "; ".join(reasons), tried)
+        failing = next((one for one in tried if one.verdict != "confirmed"), None)
+        if failing is None:
+            return Judged(claim, "confirmed", "", tried)
+        return Judged(claim, "reversed" if verdicts[0] == "reversed" else "not confirmed", failing.reason, tried)
 
     def _tried(self, test: Comparison) -> Tried:
         suite, _, metric = test.figure.partition(".")
@@ -284,5 +287,8 @@ def _together(title: str, evidence: Sequence[Evidence]) -> tuple[Verdict, str]:
     if failing is None:
         return "confirmed", ""
     if "confirmed" not in verdicts and "reversed" in verdicts:
-        return "reversed", f"{title}: on {next(one.where for one in decided if one.verdict == 'reversed')}"
-    return "not confirmed", f"{title}: not on {failing.where}"
+        return (
+            "reversed",
+            f"{title}: the opposite holds on {next(one.where for one in decided if one.verdict == 'reversed')}",
+        )
+    return "not confirmed", f"{title}: not shown on {failing.where}"

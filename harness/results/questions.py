@@ -16,6 +16,7 @@ __all__ = [
     "COSTS",
     "PARAMETERS",
     "PROPERTIES",
+    "RATIOS",
     "UNTRAINED",
     "Answer",
     "Choice",
@@ -25,6 +26,7 @@ __all__ = [
     "Question",
     "has",
     "meaning",
+    "spikes",
 ]
 
 Choice = Literal["neuron", "method"]
@@ -36,6 +38,8 @@ COSTS: Mapping[str, str] = {
     "inference": "throughput.inference_step_seconds",
 }
 """What may be limited, and the column that has it; parameters are counted where errors are measured."""
+RATIOS: Mapping[str, str] = {"step": "throughput.train_step_ratio", "inference": "throughput.inference_step_ratio"}
+"""Columns that compare two rows better than the seconds do: each was timed beside LIF in one process."""
 PARAMETERS = "parameters"
 PROPERTIES: Mapping[Property, Mapping[Choice, str]] = {
     "online": {
@@ -106,6 +110,9 @@ class Answer:
     """Row -> the condition that it does not meet."""
     unknown: Mapping[str, str] = field(default_factory=dict)
     """Row -> what is not known of it."""
+    without_spikes: tuple[str, float] | None = None
+    """The best row that does not spike but keeps to the same limits, which is no answer, and its errors as a share of
+    the winner's; None where there is none."""
 
 
 def has(capabilities: Any, wanted: Property) -> bool:
@@ -117,6 +124,11 @@ def has(capabilities: Any, wanted: Property) -> bool:
         "deterministic": lambda able: not getattr(able, "stochastic", False),
     }
     return checks[wanted](capabilities)
+
+
+def spikes(capabilities: Any) -> bool:
+    """Whether a row spikes, as far as its card says: what emits real numbers does not."""
+    return bool(getattr(capabilities, "output", "binary") != "analog")
 
 
 def _online(able: Any) -> bool:

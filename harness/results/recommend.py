@@ -21,6 +21,7 @@ from harness.results.overall.settings import Bundle, Setting, bundles
 from harness.results.questions import (
     COSTS,
     PARAMETERS,
+    RATIOS,
     UNTRAINED,
     Answer,
     Choice,
@@ -28,6 +29,7 @@ from harness.results.questions import (
     Question,
     has,
     meaning,
+    spikes,
 )
 from harness.results.ranking import Rank
 from harness.results.stats import Estimate
@@ -50,6 +52,8 @@ class Chooser:
         self._registry = registry
         self._bundles = {board.axis: bundles(self._tables, board) for board in BOARDS if board.name in _BOARDS.values()}
         self._ranked: dict[tuple[int, tuple[Setting, ...], frozenset[str]], dict[str, Rank]] = {}
+        self._shares: dict[tuple[int, tuple[Setting, ...], str], Estimate] = {}
+        self._costs_of: dict[tuple[int, Setting, str, str], Estimate | None] = {}
 
     def bundle(self, kind: str, choose: Choice) -> tuple[Bundle | None, tuple[Setting, ...]]:
         """Return what a question of that kind is answered from: tuned before untuned, then what has most figures."""
@@ -64,11 +68,10 @@ class Chooser:
         _, _, bundle, settings = max(found, key=lambda one: one[:2])
         return bundle, settings
 
-    def kinds(self, choose: Choice) -> list[str]:
-        """Return the kinds of data that there is anything to say about."""
-        tasks = {setting.task for bundle in self._bundles[choose] for setting in bundle.values}
-        known = {kind_of(self._registry.task(task)) for task in tasks if task in self._registry.tasks}
-        return sorted(kind for kind in known if kind is not None)
+    def widest(self, choose: Choice) -> Bundle | None:
+        """Return the bundle that says most over all kinds: tuned before untuned, then what has most figures."""
+        found = self._bundles[choose]
+        return max(found, key=lambda one: (one.recipe != "default", sum(map(len, one.values.values()))), default=None)
 
     def answer(self, question: Question) -> Answer:
         """Decide."""
@@ -79,6 +82,8 @@ class Chooser:
         failing: dict[str, str] = {}
         unknown: dict[str, str] = {}
         for name in self._candidates(bundle, settings):
+            if not self._spikes(question.choose, name):
+                continue
             known, why = self._judged(question, bundle, settings, name)
             if why is None:
                 meeting.append(name)
@@ -88,7 +93,7 @@ class Chooser:
         if not meeting:
             return bare
         ranks = self._ranks(bundle, settings, meeting)
-        shares = {name: relative_to_baseline(bundle, settings, name) for name in meeting}
+        shares = {name: self._share(bundle, settings, name) for name in meeting}
         order = sorted(meeting, key=lambda name: (not ranks[name].tied_with_best, shares[name].value, name))
         winner = order[0]
         tied = tuple(name for name in order[1:] if ranks[name].tied_with_best)
@@ -99,17 +104,27 @@ class Chooser:
             errors={setting: bundle.values[setting][winner].estimate for setting in settings},
             tied=tied,
             cheapest=self._cheapest(bundle, settings, (winner, *tied)),
+            without_spikes=self._without_spikes(question, bundle, settings, shares[winner].value),
             costs=tuple(self._costs(bundle, settings, winner)),
             meeting=tuple(order),
         )
 
     def cost(self, bundle: Bundle, setting: Setting, name: str, cost: str) -> Estimate | None:
-        """Return what a row costs in a setting; None where no current, verified figure says it."""
+        """Return what a row costs in a setting; None where no current, verified figure says it.
+
+        `cost` is a key of `COSTS`, the parameters, or the key of a column.
+        """
+        key = (id(bundle), setting, name, cost)
+        if key not in self._costs_of:
+            self._costs_of[key] = self._read_cost(bundle, setting, name, cost)
+        return self._costs_of[key]
+
+    def _read_cost(self, bundle: Bundle, setting: Setting, name: str, cost: str) -> Estimate | None:
         if cost == PARAMETERS:
             value = bundle.values[setting].get(name)
             figure = value.record.metrics.get(PARAMETERS) if value else None
             return None if figure is None else Estimate(figure.value)
-        key = COSTS[cost]
+        key = COSTS.get(cost, cost)
         for table in self._with_costs(bundle, setting, key):
             for row in table.rows:
                 if row.name == name and row.topology == setting.network and (found := _figure(row, key)):
@@ -160,17 +175,31 @@ class Chooser:
                 return False, f"{setting.label}: {bundle.missing[setting].get(name, 'not measured')}"
         for limit in question.limits:
             for setting in settings:
-                mine, allowed = self.cost(bundle, setting, name, limit.cost), limit.value
                 if limit.of_baseline:
-                    base = self.cost(bundle, setting, bundle.board.baseline, limit.cost)
-                    if base is None:
-                        return False, f"{limit.cost} of {bundle.board.baseline} on {setting.label}"
-                    allowed *= base.value
-                if mine is None:
+                    spent = self._share_of_baseline(bundle, setting, name, limit.cost)
+                else:
+                    cost = self.cost(bundle, setting, name, limit.cost)
+                    spent = None if cost is None else cost.value
+                if spent is None:
                     return False, f"{limit.cost} on {setting.label}"
-                if mine.value > allowed * (1 + 1e-12):
+                if spent > limit.value * (1 + 1e-12):
                     return True, limit.cost
         return True, None
+
+    def _spikes(self, choose: Choice, name: str) -> bool:
+        row = self._row(choose, name)
+        return row is None or spikes(row.capabilities)
+
+    def _without_spikes(
+        self, question: Question, bundle: Bundle, settings: tuple[Setting, ...], best: float
+    ) -> tuple[str, float] | None:
+        asked = replace(question, properties=tuple(one for one in question.properties if one != "binary"))
+        shares = {
+            name: self._share(bundle, settings, name).value / best
+            for name in self._candidates(bundle, settings)
+            if not self._spikes(question.choose, name) and self._judged(asked, bundle, settings, name) == (True, None)
+        }
+        return min(shares.items(), key=lambda one: one[1], default=None)
 
     def _row(self, choose: Choice, name: str) -> Any:
         known = self._registry.cell_neurons if choose == "neuron" else self._registry.methods
@@ -181,6 +210,12 @@ class Chooser:
         if key not in self._ranked:
             self._ranked[key] = ranked_over(bundle, settings, names)
         return self._ranked[key]
+
+    def _share(self, bundle: Bundle, settings: tuple[Setting, ...], name: str) -> Estimate:
+        key = (id(bundle), settings, name)
+        if key not in self._shares:
+            self._shares[key] = relative_to_baseline(bundle, settings, name)
+        return self._shares[key]
 
     def _cheapest(self, bundle: Bundle, settings: Sequence[Setting], names: Sequence[str]) -> str | None:
         energies = {name: self._mean(bundle, settings, name, "energy") for name in names}
@@ -193,11 +228,18 @@ class Chooser:
         values = [one.value for one in found if one is not None and one.value > 0]
         return math.exp(sum(map(math.log, values)) / len(values)) if values and len(values) == len(found) else None
 
+    def _share_of_baseline(self, bundle: Bundle, setting: Setting, name: str, cost: str) -> float | None:
+        """Return a row's cost as a share of the baseline's, by the column that tells it best; None if unknown."""
+        for column in (RATIOS.get(cost, cost), cost):
+            mine, base = (self.cost(bundle, setting, row, column) for row in (name, bundle.board.baseline))
+            if mine is not None and base is not None and base.value > 0:
+                return mine.value / base.value
+        return None
+
     def _costs(self, bundle: Bundle, settings: Sequence[Setting], name: str) -> Iterable[Cost]:
-        baseline = bundle.board.baseline
         for cost in (*COSTS, PARAMETERS):
-            pairs = [(self.cost(bundle, one, name, cost), self.cost(bundle, one, baseline, cost)) for one in settings]
-            ratios = [mine.value / base.value for mine, base in pairs if mine and base and mine.value > 0 < base.value]
+            found = (self._share_of_baseline(bundle, setting, name, cost) for setting in settings)
+            ratios = [ratio for ratio in found if ratio is not None and ratio > 0]
             if ratios:
                 yield Cost(cost, math.exp(sum(map(math.log, ratios)) / len(ratios)), len(ratios))
 

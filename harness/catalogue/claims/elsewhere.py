@@ -85,7 +85,7 @@ ELSEWHERE: tuple[Claim, ...] = (
         "Zhu et al. (2022)",
         "2201.10943",
         "abstract",
-        untestable="there is no task of video reconstruction here, and no counterpart without spikes",
+        untestable="there is no task of video reconstruction here",
     ),
     Claim(
         "adaptive-spikenet-flow",
@@ -101,7 +101,7 @@ ELSEWHERE: tuple[Claim, ...] = (
         "Kugele et al. (2021)",
         "2112.03423",
         "abstract",
-        untestable="there is no hybrid network here, and no counterpart without spikes",
+        untestable="there is no hybrid network here",
     ),
     Claim(
         "ipu-speed",
@@ -118,13 +118,5 @@ ELSEWHERE: tuple[Claim, ...] = (
         "2003.11837",
         "abstract",
         untestable="it needs that chip; energy here is counted from operations",
-    ),
-    Claim(
-        "asrnn-operations",
-        "Adaptive recurrent spiking networks take 10 to 1000 times fewer operations than recurrent ANNs",
-        "Yin et al. (2021)",
-        "2103.12593",
-        "abstract",
-        untestable="there is no recurrent network without spikes here to count operations of",
     ),
 )

@@ -50,10 +50,24 @@
           event.target.click();
         }
       });
+      for (const box of $$("input[data-column]", section)) {
+        const fold = () => {
+          table.column(indexOf(table, box.dataset.column)).visible(box.checked);
+          const boxes = $$("input[data-column]", section);
+          const hidden = boxes.filter((one) => !one.checked).length;
+          $(".picker > summary", section).textContent = `Columns and what they say${hidden ? ` (${hidden} folded)` : ""}`;
+        };
+        box.addEventListener("change", fold);
+        fold();
+      }
       tables.set(section, table);
     }
     return tables.get(section);
   }
+
+  // Of all columns, the folded ones included: those are in no document.
+  const headsOf = (table) => table.columns().header().toArray();
+  const indexOf = (table, name) => headsOf(table).findIndex((head) => head.dataset.name === name);
 
   // What stands after # before any ?; an address that somebody mangled leads nowhere instead of stopping the page.
   function decoded(text) {
@@ -75,14 +89,13 @@
     const table = tableOf(current);
     const query = new URLSearchParams();
     const [first] = table.order();
-    if (first?.[1]) query.set("sort", `${table.column(first[0]).init().name ?? nameOf(first[0])}.${first[1]}`);
+    if (first?.[1]) query.set("sort", `${headsOf(table)[first[0]].dataset.name}.${first[1]}`);
     if (search.value) query.set("q", search.value);
     if (verified?.checked) query.set("verified", "1");
     const hash = `#${current.id}${query.size ? `?${query}` : ""}`;
     if (hash !== location.hash) history[push ? "pushState" : "replaceState"](null, "", hash);
   }
 
-  const nameOf = (index) => $$("thead th", current)[index].dataset.name;
   let restoring = false;
   const remember = () => restoring || writeAddress(false);
 
@@ -116,7 +129,7 @@
     if (verified) verified.checked = state.verified;
     const table = tableOf(current);
     const dot = state.sort?.lastIndexOf(".") ?? -1;
-    const column = dot < 0 ? -1 : $$("thead th", current).findIndex((head) => head.dataset.name === state.sort.slice(0, dot));
+    const column = dot < 0 ? -1 : indexOf(table, state.sort.slice(0, dot));
     table.order(column < 0 ? [] : [[column, state.sort.slice(dot + 1) === "desc" ? "desc" : "asc"]]);
     filter();
     restoring = false;

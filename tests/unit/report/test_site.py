@@ -318,6 +318,7 @@ def test_no_file_is_written_for_each_record_or_table(built: Site) -> None:
     assert {path.name for path in (built.root / "data").iterdir()} == {
         "figures.npz",
         *(f"{board.name}.csv" for board in BOARDS),
+        *("overall.csv", "claims.csv"),
     }
 
 

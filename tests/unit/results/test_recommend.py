@@ -155,6 +155,17 @@ def test_over_several_tasks_of_a_kind_all_count() -> None:
     assert "ternary-lif" in answer.unknown
 
 
+def test_what_does_not_spike_is_no_answer_and_stands_beside_it() -> None:
+    answer = ask([*STORE, *row("gru", (50, 51, 49, 50, 52), 500)], Question("sound"))
+    assert answer.winner == "psn"
+    assert answer.without_spikes is not None
+    name, share = answer.without_spikes
+    assert (name, share) == ("gru", pytest.approx(0.5, abs=0.02))
+    assert "without spikes, gru makes 0.51 times its errors" in sentence(answer)
+    limited = ask([*STORE, *row("gru", (50,) * 5, 500)], Question("sound", limits=(Limit("energy", 400e-9),)))
+    assert limited.without_spikes is None
+
+
 def test_methods_are_chosen_under_one_neuron() -> None:
     records = [*GATE, *row("if", (200,) * 5, 80), *row("if", (150, 151, 149, 150, 152), 80, method="ottt-a")]
     answer = ask(records, Question("sound", "method", properties=("online",)), "methods")
