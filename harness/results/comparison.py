@@ -46,7 +46,6 @@ APART_WITHOUT_INTERVAL: Mapping[str, float] = {
 Peaks of a process, a single time, a slope through a few times. Of some 950 pairs of published records of one code and
 machine, half have peaks more than 9 % apart, one in a hundred 59 %, none 92 %; slopes of times are 18 % apart in half
 of the pairs and 112 % in one of a hundred. Other units come out the same and keep the threshold alone."""
-
 FORKS = "processes"
 """What an interval covers whose repetitions were processes of one session."""
 

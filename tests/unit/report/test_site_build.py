@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,14 @@ from pathlib import Path
 import pytest
 import synthetic
 from pages import Page
+from synthetic import Factory
 
 from harness.asv.series import graphs_over_commits
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.report import board_view, site
 from harness.report.site import build_site
+from harness.results.store import Store
 
 
 def test_an_empty_store_gives_a_friendly_page(tmp_path: Path) -> None:
@@ -208,3 +211,18 @@ def _contrast(a: str, b: str) -> float:
 
     high, low = sorted((luminance(a), luminance(b)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def test_files_of_a_site_have_the_mode_that_the_umask_asks_for(tmp_path: Path) -> None:
+    """Whoever shares the folder builds the site again: what was shipped with the program does not keep its modes."""
+    store = Store(tmp_path / "store")
+    store.write(Factory().measured(Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")))
+    umask = 0o003
+    before = os.umask(umask)
+    try:
+        build_site([store.root], tmp_path / "site")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "site").rglob("*"):
+        full = 0o777 if path.is_dir() else 0o666
+        assert stat.S_IMODE(path.stat().st_mode) == full & ~umask, path

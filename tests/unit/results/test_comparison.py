@@ -74,6 +74,11 @@ def compared(before: list[Record], after: list[Record], threshold: float = 0.05)
     return compare(before, after, load_registry(), threshold)
 
 
+def _narrow(one: Record) -> Metric:
+    metric = one.metrics["peak_bytes"]
+    return metric.model_copy(update={"low": metric.value, "high": metric.value, "n": 5, "covers": "processes"})
+
+
 def peak(size: float) -> Record:
     metric = Metric(value=size, unit="bytes", direction="lower")
     return record(replace(CELL, suite="memory"), metrics={"peak_bytes": metric})
@@ -87,6 +92,9 @@ def test_a_peak_is_judged_by_what_is_known_of_peaks(before: float, after: float,
     """Peaks of one code differ by up to 92 % in the published records, and no interval says so."""
     (found,) = compared([peak(before)], [peak(after)])
     assert found.verdict == verdict
+    narrow = [one.model_copy(update={"metrics": {"peak_bytes": _narrow(one)}}) for one in (peak(before), peak(after))]
+    (found,) = compared(narrow[:1], narrow[1:])
+    assert found.verdict == verdict, "intervals over forks of one session do not cover another session"
 
 
 def test_a_time_without_an_interval_needs_a_doubling() -> None:
