@@ -37,7 +37,7 @@ def why_unsupported(cell: Cell, registry: Registry) -> str | None:
         method and _question(cell, method, registry),
         topology and on_task and _task_network(cell.task, topology, registry),
         method and topology and _method_topology(method, topology),
-        method and topology and on_task and _method_depth(method, topology, cell.task, registry),
+        method and topology and _method_depth(method, topology, cell.task, registry),
         neuron and topology and _neuron_topology(neuron, topology),
         neuron and _layer_alone(cell, neuron),
         neuron and method and _neuron_method(neuron, method),
@@ -117,14 +117,18 @@ def _method_topology(method: Row, topology: Row) -> str | None:
 
 
 def _method_depth(method: Row, topology: Row, task: str, registry: Registry) -> str | None:
+    """Whether the network has no more layers than the method trains; a task says how many, or the topology itself."""
     most: int | None = method.capabilities.hidden_layers
-    sizes = {**topology.params, **(registry.network(task, topology.name) or {})}
-    layers = sizes.get("depth") or len(sizes.get("channels") or sizes.get("hidden") or ())
+    sizes, which = dict(topology.params), topology.name
+    layers = sizes.get("depth") or 0
+    if task in registry.tasks:
+        sizes |= registry.network(task, topology.name) or {}
+        layers = layers or len(sizes.get("channels") or sizes.get("hidden") or ())
+        which = f"the {topology.name} network of {task}"
     if most is None or layers <= most:
         return None
     return (
-        f"{method.name} trains networks of at most {most} hidden layer{'s' if most > 1 else ''}; the {topology.name} "
-        f"network of {task} has {layers}."
+        f"{method.name} trains networks of at most {most} hidden layer{'s' if most > 1 else ''}; {which} has {layers}."
     )
 
 

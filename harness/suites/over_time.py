@@ -50,6 +50,7 @@ CARD = {
             "direction": "lower",
         },
         "steps_within_a_point": {
+            "short": "settled",
             "title": "steps from which on the error is within a point of that of the last step",
             "unit": "steps",
             "direction": "lower",
