@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.errors import UserError
 from harness.terminal import say
 
 if TYPE_CHECKING:
@@ -53,8 +54,11 @@ def fill(
     stale = False
     for path in files:
         before = _read(path)
-        blocks = _BLOCK.sub(functools.partial(_filled, check=check), before)
-        after = fill_values(blocks, functions)
+        try:
+            blocks = _BLOCK.sub(functools.partial(_filled, check=check), before)
+            after = fill_values(blocks, functions)
+        except UserError as error:
+            raise UserError(f"{path}: {error.args[0]}", error.hint) from error
         if after != before:
             stale = True
             say(f"{path}: {'out of date' if check else 'filled in'}")
@@ -64,7 +68,6 @@ def fill(
 
 
 def _read(path: Path) -> str:
-    from harness.errors import UserError
     from harness.results.files import open_regular
 
     try:
@@ -95,8 +98,11 @@ def _said(words: list[str]) -> str:
     """Run a verb in this process and return what it printed."""
     from harness.cli import app
 
-    with redirect_stdout(io.StringIO()) as printed:
-        app(words, standalone_mode=False)
+    try:
+        with redirect_stdout(io.StringIO()) as printed:
+            app(words, standalone_mode=False)
+    except UserError as error:
+        raise UserError(f"`spikeboard {shlex.join(words)}`: {error.args[0]}", error.hint) from error
     return printed.getvalue()
 
 
@@ -104,7 +110,6 @@ def _functions(store: Path) -> Mapping[str, Any]:
     """Return what sentences may call; records are read at the first call."""
     from harness.catalogue.boards import find_board
     from harness.catalogue.cards import load_registry
-    from harness.errors import UserError
     from harness.report.quoting import QuotedTable, quoted_cell
     from harness.results.freshness import Today
     from harness.results.selection import preferred

@@ -19,8 +19,11 @@ from typing import TextIO
 
 __all__ = ["HELD_BACK", "isolate", "lift_memory_limit"]
 
-HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-"""Signals that a terminal or a batch system sends to all processes of a run; the pool answers them for all."""
+HELD_BACK = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP} | {
+    getattr(signal, name) for name in ("SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU") if hasattr(signal, name)
+}
+"""Signals that a terminal or a batch system (some warn with the last three) sends to all processes of a run; the pool
+answers them for all."""
 
 
 def isolate(output: int, lifeline: int, memory_bytes: int | None, folder: Path) -> None:

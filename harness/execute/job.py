@@ -59,7 +59,7 @@ class Summary:
     not_started: int = 0
     """Jobs that were still waiting when the run was interrupted."""
     interrupted_by: int | None = None
-    """Signal that ended the run (Ctrl-C, SIGTERM, SIGHUP); the same command resumes it."""
+    """Signal that ended the run: Ctrl-C, or one that a batch system sends; the same command resumes it."""
 
     @property
     def interrupted(self) -> bool:

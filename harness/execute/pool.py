@@ -82,8 +82,8 @@ class LocalPool:
     def run(self, jobs: Iterable[Job], listener: Listener | None = None) -> Summary:
         """Run `jobs` in their order and return how many ended in which way.
 
-        A first Ctrl-C, SIGTERM or SIGHUP kills what is running, records it as interrupted and returns; a second one
-        raises at once.
+        A first Ctrl-C, SIGTERM or another of `HELD_BACK` kills what is running, records it as interrupted and returns;
+        a second one raises at once.
 
         Raises
         ------

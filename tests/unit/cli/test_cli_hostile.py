@@ -205,6 +205,14 @@ def test_what_is_no_file_is_not_filled_in(tmp_path: Path) -> None:
             CliRunner().invoke(app, words, catch_exceptions=False)
 
 
+def test_what_cannot_be_filled_in_is_named_with_its_file(tmp_path: Path) -> None:
+    page, empty = tmp_path / "page.md", tmp_path / "store"
+    empty.mkdir()
+    page.write_text(f"<!-- spikeboard table --board neurons --store {empty} -->\n<!-- end -->\n")
+    with pytest.raises(UserError, match=r"page\.md: `spikeboard table --board neurons .*`: no records"):
+        CliRunner().invoke(app, ["fill", "--store", str(empty), str(page)], catch_exceptions=False)
+
+
 def test_pages_give_the_command_of_the_cell_not_that_of_a_record() -> None:
     """A reader pastes it into a shell."""
     one = FACTORY.measured(replace(BASE, neuron="lif; rm -rf ~"))

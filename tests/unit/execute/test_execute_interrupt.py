@@ -167,6 +167,18 @@ def test_second_interrupt_raises() -> None:
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU"])
+def test_what_a_terminal_or_a_batch_system_sends_is_asked_not_suffered(name: str) -> None:
+    """Slurm, Grid Engine and others warn with SIGUSR1, SIGUSR2 or SIGXCPU before they kill."""
+    number = getattr(signal, name)
+    with _Interrupt() as interrupt:
+        signal.raise_signal(number)
+        assert interrupt.signal == number
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
 def test_what_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
