@@ -74,6 +74,13 @@ CARD = {
                 "detach_reset": True,
                 "decayed_reset": True,
             },
+            "overrides": {
+                "space": {
+                    "decay": {"low": 0.1, "high": 0.99},
+                    "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+                    "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+                }
+            },
             "capabilities": {"reset": "soft"},
         },
     },

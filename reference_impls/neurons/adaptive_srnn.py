@@ -95,6 +95,14 @@ CARD = {
                 "detach_reset": True,
                 "surrogate": "atan",
             },
+            "overrides": {
+                "space": {
+                    "tau_m": {"low": 0.4, "high": 32.0, "scale": "log"},
+                    "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+                    "adapt_gain": {"low": 10.0, "high": 1000.0, "scale": "log"},
+                    "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+                }
+            },
         },
     },
     "aliases": {"asrnn-alif-gsc": {"v_threshold": 1.6, "adapt_gain": 0.184}},

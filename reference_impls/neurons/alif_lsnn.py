@@ -118,6 +118,14 @@ CARD = {
                 "detach_reset": True,
                 "surrogate": "atan",
             },
+            "overrides": {
+                "space": {
+                    "decay": {"low": 0.1, "high": 0.99},
+                    "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+                    "adapt_gain": {"low": 10.0, "high": 1000.0, "scale": "log"},
+                    "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+                }
+            },
         },
     },
     "divergences": [

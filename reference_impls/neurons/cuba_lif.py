@@ -138,6 +138,14 @@ CARD = {
                 "v_reset": None,
                 "surrogate": "atan",
             },
+            "overrides": {
+                "space": {
+                    "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
+                    "current_decay": {"low": 0.0, "high": 0.95},
+                    "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+                    "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+                }
+            },
             "capabilities": {
                 "reset": "soft",
             },

@@ -115,6 +115,13 @@ CARD = {
                     },
                 },
             },
+            "overrides": {
+                "space": {
+                    "decay": {"low": 0.05, "high": 0.95},
+                    "v_threshold": {"low": 0.05, "high": 0.95, "scale": "log"},
+                    "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+                }
+            },
         },
     },
     "divergences": [

@@ -81,6 +81,13 @@ CARD = {
             "params": {
                 "surrogate_alpha": 4.0,
             },
+            "overrides": {
+                "space": {
+                    "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
+                    "v_threshold": {"low": 0.1, "high": 2.0, "scale": "log"},
+                    "surrogate_alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+                }
+            },
         },
     },
     "divergences": [

@@ -94,6 +94,13 @@ CARD = {
                 "fire_rule": "ge",
                 "surrogate": "atan",
             },
+            "overrides": {
+                "space": {
+                    "q": {"low": 20.0, "high": 300.0, "scale": "log"},
+                    "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+                    "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+                }
+            },
             "capabilities": {
                 "reset": "soft",
             },

@@ -97,6 +97,14 @@ CARD = {
                 "detach_reset": True,
                 "surrogate": "atan",
             },
+            "overrides": {
+                "space": {
+                    "tau": {"low": 1.1, "high": 32.0, "scale": "log"},
+                    "v_threshold": {"low": 0.25, "high": 4.0, "scale": "log"},
+                    "input_gain": {"choices": ["one", "one_minus_decay"]},
+                    "surrogate.alpha": {"low": 0.5, "high": 8.0, "scale": "log"},
+                }
+            },
             "capabilities": {
                 "reset": "soft-signed",
             },
