@@ -17,7 +17,7 @@ from typing import Any, Literal
 from harness.catalogue.cell import DEFAULT_RECIPE, Cell
 from harness.catalogue.recipes import Recipe, Recipes, combination_of, read_recipes, recipe_folder
 from harness.catalogue.spaces import check_space
-from harness.catalogue.targets import with_targets
+from harness.catalogue.targets import TARGETS, Target, read_targets
 from harness.catalogue.validation import validated
 from harness.errors import UserError
 from reference_impls.card import (
@@ -50,6 +50,7 @@ __all__ = [
     "match",
     "rows_of",
     "with_recipes",
+    "with_targets",
 ]
 
 Direction = Literal["lower", "higher", "none"]
@@ -296,6 +297,22 @@ def with_recipes(registry: Registry, folder: Path) -> Registry:
     """Return `registry` with the recipes in `folder`; one that names what no card has is a problem."""
     recipes, problems = read_recipes(folder, registry.tasks, registry.parameters)
     return replace(registry, recipes=recipes, problems=(*registry.problems, *problems))
+
+
+def with_targets(registry: Registry, path: Path = TARGETS) -> Registry:
+    """Return `registry` with each budget's target; without one it is the task's `target_error`."""
+    targets, problems = read_targets(path)
+    tasks = {name: replace(row, card=_aimed(row.card, targets)) for name, row in registry.tasks.items()}
+    return replace(registry, tasks=tasks, problems=(*registry.problems, *problems))
+
+
+def _aimed(card: Any, targets: Mapping[tuple[str, str], Target]) -> Any:
+    aims = {name: targets.get((card.name, name)) for name in card.budgets}
+    budgets = {
+        name: replace(budget, target_error=card.target_error if (aim := aims[name]) is None else aim.error_fraction)
+        for name, budget in card.budgets.items()
+    }
+    return replace(card, budgets=budgets)
 
 
 def match(what: str, patterns: Iterable[str], known: Mapping[str, Any]) -> list[str]:

@@ -8,21 +8,17 @@ how a target is found; must not import torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from harness.catalogue.validation import validated
 from harness.writing import write_whole
 from reference_impls.card import CardError
 
-if TYPE_CHECKING:
-    from harness.catalogue.cards import Registry
+__all__ = ["TARGETS", "Target", "read_targets", "write_targets"]
 
-__all__ = ["FILE", "Target", "read_targets", "with_targets", "write_targets"]
-
-FILE = Path(__file__).parents[1] / "targets.json"
+TARGETS = Path(__file__).parents[1] / "targets.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,7 @@ class Target:
         return self.task, self.budget
 
 
-def read_targets(path: Path = FILE) -> tuple[dict[tuple[str, str], Target], list[CardError]]:
+def read_targets(path: Path = TARGETS) -> tuple[dict[tuple[str, str], Target], list[CardError]]:
     """Return the targets by task and budget, and what cannot be read; no file is no target."""
     if not path.exists():
         return {}, []
@@ -70,24 +66,7 @@ def read_targets(path: Path = FILE) -> tuple[dict[tuple[str, str], Target], list
     return found, problems
 
 
-def with_targets(registry: Registry, path: Path = FILE) -> Registry:
-    """Return `registry` with each budget's target; without one it is the task's `target_error`."""
-    targets, problems = read_targets(path)
-    tasks = {name: replace(row, card=_aimed(row.card, targets)) for name, row in registry.tasks.items()}
-    return replace(registry, tasks=tasks, problems=(*registry.problems, *problems))
-
-
-def _aimed(card: Any, targets: Mapping[tuple[str, str], Target]) -> Any:
-    budgets = {
-        name: replace(budget, target_error=found.error_fraction)
-        if (found := targets.get((card.name, name))) is not None
-        else replace(budget, target_error=card.target_error)
-        for name, budget in card.budgets.items()
-    }
-    return replace(card, budgets=budgets)
-
-
-def write_targets(targets: Iterable[Target], path: Path = FILE) -> None:
+def write_targets(targets: Iterable[Target], path: Path = TARGETS) -> None:
     """Write the targets, sorted, one a line: a changed one is a changed line."""
     names = [item.name for item in fields(Target)]
     lines = [json.dumps({name: asdict(one)[name] for name in names}) for one in sorted(targets, key=lambda t: t.key)]

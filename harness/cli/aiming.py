@@ -25,7 +25,7 @@ def targets(
 
     The target is the largest error that one of its seeds ends with, tuned where it is.
     """
-    from harness.catalogue.targets import FILE, read_targets, write_targets
+    from harness.catalogue.targets import TARGETS, read_targets, write_targets
     from harness.paths import readable_stores
     from harness.results.index import select
     from harness.results.queries import Wanted
@@ -45,4 +45,4 @@ def targets(
         say(f"{key[0]}, {key[1]}: {file}; {today}; {one.recipe}, {one.topology}, {len(one.seeds)} seeds")
     if write:
         write_targets({**known, **found}.values())
-        say(f"{FILE}: {len({**known, **found})} targets")
+        say(f"{TARGETS}: {len({**known, **found})} targets")

@@ -34,7 +34,7 @@ class FilterWork:
 
 def entries(matrix: Floats) -> FilterWork:
     """Return one multiplication and one addition for each entry of ``matrix[T_out, T_in]`` that is not 0."""
-    return _counted(np.count_nonzero(matrix), np.count_nonzero(np.abs(matrix) == 1), matrix.shape)
+    return _counted(int(np.count_nonzero(matrix)), int(np.count_nonzero(np.abs(matrix) == 1)), matrix.shape)
 
 
 def band(taps: Floats) -> FilterWork:
@@ -45,7 +45,7 @@ def band(taps: Floats) -> FilterWork:
 
 
 def _counted(entries: int, ones: int, shape: tuple[int, ...]) -> FilterWork:
-    entries, ones, steps = int(entries), int(ones), shape[0]
+    steps = shape[0]
     work = Arithmetic(additions=entries / steps, multiplications=(entries - ones) / steps)
     return FilterWork(work, f"entries that are not 0, {entries / steps:g} a step of {shape[1]}")
 

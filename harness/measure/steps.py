@@ -62,7 +62,7 @@ class _Kind:
     @property
     def is_gate(self) -> bool:
         """Whether a product with it is a choice between a number, its negative and 0."""
-        return bool(self.choices) and self.choices <= {-1.0, 0.0, 1.0}
+        return self.choices is not None and bool(self.choices) and self.choices <= {-1.0, 0.0, 1.0}
 
 
 _NUMBER, _CONSTANT, _FLAG = _Kind(), _Kind(constant=True), _Kind(choices=frozenset({0.0, 1.0}))
@@ -91,9 +91,11 @@ def charged(
         If an operation has no energy.
     """
     steps = reached(steps, [*outputs, *(states or {}).values()])
-    known = dict.fromkeys(constants, _CONSTANT)
+    known: dict[Operand, _Kind] = dict.fromkeys(constants, _CONSTANT)
     kinds = _kinds(steps, known)
-    held = {name: kinds[after] for name, after in (states or {}).items() if after in kinds and kinds[after].choices}
+    held: dict[Operand, _Kind] = {
+        name: kinds[after] for name, after in (states or {}).items() if after in kinds and kinds[after].choices
+    }
     if held:
         kinds = _kinds(steps, known | held)
     ledger = _Ledger({step.name: step for step in steps}, kinds, _uses(steps, outputs), frozenset(inputs))
@@ -114,8 +116,8 @@ def _uses(steps: Sequence[Step], outputs: Sequence[str | float]) -> Counter[Oper
     return Counter([*itertools.chain.from_iterable(step.arguments for step in steps), *outputs])
 
 
-def _kinds(steps: Sequence[Step], known: Mapping[str, _Kind]) -> dict[Operand, _Kind]:
-    kinds: dict[Operand, _Kind] = dict(known)
+def _kinds(steps: Sequence[Step], known: Mapping[Operand, _Kind]) -> dict[Operand, _Kind]:
+    kinds = dict(known)
     for step in steps:
         kinds[step.name] = _kind(step, [_kind_of(argument, kinds) for argument in step.arguments])
     return kinds

@@ -183,14 +183,14 @@ class _Tape:
         return ends
 
     def _write(self, end: fx.Node, steps: list[Step], written: set[fx.Node]) -> None:
-        known = self._known[end]
-        if known.source is not end:
+        source = self._known[end].source
+        if source is not None and source is not end:
             stretch = self._stretch(end)
             if any(self._mixes_time(node) for node in stretch):
                 found = self._filter(end, stretch)
                 if found is not None:
                     self.forms[end.name] = found.form
-                    steps.append(Step(end.name, "filter", (_name(known.source),), work=found.work))
+                    steps.append(Step(end.name, "filter", (_name(source),), work=found.work))
                     written.add(end)
                     return
             for node in stretch:
@@ -318,10 +318,11 @@ class _Tape:
     def _combined(self, node: fx.Node, varying: Sequence[fx.Node]) -> Arithmetic | None:
         """Return the work of an operator that combines entries, over the whole sequence; None if it is no such."""
         packet, out = _packet(node), self._known[node].value
-        entered = self._known[varying[0]].value if varying else None
+        entered: Any = self._known[varying[0]].value if varying else None
         if packet in PRODUCTS:
             place = PRODUCTS[packet]
-            first, second = (self._known[node.args[i]].value for i in (place - 1, place))
+            factors: list[Any] = [node.args[i] for i in (place - 1, place)]
+            first, second = (self._known[factor].value for factor in factors)
             pairs = float(((first != 0).double() @ (second != 0).double()).sum())
             return Arithmetic(additions=pairs, multiplications=pairs)
         if packet in (OPS.sum, OPS.mean):

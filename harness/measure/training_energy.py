@@ -215,11 +215,11 @@ class _Meter(TorchDispatchMode):
 def _is_free_factor(name: str, args: Sequence[Any], given: Sequence[Tensor]) -> bool:
     """Whether a product only chooses (between a number, its negative and 0, or between two constants)."""
     numbers = [float(value) for value in args if isinstance(value, (int, float))]
-    scalars = numbers or [value for value in given if value.dim() == 0]
+    has_scalar = bool(numbers) or any(value.dim() == 0 for value in given)
     if any(abs(number) == 1 for number in numbers):
         return True
     several = [tensor for tensor in given if tensor.dim()]
-    if scalars and len(several) == 1:
+    if has_scalar and len(several) == 1:
         return is_choice(several[0])
     return name == "mul" and any(is_gate(tensor) for tensor in several)
 

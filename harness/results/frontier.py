@@ -47,8 +47,8 @@ def on_frontier(board: Board, one: Figure, other: Figure) -> list[bool]:
         raise ValueError(f"one figure is of {len(one.estimates)} rows, the other of {len(other.estimates)}")
     if not one.estimates:
         return []
-    dominated = (_beating(board, one) & _beating(board, other)).any(0)
-    return [not flag for flag in dominated.tolist()]
+    both = _beating(board, one) & _beating(board, other)
+    return [not both[:, row].any() for row in range(len(both))]
 
 
 def _beating(board: Board, figure: Figure) -> Flags:

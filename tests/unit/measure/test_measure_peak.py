@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -12,8 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from harness.errors import UserError
 from harness.measure import peak
-from harness.measure.peak import PeakMemory, peak_bytes
+from harness.measure.peak import PeakMemory, peak_bytes, repeated
 
 SIZE = 200 * 2**20
 REGIONS = {
@@ -128,3 +131,36 @@ def test_gpu_peak_of_a_known_region() -> None:
     assert found.peak_bytes == SIZE
     assert found.reserved_bytes is not None
     assert found.reserved_bytes >= SIZE
+
+
+def test_every_repetition_sees_a_process_of_its_own() -> None:
+    def measured() -> PeakMemory:
+        return PeakMemory(os.getpid(), 0, "high-water mark")
+
+    found = [peak.peak_bytes for peak in repeated(measured, 3)]
+    assert len({*found, os.getpid()}) == 4
+
+
+def test_what_a_repetition_raises_is_raised_here() -> None:
+    def refused() -> PeakMemory:
+        raise UserError("no", "do something else")
+
+    with pytest.raises(UserError, match="no"):
+        repeated(refused, 2)
+
+
+def test_a_repetition_that_is_killed_is_out_of_memory() -> None:
+    def killed() -> PeakMemory:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    with pytest.raises(MemoryError, match="was killed"):
+        repeated(killed, 1)
+
+
+def test_a_repetition_that_ends_without_a_word_is_an_error() -> None:
+    def silent() -> PeakMemory:
+        os._exit(3)
+
+    with pytest.raises(RuntimeError, match="ended with 3"):
+        repeated(silent, 1)

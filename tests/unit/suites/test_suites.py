@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +17,14 @@ from harness.catalogue.compatibility import why_unsupported
 from harness.measure.clock import TimingProtocol
 from harness.measure.memory import slope_over_steps
 from harness.results.predictions import unpack
-from harness.suites import memory, scaling
+from harness.suites import frontier, memory, scaling
 from harness.suites.common import steps
 from harness.suites.common.base import Answer, DivergedError, Measurement, Suite, to_metrics
 from harness.suites.common.steps import stretched
 from harness.suites.common.train import Epoch, TrainingRun, to_target, train
 from harness.suites.common.weights import trained_method, weights_path
 from harness.workload import Workload
-from reference_impls.api import Network, UnknownNameError
+from reference_impls.api import Network, UnknownNameError, build_network, build_neuron
 from reference_impls.discovery import load_class
 
 REGISTRY = load_registry()
@@ -315,3 +316,44 @@ def test_weights_that_cannot_be_written_or_read_cost_nothing(
         method = trained_method(Workload(replace(CELL, suite="spikes"), REGISTRY, scratch=tmp_path))
         assert all(parameter.isfinite().all() for parameter in method.network.parameters())
         assert len(path.read_bytes()) > len(broken), "they are trained and kept again"
+
+
+def test_the_frontier_is_the_cheapest_drive_that_reaches_the_target(tmp_path: Path) -> None:
+    workload = Workload(replace(CELL, suite="frontier"), REGISTRY, scratch=tmp_path)
+    found = frontier.Frontier(REGISTRY.suite("frontier")).run(workload)
+    assert [point["drive"] for point in found.details["validation"]] == list(frontier.DRIVES)
+    joules = [point["energy_joules"] for point in found.details["validation"]]
+    assert joules == sorted(joules), "the more current, the more spikes"
+    target = found.details["target_error_fraction"]
+    good = [point for point in found.details["validation"] if point["error_fraction"] <= target]
+    if good:
+        cheapest = min(good, key=lambda point: point["energy_joules"])
+        assert found.figures["drive"].value == cheapest["drive"]
+    else:
+        assert found.figures == {}
+
+
+def test_a_target_that_any_network_reaches_takes_the_least_drive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workload = Workload(replace(CELL, suite="frontier"), REGISTRY, scratch=tmp_path)
+    monkeypatch.setattr(Workload, "budget", replace(workload.budget, target_error=1.0))
+    monkeypatch.setattr(frontier, "DRIVES", (0.5, 1.0))
+    found = frontier.Frontier(REGISTRY.suite("frontier")).run(workload)
+    assert found.figures["drive"].value == 0.5
+    assert found.figures.keys() == {"joules_to_target", "spikes_to_target", "error_fraction", "drive"}
+
+
+def test_scaled_currents_are_scaled_thresholds_and_leave_nothing_behind() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(6, 4, 10) * 2
+    networks = []
+    for threshold in (1.0, 2.0):
+        torch.manual_seed(1)
+        make = functools.partial(build_neuron, "lif", v_threshold=threshold)
+        networks.append(build_network("mlp", (10,), 3, make, hidden=[20]))
+    plain, harder = networks
+    before = plain(x)
+    with frontier.driven(plain, 0.5):
+        assert torch.equal(plain(x), harder(x))
+    assert torch.equal(plain(x), before)
