@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from harness.catalogue.cell import DEFAULT_RECIPE
 from harness.report.sheets import Sheet
 from harness.report.words import count
 from harness.results.overall.board import OverallRow, OverallTable, Score
@@ -68,7 +69,7 @@ def notes_of(table: OverallTable) -> Iterable[str]:
     if table.agreement:
         taus = "; ".join(f"{one.first} and {one.second}: {bounded(one.tau)}" for one in table.agreement)
         yield f"How tasks agree (Kendall's tau of the rows' order, 95 % over rows): {taus}."
-    if table.bundle.recipe == "default":
+    if table.bundle.recipe == DEFAULT_RECIPE:
         yield "Hyper-parameters are the cards' own: rows are not tuned with equal means."
 
 
