@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from harness.catalogue.cell import DEFAULT_RECIPE
 from harness.report.sheets import Sheet
 from harness.report.words import count
-from harness.results.overall.board import OverallRow, OverallTable, Score
+from harness.results.overall.board import MOST_MORE, WANTED_APART, OverallRow, OverallTable, Score
 from harness.results.overall.settings import Setting
 from harness.results.stats import Estimate
 
@@ -63,6 +63,11 @@ def notes_of(table: OverallTable) -> Iterable[str]:
         f"differences at a family-wise 95 %; {apart} of {pairs} pairs are told apart. A row that lacks one of them "
         "holds no rank, whatever the reason; ~ marks an error that its task's table does not tell from the baseline's."
     )
+    if pairs and apart < WANTED_APART * pairs:
+        needed = f"not even {MOST_MORE} times as many seeds"
+        if table.seeds_needed:
+            needed = f"about {table.seeds_needed} seeds of each row"
+        yield f"Were the differences seen the true ones, {needed} would tell a third of the pairs apart."
     beside = [setting.label for setting in table.settings if setting not in table.counting]
     if beside:
         yield f"Shown but not ranked over, for less than half of the rows have them: {'; '.join(beside)}."
