@@ -16,6 +16,10 @@ EXPLAINED: Mapping[str, str] = {
     "throughput.inference_step_seconds": "Time of one forward pass of a batch over all T time steps, without gradients",
     "throughput.train_neuron_steps_per_second": "Neurons x time steps x samples that a training step does a second",
     "throughput.train_step_ratio": "Time of a training step, divided by that of LIF under BPTT in the same process",
+    "throughput.inference_step_ratio": "Time of a forward pass, divided by that of LIF in the same process",
+    "throughput.train_reference_ratio": (
+        "Time of training on one sample, divided by that of one reference network, the same for all tasks"
+    ),
     "throughput.copy_bandwidth_fraction": (
         "Bytes that a neuron-step has to move at least, as a share of what a plain copy moves in its time: "
         "at 100 % nothing but memory would be in the way"
@@ -28,6 +32,10 @@ EXPLAINED: Mapping[str, str] = {
     "spikes.energy_joules": (
         "Energy of the arithmetic of one inference, from counted operations and published costs in 45 nm; "
         "moving data is not in it"
+    ),
+    "spikes.training_energy_joules": "Energy of the arithmetic of training on one sample, counted from what ran",
+    "frontier.joules_to_target": (
+        "Least energy of an inference at which the row, driven ever less, still keeps to the task's target error"
     ),
     "layers.network_speedup": "Training step of a whole network of LIF, divided by that of the same network of the row",
     "tracking.normalised_error_fraction": "Error of the signal that is produced on its own, as a share of its variance",

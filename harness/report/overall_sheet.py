@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from harness.catalogue.cell import DEFAULT_RECIPE
 from harness.report.sheets import Sheet
 from harness.report.words import count
-from harness.results.overall.board import OverallRow, OverallTable, Score
+from harness.results.overall.board import MOST_MORE, WANTED_APART, OverallRow, OverallTable, Score
 from harness.results.overall.settings import Setting
 from harness.results.stats import Estimate
 
@@ -62,13 +63,18 @@ def notes_of(table: OverallTable) -> Iterable[str]:
         f"differences at a family-wise 95 %; {apart} of {pairs} pairs are told apart. A row that lacks one of them "
         "holds no rank, whatever the reason; ~ marks an error that its task's table does not tell from the baseline's."
     )
+    if pairs and apart < WANTED_APART * pairs:
+        needed = f"not even {MOST_MORE} times as many seeds"
+        if table.seeds_needed:
+            needed = f"about {table.seeds_needed} seeds of each row"
+        yield f"Were the differences seen the true ones, {needed} would tell a third of the pairs apart."
     beside = [setting.label for setting in table.settings if setting not in table.counting]
     if beside:
         yield f"Shown but not ranked over, for less than half of the rows have them: {'; '.join(beside)}."
     if table.agreement:
         taus = "; ".join(f"{one.first} and {one.second}: {bounded(one.tau)}" for one in table.agreement)
         yield f"How tasks agree (Kendall's tau of the rows' order, 95 % over rows): {taus}."
-    if table.bundle.recipe == "default":
+    if table.bundle.recipe == DEFAULT_RECIPE:
         yield "Hyper-parameters are the cards' own: rows are not tuned with equal means."
 
 

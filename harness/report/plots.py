@@ -43,6 +43,9 @@ COSTS = (
 LOG_FROM = 8.0
 """An axis is logarithmic where its largest value is at least so many times its smallest."""
 
+MOST_NAMED = 8
+"""Rows on the frontier that a caption names; where little is told apart, nearly all rows are on it."""
+
 Side = Literal["top right", "bottom right", "top left", "bottom left"]
 _SIDES: tuple[Side, ...] = ("top right", "bottom right", "top left", "bottom left")
 """Places beside a point that keep off its error bars."""
@@ -308,7 +311,11 @@ def _caption(points: Sequence[Point], x: str, y: str) -> str:
     hollow = f" Hollow: {count(unranked, 'row')} not ranked." if unranked else ""
     if not best:
         return f"No row is ranked in both figures.{hollow}"
-    named = joined(point.label for point in best)
+    names = [point.label for point in best]
+    if len(names) > MOST_NAMED:  # the ends say most; what lies between stands in the plot
+        half = MOST_NAMED // 2
+        names = [*names[:half], f"{len(names) - 2 * half} more", *names[-half:]]
+    named = joined(names)
     return (
         f"Frontier (nothing is significantly better in both), from the lowest {x} to the lowest {y}: {named}.{hollow}"
     )

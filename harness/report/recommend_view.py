@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from harness.catalogue.cards import Registry
+from harness.catalogue.cell import DEFAULT_RECIPE
 from harness.catalogue.kinds import kind_of
 from harness.report.units import pretty, scale_for, with_interval
 from harness.report.words import count, joined
@@ -79,7 +80,7 @@ def not_known(answer: Answer, registry: Registry) -> str:
         tasks = f" Tasks of that kind: {', '.join(missing)}." if missing else ""
         return f"Not known: everything; there are no current, comparable records.{tasks}"
     parts = []
-    if bundle.recipe == "default":
+    if bundle.recipe == DEFAULT_RECIPE:
         parts.append("how rows would stand after tuning with equal means: all have the hyper-parameters of their cards")
     seeds = min((_seeds(answer, bundle)), default=0)
     if 0 < seeds < 5:

@@ -16,7 +16,9 @@ from typing import Literal
 
 from harness.catalogue.boards import BOARDS, COMPARED
 from harness.catalogue.cards import MetricCard, Registry
+from harness.catalogue.cell import DEFAULT_RECIPE
 from harness.catalogue.claims import CLAIMS, Claim, Comparison
+from harness.catalogue.recipes import TUNED
 from harness.results.evidence import observed, rule_of
 from harness.results.freshness import Today
 from harness.results.ranking import places
@@ -35,7 +37,6 @@ TRAINED = frozenset({"accuracy", "spikes", "frontier", "time_to_target", "tracki
 UNVERIFIED = frozenset({"accuracy", "spikes", "frontier", "tracking"})
 """Suites that say something of a row that has not passed its contract."""
 LEAST_SEEDS = 3
-TUNED = "tuned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +202,7 @@ class _Court:
     def _why_not(self, test: Comparison, axes: Mapping[str, str], records: Sequence[Record], seeds: int) -> str:
         """Return why evidence decides nothing; empty where it may."""
         suite = test.figure.partition(".")[0]
-        if suite in TRAINED and axes.get("recipe", "default") != TUNED:
+        if suite in TRAINED and axes.get("recipe", DEFAULT_RECIPE) != TUNED:
             return "not tuned with equal means"
         if suite in TRAINED and seeds < LEAST_SEEDS:
             return f"{seeds} of the {LEAST_SEEDS} seeds that it takes"

@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.catalogue.boards import BOARDS
 from harness.catalogue.cards import Registry
+from harness.catalogue.cell import DEFAULT_RECIPE
 from harness.catalogue.kinds import kind_of
 from harness.results.overall.board import ranked_over, relative_to_baseline
 from harness.results.overall.settings import Bundle, Setting, bundles
@@ -62,7 +63,7 @@ class Chooser:
             settings = self._settings(bundle, kind)
             if settings:
                 figures = sum(len(bundle.values[setting]) for setting in settings)
-                found.append((bundle.recipe != "default", figures, bundle, settings))
+                found.append((bundle.recipe != DEFAULT_RECIPE, figures, bundle, settings))
         if not found:
             return None, ()
         _, _, bundle, settings = max(found, key=lambda one: one[:2])
@@ -71,7 +72,9 @@ class Chooser:
     def widest(self, choose: Choice) -> Bundle | None:
         """Return the bundle that says most over all kinds: tuned before untuned, then what has most figures."""
         found = self._bundles[choose]
-        return max(found, key=lambda one: (one.recipe != "default", sum(map(len, one.values.values()))), default=None)
+        return max(
+            found, key=lambda one: (one.recipe != DEFAULT_RECIPE, sum(map(len, one.values.values()))), default=None
+        )
 
     def answer(self, question: Question) -> Answer:
         """Decide."""

@@ -37,6 +37,10 @@ __all__ = [
 OVERALL: tuple[str, ...] = ("neurons", "methods")
 """Boards that there is an overall one of."""
 LEAST_SETTINGS = 2
+WANTED_APART = 1 / 3
+"""Of all pairs of ranked rows: what a board that decides should tell apart."""
+MOST_MORE = 32
+"""Times the seeds there are, beyond which nobody will go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,9 @@ class OverallTable:
     """Of each setting's own table: pairs that are told apart, and all."""
     pairs_apart: tuple[int, int]
     """The same of this table's ranks."""
+    seeds_needed: int | None
+    """Seeds of each row that would tell `WANTED_APART` of the pairs apart, were the differences seen true; None
+    where they are told apart already, or where not even `MOST_MORE` times the seeds would do it."""
 
 
 def build_overall(tables: Iterable[Table], name: str) -> list[OverallTable]:
@@ -116,6 +123,7 @@ def view_bundle(bundle: Bundle) -> OverallTable:
         agreement=tuple(_agreements(bundle)),
         told_apart={setting: _apart(_ranks_of(bundle, setting)) for setting in bundle.values},
         pairs_apart=_apart([row.rank for row in ordered if row.rank]),
+        seeds_needed=_seeds_needed(bundle, chosen, complete, list(ranks.values())),
     )
 
 
@@ -124,10 +132,13 @@ def counting(bundle: Bundle) -> tuple[Setting, ...]:
     return tuple(setting for setting, rows in bundle.values.items() if 2 * len(rows) >= len(bundle.rows))
 
 
-def ranked_over(bundle: Bundle, settings: Sequence[Setting], names: Collection[str]) -> dict[str, Rank]:
+def ranked_over(
+    bundle: Bundle, settings: Sequence[Setting], names: Collection[str], more_seeds: int = 1
+) -> dict[str, Rank]:
     """Rank the rows `names`, which all have all of `settings`, by their estimates and paired differences over these.
 
-    Over a single setting it is the rank among `names` by the rules of that task's own table.
+    Over a single setting it is the rank among `names` by the rules of that task's own table. `more_seeds` asks what it
+    would be with so many times the seeds (see `joint_ranks`).
     """
     order = [name for name in bundle.rows if name in names]
     if not order or not settings:
@@ -144,7 +155,7 @@ def ranked_over(bundle: Bundle, settings: Sequence[Setting], names: Collection[s
         rule = rule_of(values[0].card, bundle.board, figures)
         seen.append([observed(value.records, column.metric, rule.scale) for value in values])
     assert rule is not None
-    return dict(zip(order, joint_ranks(seen, estimates, rule), strict=True))
+    return dict(zip(order, joint_ranks(seen, estimates, rule, more_seeds), strict=True))
 
 
 def relative_to_baseline(bundle: Bundle, settings: Sequence[Setting], name: str) -> Estimate:
@@ -234,6 +245,21 @@ def _apart(ranks: Sequence[Rank]) -> tuple[int, int]:
     """Return how many pairs of ranked rows are told apart, and how many pairs there are."""
     count = len(ranks)
     return sum(max(count - rank.worst, 0) for rank in ranks), count * (count - 1) // 2
+
+
+def _seeds_needed(
+    bundle: Bundle, chosen: Sequence[Setting], complete: Sequence[str], ranks: Sequence[Rank]
+) -> int | None:
+    apart, pairs = _apart(ranks)
+    if not pairs or apart >= WANTED_APART * pairs:
+        return None
+    seeds = min(len(bundle.values[setting][name].records) for setting in chosen for name in complete)
+    more = 2
+    while more <= MOST_MORE and seeds > 1:
+        if _apart(list(ranked_over(bundle, chosen, complete, more).values()))[0] >= WANTED_APART * pairs:
+            return seeds * more
+        more *= 2
+    return None
 
 
 def _agreements(bundle: Bundle) -> Iterable[Agreement]:

@@ -21,7 +21,9 @@ SEEDS = 1_000_000
 """More than any seed: seeds of different settings are different runs."""
 
 
-def joint_ranks(settings: Sequence[Sequence[Observed]], estimates: Sequence[float], rule: Rule) -> list[Rank]:
+def joint_ranks(
+    settings: Sequence[Sequence[Observed]], estimates: Sequence[float], rule: Rule, more_seeds: int = 1
+) -> list[Rank]:
     """Rank rows over all `settings`, each of which has all rows in the same order.
 
     Over a single setting these are the ranks of its own table.
@@ -31,8 +33,13 @@ def joint_ranks(settings: Sequence[Sequence[Observed]], estimates: Sequence[floa
     settings : what was seen of each row, setting by setting.
     estimates : one figure for each row, in whose order the rows stand.
     rule : how figures of one setting are compared.
+    more_seeds : times the seeds that there are, if the differences and variances seen are the true ones: what would
+        be told apart then. Test samples stay as many as they are.
     """
     compared = mean_of([pairs(rows, rule.between_runs) for rows in settings])
+    if more_seeds > 1:
+        values, freedom = compared.uncertain
+        compared = replace(compared, uncertain=Variances(values / more_seeds, freedom * more_seeds))
     rows = [_together(several) for several in zip(*settings, strict=True)]
     if len(settings) > 1:  # only ranks are asked for: a mean of odds has no share to be told from
         rule = replace(rule, scale=Scale("plain"), margin=0.0)

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.catalogue.boards import Board
-from harness.catalogue.cell import NOT_APPLICABLE
+from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE
 from harness.results.record import MEASURED, Record
 from harness.results.tables import Group, Table, TableRow, Value
 
 __all__ = ["Bundle", "Setting", "bundles"]
 
-IMPLIED = (NOT_APPLICABLE, "cpu", "float32", "eager", "default", "bptt")
+IMPLIED = (NOT_APPLICABLE, "cpu", "float32", "eager", DEFAULT_RECIPE, "bptt")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,7 +61,7 @@ class Bundle:
     @property
     def recipe(self) -> str:
         """Return where the hyper-parameters come from."""
-        return dict(self.shared).get("recipe", "default")
+        return dict(self.shared).get("recipe", DEFAULT_RECIPE)
 
     @property
     def rows(self) -> tuple[str, ...]:

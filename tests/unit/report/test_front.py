@@ -19,6 +19,7 @@ from harness.report.front_view import CHOICES, LIMITS, Front, view_front
 from harness.report.glossary import EXPLAINED
 from harness.report.heatmap import heatmap
 from harness.report.links import Sitemap
+from harness.report.plots import MOST_NAMED, RowMark, pareto_plots
 from harness.report.table_view import view_table
 from harness.report.traits import Traits
 from harness.results.overall.board import view_bundle
@@ -111,7 +112,9 @@ def test_the_page_and_the_terminal_give_the_same_answer(front: Front, tmp_path: 
 def test_the_plot_beside_an_answer_names_its_frontier(front: Front) -> None:
     plots = {one.key: one.plot for one in front.plots}
     assert front.first.plot == "sound.neuron.energy"
-    assert plots[front.first.plot].caption.endswith("to the lowest test error: if and psn.")
+    caption = plots[front.first.plot].caption
+    assert "to the lowest test error: if, " in caption
+    assert caption.endswith(" and psn.")
     assert all(answer.plot in ("", *plots) for answer in front.answers)
     assert len({plot.id for plot in plots.values()}) == len(plots)
 
@@ -177,3 +180,15 @@ def test_columns_that_few_rows_have_are_folded_and_heads_are_explained() -> None
 
 def test_what_is_explained_is_a_column_of_some_board() -> None:
     assert set(EXPLAINED) <= {column.key for board in BOARDS for column in board.columns}
+
+
+def test_a_long_frontier_is_named_by_its_ends(chooser: Chooser) -> None:
+    names = ("plif", "clif", "glif", "cuba-lif", "se-adlif", "prf", "psu", "klif")
+    many = [one for at, name in enumerate(names) for one in row(name, LIKE, 120 + 10 * at)]
+    records = [one for one in RECORDS if one.cell.neuron not in names and one.cell.task != "smnist-rows"]
+    table = build_tables([*records, *many], REGISTRY, find_board("neurons"))[0]
+    marks = {(one.name, one.topology): RowMark(one.name, "") for one in table.rows}
+    plot = next(iter(pareto_plots(table, marks)))
+    on = [point.label for point in sorted(plot.points, key=lambda point: point.x) if point.on_frontier]
+    assert len(on) > MOST_NAMED
+    assert f"{', '.join(on[:4])}, {len(on) - 8} more, {', '.join(on[-4:-1])} and {on[-1]}." in plot.caption

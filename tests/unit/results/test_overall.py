@@ -118,6 +118,24 @@ def test_equals_are_seldom_told_apart_and_more_tasks_tell_more_apart() -> None:
     assert apart[1] > 1.3 * apart[0]
 
 
+def test_more_seeds_would_tell_more_apart_and_it_is_said_how_many() -> None:
+    luck = np.random.default_rng(6)
+    rows = {
+        name: luck.normal(level, 60, 4).round().astype(int)
+        for name, level in (("lif", 200), ("if", 250), ("glif", 300), ("plif", 350))
+    }
+    few = overall([one for name, errors in rows.items() for one in everywhere(name, errors.tolist())])
+    apart, pairs = few.pairs_apart
+    assert apart < pairs / 3
+    assert few.seeds_needed in (8, 16, 32, 64, 128)
+    clear = overall([*everywhere("lif", LIF), *everywhere("psn", BETTER), *everywhere("if", LIKE)])
+    assert clear.seeds_needed is None
+    from harness.report.overall_sheet import notes_of
+
+    assert any(f"about {few.seeds_needed} seeds" in note for note in notes_of(few))
+    assert not any("seeds of each row" in note for note in notes_of(clear))
+
+
 def test_over_one_task_the_ranks_are_those_of_its_table() -> None:
     records = [*GATE, *runs(LIF), *runs(BETTER, neuron="psn"), *runs(LIKE, neuron="if")]
     (table,) = build_tables(records, REGISTRY, find_board("neurons"))
