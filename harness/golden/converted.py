@@ -19,7 +19,8 @@ __all__ = ["compare_gradients", "compare_spiking", "network_of", "recorded"]
 
 def network_of(layers: Sequence[Mapping[str, Any]], backend: str) -> Chain:
     """Build the chain that a file lists, with its weights: what stands before an activation is one linear map."""
-    blocks, parts = [], []
+    blocks: list[Block] = []
+    parts: list[nn.Module] = []
     for layer in layers:
         if layer["kind"] == "activation":
             blocks.append(Block(nn.Sequential(*parts), build_neuron("if", backend=backend)))
@@ -40,7 +41,8 @@ def _module(layer: Mapping[str, Any]) -> nn.Module:
         module = nn.Linear(weight.shape[1], weight.shape[0])
     else:
         options = {name: layer[name] for name in ("stride", "padding") if name in layer}
-        module = nn.Conv2d(weight.shape[1], weight.shape[0], tuple(weight.shape[2:]), **options)
+        height, width = weight.shape[2:]
+        module = nn.Conv2d(weight.shape[1], weight.shape[0], (height, width), **options)
     assign(module, weight=weight, bias=layer["bias"])
     return module
 

@@ -17,8 +17,9 @@ from torch.nn import functional
 
 from reference_impls.conversion.method import Recent, check_share, trained_epochs, unclipped
 from reference_impls.conversion.spiking import ann_logits, refuse_unless_convertible, time_mean
+from reference_impls.conversion.statistics import LEAST
 from reference_impls.method import Epoch, OptimizerFactory, PretrainingReport, TrainingMethod
-from reference_impls.network import Network
+from reference_impls.network import Network, over_time
 
 __all__ = ["FineTuned"]
 
@@ -52,6 +53,10 @@ class FineTuned(TrainingMethod):
     @abstractmethod
     def spike_with(self, thresholds: Sequence[float]) -> None:
         """Set the network's neurons to their thresholds."""
+
+    def fed(self, x: Tensor) -> Tensor:
+        """Return what the spiking network is fed with for ``x[T, B, ...]`` when it predicts."""
+        return x
 
     def seen(self, x: Tensor) -> Tensor:
         """Return what the ANN sees of ``x[T, B, ...]``: its mean over time, ``[B, ...]``."""
@@ -98,6 +103,25 @@ class FineTuned(TrainingMethod):
     def predict_ann(self, x: Tensor) -> Tensor:
         """Return the logits of the ANN as it was converted."""
         return ann_logits(self.ann, self.seen(x), unclipped)
+
+    @torch.no_grad()
+    def conversion_residuals(self, x: Tensor) -> Mapping[str, Sequence[float]]:
+        """Return what keeps each layer from the ANN's.
+
+        ``overdriven``: the share of neurons that are fed with more than they can fire. ``weights_moved``: the norm of
+        the weights' change since the conversion over that of the ANN's weights.
+        """
+        network: Any = self.network
+        z, overdriven, moved = self.fed(x), [], []
+        for block, before in zip(network.layers(), self.ann.layers(), strict=True):
+            current = over_time(block.synapse, z)
+            most = getattr(block.neuron, "most", 1) * block.neuron.v_threshold
+            overdriven.append(float((current.mean(0) > most).double().mean()))
+            z = block.passed_on(block.neuron.run(current).spikes)
+            pairs = zip(block.synapse.parameters(), before.synapse.parameters(), strict=True)
+            changes = [(float((own - old).square().sum()), float(old.square().sum())) for own, old in pairs]
+            moved.append((sum(change for change, _ in changes) / max(sum(old for _, old in changes), LEAST)) ** 0.5)
+        return {"overdriven": overdriven, "weights_moved": moved}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the network, its thresholds and the ANN."""

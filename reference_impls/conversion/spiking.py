@@ -126,7 +126,7 @@ def weight_form(network: Any, thresholds: Sequence[float], start: float = 0.5) -
     with torch.no_grad():
         for module, below, own in zip(maps, before, after, strict=True):
             for name, parameter in _affine(module).named_parameters(recurse=False):
-                parameter *= (below if name == "weight" else 1.0) / own
+                parameter.mul_((below if name == "weight" else 1.0) / own)
     become_spiking(folded, [1.0] * len(thresholds), start)
     return folded
 

@@ -63,6 +63,8 @@ CARD = {
         "released code measures it on a validation split.",
         "It is measured after each epoch of pretraining, and later whenever the network is asked for a prediction.",
         "The ANN's error is its error without noise; the released code reports it with.",
+        "Where the input is constant and the steps are as many as the levels, the first layer has no residual error "
+        "and so no noise: a network of one hidden layer then learns exactly as under qcfs.",
         "The clipping points start at 2 and are kept above 1e-3, as in qcfs; the released 8 is much for few epochs.",
         "The released recipe is SGD with a cosine for 400 epochs; here the task's optimizer and budget.",
     ],

@@ -198,7 +198,11 @@ class STDB(FineTuned):
     @torch.no_grad()
     def read_outs(self, x: Tensor, steps: Sequence[int]) -> Tensor:
         """Return the mean read-out after each number of steps, from one run."""
-        return running_means(self.network, self.encoded(x, _from_seed()), steps)
+        return running_means(self.network, self.fed(x), steps)
+
+    def fed(self, x: Tensor) -> Tensor:
+        """Return the input's spikes from a fixed seed, so that a prediction can be repeated."""
+        return self.encoded(x, _from_seed())
 
     def synapses(self) -> tuple[Synapse, ...]:
         """Return the linear maps; the first is fed with spikes, unless the input is direct."""

@@ -192,8 +192,11 @@ class Tandem(FineTuned):
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
         """Return the read-out of the counts of all T steps, every layer spiking, ``[B, C]``."""
-        steps = x.shape[0]
-        return running_means(self.network, impulse(self.seen(x), steps), [steps])[0]
+        return running_means(self.network, self.fed(x), [x.shape[0]])[0]
+
+    def fed(self, x: Tensor) -> Tensor:
+        """Return the image at the first step, T times as strong."""
+        return impulse(self.seen(x), x.shape[0])
 
     def synapses(self) -> tuple[Synapse, ...]:
         """Return the linear maps; the first is fed with the image once."""

@@ -195,6 +195,25 @@ def test_fine_tuning_leaves_the_ann_as_it_was() -> None:
     assert [group["lr"] for group in method.optimizer.param_groups] == [pytest.approx(0.005)]
 
 
+def test_what_keeps_it_from_its_ann_is_told() -> None:
+    method, (x, target) = prepared(0.05, threshold_factor=0.3), batch(12)
+    method.pretrain(lambda: [(x, target)] * 5, 4)
+    assert method.conversion_residuals(x)["weights_moved"] == [0.0, 0.0]
+    for _ in range(3):
+        method.update(x, target)
+    found = method.conversion_residuals(x)
+    assert min(found["weights_moved"]) > 0
+    assert found["overdriven"][0] == pytest.approx(
+        float(
+            (method.fed(x) @ method.network.layers()[0].synapse.weight.T)
+            .mean(0)
+            .gt(method.thresholds[0])
+            .double()
+            .mean()
+        )
+    )
+
+
 def test_pretraining_needs_an_optimizer() -> None:
     with pytest.raises(RuntimeError, match="prepare"):
         prepared().pretrain(list, 2)

@@ -196,6 +196,6 @@ def _explained(said: _Said, residuals: Mapping[str, Sequence[float]]) -> dict[st
             f"{name.replace('_', ' ')} {', '.join(f'{value:.1%}' for value in values)}"
             for name, values in residuals.items()
         ]
-        why = f"; layer by layer at T = {NAMED[-1]}: {'; '.join(seen)}" if seen else ""
+        why = f"; layer by layer at T = {NAMED[-1]}, {'; '.join(seen)}" if seen else ""
         details["conversion_loss"] = f"The network errs more than its ANN by {' and '.join(parts)}{why}."
     return details

@@ -99,7 +99,7 @@ def test_a_loss_of_more_than_a_point_is_explained_and_a_smaller_one_is_not() -> 
     details = _explained(said(errors, 6), {"clipped": [0.25], "unsettled": [0.5]})
     assert details["conversion_loss_fraction"] == {"8": pytest.approx(0.03), "64": 0.0}
     assert details["conversion_loss"] == (
-        "The network errs more than its ANN by 3.0 points at T = 8; layer by layer at T = 64: clipped 25.0%; "
+        "The network errs more than its ANN by 3.0 points at T = 8; layer by layer at T = 64, clipped 25.0%; "
         "unsettled 50.0%."
     )
     assert "conversion_loss" not in _explained(said([90, 50, 20, 7, 6, 6, 6, 6, 6], 6), {})
