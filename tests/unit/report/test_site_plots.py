@@ -136,7 +136,8 @@ def test_what_is_not_verified_is_drawn_but_never_on_the_frontier(table: Table) -
     assert on < {point.label for point in ranked}
     assert on
     assert all(name in plot.caption for name in on)
-    assert len(plot.frontier) == len({(point.x, point.y) for point in plot.points if point.on_frontier})
+    corners = {(point.x, point.y) for point, flag in zip(ranked, flags, strict=True) if flag}
+    assert set(plot.frontier) == corners, "the line runs through the points that no point beats"
 
 
 def test_boards_whose_rows_are_no_alternatives_have_no_pareto_plot() -> None:
