@@ -22,9 +22,9 @@ __all__ = ["BETWEEN_RUNS", "OTHER_BETWEEN_RUNS", "is_share", "observed", "rule_o
 BETWEEN_RUNS: Mapping[str, float] = {"ratio": 0.03, "fraction": 0.03}
 """By unit: relative standard deviation between two processes that do the same, beyond what repetitions in one show.
 
-That of LIF's ratio to itself in the published records, which its intervals say is 1."""
+An assumption: no two published ratios are of the same work. ``tests/perf/test_process_spread.py`` measures it."""
 OTHER_BETWEEN_RUNS = 0.05
-"""The same for seconds and rates: that of LIF's own step in records of one session."""
+"""The same for seconds and rates, on the careful side of what LIF's own step differs by in records of one session."""
 NORMAL_95 = 1.959963984540054
 
 

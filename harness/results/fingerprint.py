@@ -10,25 +10,21 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from harness._former_names import MOVED
 from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.results import settings
-from harness.results.definitions import Code
-from harness.results.essence import Node
+from harness.results.parts import BASELINE, NOTHING, PACKAGES, Part, Tree, code_inputs, short_digest, tree_of
 from reference_impls.card import Card
 from reference_impls.requirements import installed_version
 
 __all__ = ["PACKAGES", "Fingerprint", "Fingerprints", "code_hash", "combined", "fingerprint"]
 
-PACKAGES = ("reference_impls", "harness")
 RULED_BY = ("torch", "numpy")
 """Packages whose version decides results; a new one starts a new record."""
 COMPILERS = {
@@ -44,49 +40,14 @@ PRINTERS = {
     "cuda": frozenset({f"{_FUSED}_cupy", f"{_FUSED}.kernels_cupy", f"{_FUSED}.kernels_cuda", f"{_FUSED}.cuda_source"}),
 }
 """Modules that print kernels for one device; a figure of another does not depend on them."""
-LOOKUPS = (
-    "harness._former_names",
-    "harness.catalogue",
-    "harness.data.base",
-    "harness.errors",
-    "harness.results.fingerprint",
-    "harness.results.record",
-    "harness.tasks.common.cache",
-    "reference_impls.backends",
-    "reference_impls.backends.fused.cache",
-    "reference_impls.card",
-    "reference_impls.discovery",
-    "reference_impls.names",
-    "reference_impls.requirements",
-    "reference_impls.user_cache",
-)
-"""Modules that carry data types, names and places: what they find is an input, how they find it is none."""
 ALWAYS = (
     ("harness.workload", None),
     ("harness.execute.worker", "_prepare"),
     ("harness.execute.allocator", "pin"),
 )
 """(module, definition) that every cell goes through before its suite."""
-INPUT_OF = {
-    "reference_impls.neurons": "neuron",
-    "reference_impls.peers": "neuron",
-    "reference_impls.training": "method",
-    "reference_impls.topologies": "topology",
-    "reference_impls.backends": "backend",
-    "reference_impls": "contracts",
-    "harness.tasks": "task",
-    "harness.data": "data",
-    "harness.measure": "ruler",
-    "harness.execute": "process",
-    "harness": "suite",
-}
-"""Folder -> name of the input that its definitions belong to; the first that fits."""
-OWN = ("neuron", "method", "topology")
-"""Inputs that are the row's own; of any other row's, the same folders hold what it is compared with."""
-BASELINE = "baseline"
 PLAIN = ("budget", "packages", "recipe", "vectors")
 """Inputs that are values only; others are code, and of the same name with ``settings`` what the cards say."""
-DIGITS = 12
 
 
 def combined(inputs: Mapping[str, str]) -> str:
@@ -104,20 +65,6 @@ class Fingerprint:
     """The hash of them all."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """The definitions that one root rests on."""
-
-    by_input: Mapping[str, frozenset[str]]
-    """Input that a definition's folder belongs to -> digests."""
-    asked: frozenset[str]
-    """Keys of cards that are named."""
-    modules: frozenset[str]
-
-
-_NOTHING = _Part({}, frozenset(), frozenset())
-
-
 @dataclass(slots=True)
 class Fingerprints:
     """The fingerprints of cells on one tree of sources.
@@ -132,12 +79,12 @@ class Fingerprints:
     registry: Registry
     root: Path | None = None
     version_of: Callable[[str], str | None] = field(default=installed_version)
-    _tree: _Tree = field(init=False, repr=False)
+    _tree: Tree = field(init=False, repr=False)
     _known: dict[tuple[object, ...], tuple[Fingerprint, object]] = field(default_factory=dict)
     """With the rows that a key identifies, so that they live as long as it."""
 
     def __post_init__(self) -> None:
-        self._tree = _tree((self.root or Path(__file__).parents[2]).resolve())
+        self._tree = tree_of((self.root or Path(__file__).parents[2]).resolve())
 
     def of(self, cell: Cell) -> Fingerprint:
         """Return what the figures of `cell` depend on; cells that differ in seed, threads or dtype share it."""
@@ -174,7 +121,7 @@ class Fingerprints:
         baseline = self._baseline(cell, used)
         others = [tree.part(*place, without) for place in (*ALWAYS, *self._further(cell, used, parts))]
         compared = [tree.part(row.module, None, without) for row in baseline.values()]
-        yield from _code_inputs(parts, [*others, *compared])
+        yield from code_inputs(parts, [*others, *compared])
         asked = frozenset().union(*(part.asked for part in (*parts.values(), *others, *compared)))
         values = dict(self._settings(cell, used, asked))
         values[BASELINE] = {axis: settings.row_settings(row, asked) for axis, row in baseline.items()}
@@ -184,7 +131,7 @@ class Fingerprints:
         values["vectors"] = self._vectors(cell, used) if reads_vectors else {}
         for name, value in values.items():
             if value:
-                yield name if name in PLAIN else f"{name} settings", _digest(_canonical(value))
+                yield name if name in PLAIN else f"{name} settings", short_digest(_canonical(value))
 
     def _module(self, row: Row) -> str:
         """Return the module of a row; one outside of the two packages is read from where it lies."""
@@ -203,12 +150,12 @@ class Fingerprints:
         return {axis: of_axis[axis][name] for axis, name in named.items() if axis in used and name in of_axis[axis]}
 
     def _further(
-        self, cell: Cell, used: Mapping[str, Row | None], parts: Mapping[str, _Part]
+        self, cell: Cell, used: Mapping[str, Row | None], parts: Mapping[str, Part]
     ) -> Iterator[tuple[str, str | None]]:
         """Yield what is imported by a name that is made up as it runs: backends, readers of golden vectors."""
         if cell.backend != NOT_APPLICABLE:
             yield f"reference_impls.backends.{cell.backend.replace('-', '_')}", None
-        if "harness.golden" in parts.get("suite", _NOTHING).modules:
+        if "harness.golden" in parts.get("suite", NOTHING).modules:
             readers = {"neurons"} if cell.method == NOT_APPLICABLE else _slugs(used, "method")
             yield from ((f"harness.golden.{reader.replace('-', '_')}", None) for reader in sorted(readers))
 
@@ -293,85 +240,10 @@ def _slugs(used: Mapping[str, Row | None], *axes: str) -> set[str]:
     return {name for card in cards if isinstance(card, Card) for name in (card.name, *card.variants, *card.aliases)}
 
 
-@dataclass(slots=True)
-class _Tree:
-    """A tree of sources, and what was found out about it."""
-
-    folder: Path
-    code: Code
-    _parts: dict[tuple[str, str | None, frozenset[str]], _Part] = field(default_factory=dict)
-    _golden: Mapping[str, str] | None = None
-
-    def part(self, module: str, name: str | None, without: frozenset[str]) -> _Part:
-        """Return what a module, or a definition in it, rests on; the same for every cell that uses it."""
-        key = (module, name, without)
-        if key not in self._parts:
-            nodes = self.code.reached(module, name, without)
-            by_input: dict[str, set[str]] = defaultdict(set)
-            for node in nodes:
-                by_input[_input_of(node)].add(self.code.digest(node))
-            self._parts[key] = _Part(
-                {name: frozenset(digests) for name, digests in by_input.items()},
-                frozenset().union(*(self.code.mentions(node) & settings.ASKABLE for node in nodes)),
-                frozenset(node.module for node in nodes),
-            )
-        return self._parts[key]
-
-    def golden(self) -> Mapping[str, str]:
-        """Map every slug that golden files are about to the digest of these files."""
-        if self._golden is None:
-            texts: dict[str, list[bytes]] = defaultdict(list)
-            for path in sorted((self.folder / "harness/golden/vectors").rglob("*.json")):
-                content = path.read_bytes()
-                about = json.loads(content)
-                texts[about.get("neuron") or about.get("slug") or path.stem].append(content)
-            self._golden = {slug: hashlib.sha256(b"\n".join(files)).hexdigest() for slug, files in texts.items()}
-        return self._golden
-
-
-@functools.lru_cache(maxsize=32)
-def _tree(folder: Path) -> _Tree:
-    return _Tree(folder, Code(dict.fromkeys(PACKAGES, folder), _is_lookup, MOVED))
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_lookup(module: str) -> bool:
-    return module in LOOKUPS or module.startswith("harness.catalogue.")
-
-
 @functools.lru_cache(maxsize=64)
 def _other_printers(device: str) -> frozenset[str]:
     kind = device.partition(":")[0]
     return frozenset().union(*(modules for known, modules in PRINTERS.items() if known != kind))
-
-
-def _input_of(node: Node) -> str:
-    return next((name for folder, name in INPUT_OF.items() if f"{node.module}.".startswith(f"{folder}.")), "foreign")
-
-
-def _code_inputs(parts: Mapping[str, _Part], others: Iterable[_Part]) -> Iterator[tuple[str, str]]:
-    """Sort the definitions that anything rests on into inputs; a definition that two rest on counts once."""
-    everything: dict[str, frozenset[str]] = defaultdict(frozenset)
-    own: dict[str, frozenset[str]] = defaultdict(frozenset)
-    for axis, part in (*parts.items(), *(("", part) for part in others)):
-        for name, digests in part.by_input.items():
-            name = axis if name == "foreign" else name  # a package of one's own
-            everything[name] |= digests
-            if axis in OWN:
-                own[name] |= digests
-    for name in OWN:
-        everything[BASELINE] |= everything[name] - own[name]
-        everything[name] = own[name]
-    yield from ((name, _digest_of(digests)) for name, digests in everything.items() if digests)
-
-
-@functools.lru_cache(maxsize=65536)
-def _digest_of(digests: frozenset[str]) -> str:
-    return _digest("\n".join(sorted(digests)))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 def _canonical(value: Any) -> str:
