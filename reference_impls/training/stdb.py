@@ -95,6 +95,8 @@ CARD = {
         "the authors take 50 to 250 steps.",
         "Both stages have the task's optimizer, the second at a tenth of its rate; the authors take SGD for the ANN "
         "and Adam for the spiking network.",
+        "What is trained on at a few steps is right at about as many: read much later, it may be worse than it was "
+        "right after the conversion.",
         "Poisson spikes of a prediction are drawn from a fixed seed, so that it can be repeated.",
         "The epoch is chosen on the validation split; the authors' on the test set.",
     ],

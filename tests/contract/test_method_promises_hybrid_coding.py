@@ -166,7 +166,7 @@ def test_bursts_are_counted_as_often_as_they_are_worth() -> None:
     method.count_spikes = True
     (stage,) = method.accumulate(x, target).stages
     seen: list[float] = []
-    with method.network.observed_by(lambda _layer, spikes: seen.append(float(spikes.sum()))):
+    with method.network.observed_by(lambda _layer, spikes: seen.append(float(spikes.detach().sum()))):
         method.layer_errors(x)
     assert list(stage.spikes_per_layer or ()) == seen
     assert seen[0] > 8 * BATCH, "more events than one a step and sample"
