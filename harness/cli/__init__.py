@@ -28,6 +28,7 @@ from harness.cli import (
     tuning,
 )
 from harness.errors import UserError
+from harness.extras import missing_extra
 from harness.streams import prepared_streams
 from harness.terminal import say
 from reference_impls.card import CardError
@@ -81,6 +82,12 @@ def main() -> None:
             app()
         except (UserError, UnknownNameError, CardError) as error:
             say(f"spikeboard: {error}", fg="red", err=True)
+            sys.exit(2)
+        except ModuleNotFoundError as error:
+            missing = missing_extra(error)
+            if missing is None:
+                raise
+            say(f"spikeboard: {missing}", fg="red", err=True)
             sys.exit(2)
         except OSError as error:
             if error.strerror is None:
