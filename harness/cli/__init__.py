@@ -21,6 +21,7 @@ from harness.cli import (
     filling,
     freshness,
     listing,
+    measuring,
     recommending,
     reporting,
     running,
@@ -32,6 +33,7 @@ from harness.extras import missing_extra
 from harness.streams import prepared_streams
 from harness.terminal import say
 from reference_impls.card import CardError
+from reference_impls.exchange.errors import NirError
 from reference_impls.names import UnknownNameError
 
 __all__ = ["app", "main"]
@@ -50,6 +52,7 @@ app = typer.Typer(
 for module in (
     listing,
     running,
+    measuring,
     checking,
     tuning,
     searching,
@@ -80,7 +83,7 @@ def main() -> None:
     with prepared_streams():
         try:
             app()
-        except (UserError, UnknownNameError, CardError) as error:
+        except (UserError, UnknownNameError, CardError, NirError) as error:
             say(f"spikeboard: {error}", fg="red", err=True)
             sys.exit(2)
         except ModuleNotFoundError as error:

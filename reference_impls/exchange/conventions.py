@@ -1,7 +1,7 @@
 """What a NIR graph leaves open, and how each library fills it in: the step, the reset, ties, the scale of inputs.
 
-NIR's equations are continuous in time and know one reset, to ``v_reset``. A library that exports a network takes a step and
-a reset for granted which the file does not hold, so a reader must be told whose file it is. Must not import torch.
+NIR's equations are continuous in time and know one reset, to ``v_reset``. A library that exports a network takes a step
+and a reset for granted which the file does not hold, so a reader must be told whose file it is. Must not import torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reference_impls.names import check_name
 __all__ = ["CONVENTIONS", "Convention", "convention_of"]
 
 RESETS = ("hard", "soft")
-TIMINGS = ("same_step", "next_step")
+TIMINGS = ("same_step", "next_step", "corrected")
 FIRE_RULES = ("gt", "ge")
 
 
@@ -33,8 +33,9 @@ class Convention:
     """Seconds of a step; a graph that says its own (metadata ``dt``) is believed before this."""
     reset: Literal["hard", "soft"] = "hard"
     """What a spike does: v becomes ``v_reset``, or loses ``v_threshold``."""
-    reset_timing: Literal["same_step", "next_step"] = "same_step"
-    """Whether in the step of the spike, or at the beginning of the next one."""
+    reset_timing: Literal["same_step", "next_step", "corrected"] = "same_step"
+    """Whether in the step of the spike, or at the beginning of the next one; ``corrected``: as snnTorch has it with
+    ``reset_delay=False``, late, and what is missing at the end of the spike's own step."""
     fire_rule: Literal["gt", "ge"] = "gt"
     """Whether a membrane that equals the threshold fires (``ge``) or not."""
     integrator_scaled: bool = True
@@ -58,8 +59,8 @@ CONVENTIONS: Mapping[str, Convention] = {
         Convention("spikingjelly", 1e-4, fire_rule="ge"),
         # snnTorch 1.0.0 subtracts the threshold one step late unless told otherwise, and its export does not say so.
         Convention("snntorch", 1e-4, reset="soft", reset_timing="next_step"),
-        # Norse 1.1.0 writes tau = dt / tau_mem_inv with dt = 1 ms, so that dt^2 / tau is its leak; its IF and the jump of
-        # its current know no dt.
+        # Norse 1.1.0 writes tau = dt / tau_mem_inv with dt = 1 ms, so that dt^2 / tau is its leak; its IF and the
+        # jump of its current know no dt.
         Convention("norse", 1e-6, integrator_scaled=False, current_scaled=False),
     )
 }

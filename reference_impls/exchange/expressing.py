@@ -1,7 +1,7 @@
 """A neuron as a node of NIR, or the sentence that says why it is none. Must not know networks.
 
-NIR's neurons start at 0, leak linearly, fire above a threshold and are set to ``v_reset``. A neuron whose step is forward
-Euler of that, for some time constant, is written; the time constant is whatever gives its decay.
+NIR's neurons start at 0, leak linearly, fire above a threshold and are set to ``v_reset``. A neuron whose step is
+forward Euler of that, for some time constant, is written; the time constant is whatever gives its decay.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from reference_impls.exchange.graph import NirError
+from reference_impls.exchange.errors import NirError
 from reference_impls.neurons._membrane import MembraneNeuron
 from reference_impls.neurons.cuba_lif import CubaLIF
 from reference_impls.neurons.cuba_lif_norse import CubaLIFNorse
@@ -36,8 +36,8 @@ def nir_neuron(neuron: nn.Module, shape: tuple[int, ...], dt: float, dtype: torc
     express = _EXPRESSED.get(type(neuron))
     if express is None or not isinstance(neuron, MembraneNeuron):
         raise NirError(
-            f"{type(neuron).__name__} cannot be written to NIR: its equations are none of NIR's (IF, LIF, CubaLIF); rows "
-            "that can are if, lif, plif, lif-box-norse, cuba-lif and cuba-lif-norse, with a hard reset"
+            f"{type(neuron).__name__} cannot be written to NIR: its equations are none of NIR's (IF, LIF, CubaLIF); "
+            "rows that can are if, lif, plif, lif-box-norse, cuba-lif and cuba-lif-norse, with a hard reset"
         )
     why = _why_not(neuron)
     if why is not None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FlatGraph", "NirError", "flattened", "kind_of", "read_graph"]
+from reference_impls.exchange.errors import NirError
+
+__all__ = ["FlatGraph", "flattened", "kind_of", "read_graph"]
 
 
-class NirError(ValueError):
-    """A graph, or a network, that cannot be translated; the message names the node and says why."""
+class Identity:
+    """What Input and Output of a subgraph are: they hand on what they get. Named as NIR's own primitive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,6 @@ def flattened(graph: Any) -> FlatGraph:
 
 def _opened(prefix: str, graph: Any, nodes: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Enter the nodes of `graph` under `prefix` and yield its edges; a subgraph is its Input and its Output."""
-    import nir
-
     inside: dict[str, tuple[str, str]] = {}
     for name, node in graph.nodes.items():
         full = f"{prefix}{name}"
@@ -95,7 +95,7 @@ def _opened(prefix: str, graph: Any, nodes: dict[str, Any]) -> Iterator[tuple[st
             yield from _opened(f"{full}.", node, nodes)
         else:
             inner = prefix and kind_of(node) in ("Input", "Output")
-            nodes[full] = nir.Identity(node.input_type) if inner else node
+            nodes[full] = Identity() if inner else node
     for source, target in graph.edges:
         start = inside[source][1] if source in inside else f"{prefix}{source}"
         end = inside[target][0] if target in inside else f"{prefix}{target}"

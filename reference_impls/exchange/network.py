@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from reference_impls.exchange.conventions import Convention
-from reference_impls.exchange.graph import NirError
+from reference_impls.exchange.errors import NirError
 from reference_impls.exchange.neurons import NirNeuron
 from reference_impls.network import Network, NetworkOutput, Synapse, over_time
 from reference_impls.neuron import State

@@ -101,7 +101,7 @@ class NirNeuron(SequentialNeuron):
     def step(self, x: Tensor, state: NirState, params: Mapping[str, Tensor]) -> tuple[Tensor, NirState]:
         """Sum the current, charge, fire, reset."""
         i = self.current_decay * state.i + self.current_gain * x if self.has_current else x
-        late = self.fires and self.reset_timing == "next_step"
+        late = self.fires and self.reset_timing != "same_step"
         before = state.v
         if late:
             r = self.surrogate(before - self.v_threshold, self.fire_rule).detach()
@@ -116,8 +116,11 @@ class NirNeuron(SequentialNeuron):
         if not self.fires:
             return h, NirState(h, current)
         s = self.surrogate(h - self.v_threshold, self.fire_rule)
-        if late:
+        if self.reset_timing == "next_step":
             return s, NirState(h, current)
+        if late:
+            missing = s - r
+            return s, NirState(h - missing * (self.v_threshold if self.reset_mode == "soft" else h), current)
         gone = s.detach()
         v = h - gone * self.v_threshold if self.reset_mode == "soft" else (1 - gone) * h + gone * self.v_reset
         return s, NirState(v, current)

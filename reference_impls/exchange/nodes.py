@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reference_impls.exchange.conventions import Convention
-from reference_impls.exchange.graph import NirError, kind_of
+from reference_impls.exchange.errors import NirError
+from reference_impls.exchange.graph import kind_of
 from reference_impls.exchange.network import ScaleMap
 from reference_impls.exchange.neurons import NirNeuron
 

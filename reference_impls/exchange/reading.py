@@ -19,7 +19,8 @@ from torch import nn
 
 from reference_impls.exchange import nodes
 from reference_impls.exchange.conventions import Convention, convention_of
-from reference_impls.exchange.graph import FlatGraph, NirError, flattened, kind_of, read_graph
+from reference_impls.exchange.errors import NirError
+from reference_impls.exchange.graph import FlatGraph, flattened, kind_of, read_graph
 from reference_impls.exchange.network import INPUT, NirNetwork, ScaleMap, Unit
 
 __all__ = ["from_nir", "read_nir"]
@@ -64,7 +65,8 @@ def from_nir(
         equations, 0.1 ms), ``spikingjelly``, ``snntorch``, ``norse``.
     dt : length of a step in s, over the graph's metadata and the convention's.
     reset : ``hard`` (to v_reset) or ``soft`` (minus v_threshold), over the convention's.
-    reset_timing : ``same_step`` or ``next_step``, over the convention's.
+    reset_timing : ``same_step``, ``next_step`` or ``corrected`` (snnTorch's reset_delay=False)
+        over the convention's.
     fire_rule : ``gt`` or ``ge``, over the convention's.
 
     Returns
@@ -89,12 +91,17 @@ def from_nir(
     units = [unit for name in flat.nodes for unit in reader.units_of(name)]
     outputs, shaping = reader.sum_before(sink)
     order, late = _in_order(units, outputs)
-    shape = flat.nodes[source].output_type.get("output")
-    if shape is None:
-        raise NirError(f"the Input {source!r} does not say the shape of a sample")
-    return NirNetwork(
-        order, late, outputs, nn.Sequential(*shaping), tuple(int(n) for n in np.atleast_1d(shape)), chosen
-    )
+    return NirNetwork(order, late, outputs, nn.Sequential(*shaping), _sample_shape(flat, source), chosen)
+
+
+def _sample_shape(graph: FlatGraph, source: str) -> tuple[int, ...]:
+    """Return the shape that the Input says, or that what it feeds asks for; libraries call it by different keys."""
+    readers = [graph.nodes[target].input_type for before, target in graph.edges if before == source]
+    for types in (graph.nodes[source].input_type, *readers):
+        for shape in (types or {}).values():
+            if shape is not None:
+                return tuple(int(n) for n in np.atleast_1d(shape))
+    raise NirError(f"the Input {source!r} does not say the shape of a sample")
 
 
 class _Reader:

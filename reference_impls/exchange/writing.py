@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reference_impls.exchange.errors import NirError
 from reference_impls.exchange.expressing import nir_neuron
-from reference_impls.exchange.graph import NirError
 from reference_impls.network import Network
 from reference_impls.synapses import effective_weight
 from reference_impls.topologies._chain import Chain
@@ -63,8 +63,8 @@ def to_nir(network: Network, sample_shape: tuple[int, ...] | None = None, dt: fl
     write = next((write for kind, write in _TOPOLOGIES.items() if isinstance(network, kind)), None)
     if write is None:
         raise NirError(
-            f"a {type(network).__name__} cannot be written to NIR: its connections (skips, delays, gates, ...) are more "
-            "than edges between maps and neurons; chains (mlp, conv), recurrent and feedback networks can"
+            f"a {type(network).__name__} cannot be written to NIR: its connections (skips, delays, gates, ...) are "
+            "more than edges between maps and neurons; chains (mlp, conv), recurrent and feedback networks can"
         )
     like = next(iter(network.parameters()))
     draft = _Draft(dt, _first_shape(network, sample_shape), like)
