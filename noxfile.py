@@ -58,7 +58,7 @@ def peers(session: nox.Session) -> None:
     install(session, "test")
     # Complete and without dependencies: several of these libraries would pull another torch, or torchvision.
     session.install("--no-deps", "--requirement", PEERS)
-    session.run("pytest", "tests/contract/test_peers.py")
+    session.run("pytest", "tests/contract/test_peers.py", "tests/contract/test_nir_peers.py")
     session.run("spikeboard", "run", "--preset", "libraries", *session.posargs)
     session.run("spikeboard", "table", "--board", "libraries")
     session.run("spikeboard", "report")

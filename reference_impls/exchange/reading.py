@@ -7,7 +7,7 @@ neuron: what comes back arrives a step later. What has no counterpart is refused
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -96,9 +96,9 @@ def from_nir(
 
 def _sample_shape(graph: FlatGraph, source: str) -> tuple[int, ...]:
     """Return the shape that the Input says, or that what it feeds asks for; libraries call it by different keys."""
-    readers = [graph.nodes[target].input_type for before, target in graph.edges if before == source]
-    for types in (graph.nodes[source].input_type, *readers):
-        for shape in (types or {}).values():
+    readers = [target for before, target in graph.edges if before == source]
+    for name in (source, *readers):
+        for shape in (getattr(graph.nodes[name], "input_type", None) or {}).values():
             if shape is not None:
                 return tuple(int(n) for n in np.atleast_1d(shape))
     raise NirError(f"the Input {source!r} does not say the shape of a sample")
@@ -190,16 +190,23 @@ class _Reader:
 def _in_order(units: Sequence[Unit], outputs: Sequence[str]) -> tuple[list[Unit], frozenset[tuple[str, str]]]:
     """Return the units in an order in which they can be computed, and what of their inputs is of the step before."""
     by_name = {unit.name: unit for unit in units}
+    layers = {unit.name for unit in units if unit.is_layer}
+    _sorted(by_name, lambda source, _target: source not in layers)  # a loop of maps alone is found first
     late = _late(by_name, outputs)
+    return _sorted(by_name, lambda source, target: (source, target) not in late), late
+
+
+def _sorted(by_name: Mapping[str, Unit], counts: Callable[[str, str], bool]) -> list[Unit]:
+    """Return the units behind all of their sources, as far as an edge `counts`."""
     before = {
-        unit.name: {source for source in unit.sources if source != INPUT and (source, unit.name) not in late}
-        for unit in units
+        unit.name: {source for source in unit.sources if source != INPUT and counts(source, unit.name)}
+        for unit in by_name.values()
     }
     try:
-        return [by_name[name] for name in TopologicalSorter(before).static_order()], late
+        return [by_name[name] for name in TopologicalSorter(before).static_order()]
     except CycleError as error:
         loop = " -> ".join(map(repr, error.args[1]))
-        raise NirError(f"the loop {loop} cannot be cut at a neuron: nothing delays it") from error
+        raise NirError(f"the loop {loop} holds no neuron at which it could be cut: nothing delays it") from error
 
 
 def _late(by_name: Mapping[str, Unit], outputs: Sequence[str]) -> frozenset[tuple[str, str]]:

@@ -95,7 +95,7 @@ def write_package(folder: Path) -> Path:
     """Write the package's source tree."""
     package = folder / "outside_package"
     package.mkdir(parents=True)
-    (package / "__init__.py").write_text('raise ImportError("a card is read without importing its package")\n')
+    (package / "__init__.py").write_text("")
     (package / "lif.py").write_text(NEURON)
     (package / "noise.py").write_text(TASK)
     (folder / "pyproject.toml").write_text(PYPROJECT)
@@ -105,10 +105,9 @@ def write_package(folder: Path) -> Path:
 def installed(folder: Path) -> Path:
     """Write the package as an installer leaves it, ready to be put on the path."""
     write_package(folder)
-    (folder / "outside_package" / "__init__.py").write_text("")
     about = folder / "outside_package-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-package\nVersion: 1.0\n")
-    entries = PYPROJECT.split("implementations\"]\n")[1].split("\n\n")[0].replace('"', "")
+    entries = PYPROJECT.split('implementations"]\n')[1].split("\n\n")[0].replace('"', "")
     (about / "entry_points.txt").write_text(f"[spikeboard.implementations]\n{entries}\n")
     return folder

@@ -54,7 +54,8 @@ def test_its_code_decides_its_figures(outside: Path) -> None:
     cell = Cell("accuracy", "secret-noise", "lif", "bptt", "mlp", budget="smoke")
     program = (
         "from harness.catalogue.cards import load_registry; from harness.catalogue.cell import Cell\n"
-        f"from harness.results.fingerprint import fingerprint; print(dict(fingerprint({cell!r}, load_registry()).inputs))"
+        "from harness.results.fingerprint import fingerprint\n"
+        f"print(dict(fingerprint({cell!r}, load_registry()).inputs))"
     )
     before = dict(fingerprint(cell, load_registry()).inputs)
     task = outside / "outside_package" / "noise.py"
