@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         build_neuron,
     )
     from reference_impls.exchange import Convention, from_nir, read_nir, to_nir, write_nir
-    from spikeboard.building import build_network
+    from spikeboard.building import LoadedTask, build_network, load_task
     from spikeboard.records import Tables, load_records, table
     from spikeboard.running import CellsRun, run_cells
     from spikeboard.tracing import Run, run
@@ -34,6 +34,7 @@ __all__ = [
     "Cell",
     "CellsRun",
     "Convention",
+    "LoadedTask",
     "Network",
     "Neuron",
     "Run",
@@ -48,6 +49,7 @@ __all__ = [
     "build_neuron",
     "from_nir",
     "load_records",
+    "load_task",
     "read_nir",
     "run",
     "run_cells",
@@ -67,7 +69,7 @@ _HOME = {
     **dict.fromkeys(("Convention", "from_nir", "read_nir", "to_nir", "write_nir"), "reference_impls.exchange"),
     "Cell": "harness.catalogue.cell",
     "UserError": "harness.errors",
-    "build_network": "spikeboard.building",
+    **dict.fromkeys(("LoadedTask", "build_network", "load_task"), "spikeboard.building"),
     **dict.fromkeys(("Tables", "load_records", "table"), "spikeboard.records"),
     **dict.fromkeys(("CellsRun", "run_cells"), "spikeboard.running"),
     **dict.fromkeys(("Run", "run"), "spikeboard.tracing"),

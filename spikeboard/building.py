@@ -1,19 +1,24 @@
-"""Networks by name, with the sizes of a task or of one's own. Must not know how anything is measured."""
+"""Networks and tasks by name, with the sizes of the board or of one's own. Must not know how anything is measured."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from harness.catalogue.cards import TaskCard, load_registry
+from harness.tasks.common.base import Split, Task
 from reference_impls import api
 from reference_impls.api import Network, Neuron, NeuronFactory
+from reference_impls.discovery import load_class
 from reference_impls.names import check_name
 
-__all__ = ["build_network"]
+__all__ = ["LoadedTask", "build_network", "load_task"]
 
 DEFAULT_TASK = "digits"
 
@@ -87,6 +92,54 @@ def build_network(
             "neuron_params and backend belong to a neuron that is named; this one is built by your function"
         )
     return api.build_network(topology, tuple(shape), outputs, factory, **{**sizes, **params})
+
+
+@dataclass(frozen=True)
+class LoadedTask:
+    """A task with its data in memory."""
+
+    card: TaskCard
+    split: Split
+    """``train``, ``validation`` and ``test``, each with ``inputs`` and ``labels``."""
+    task: Task
+
+    def batches(
+        self, part: str = "train", size: int | None = None, shuffle: bool = False
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield encoded batches of a part of the split: ``x[T, B, *sample_shape]`` and classes ``[B]``.
+
+        Parameters
+        ----------
+        part : ``train``, ``validation`` or ``test``.
+        size : samples of a batch; None: all of them.
+        shuffle : in an order drawn from torch's generator.
+        """
+        samples = getattr(self.split, check_name("part of a split", part, ("train", "validation", "test")))
+        order = torch.randperm(len(samples)) if shuffle else torch.arange(len(samples))
+        for chosen in order.split(size or len(samples)):
+            yield self.task.encode(samples.inputs[chosen].to(torch.get_default_dtype())), samples.labels[chosen]
+
+
+def load_task(name: str = DEFAULT_TASK, *, data_root: str | Path | None = None, seed: int = 0) -> LoadedTask:
+    """Load the data of a task of the board: its split, and its encoding.
+
+    Parameters
+    ----------
+    name : row of a task (``spikeboard list tasks``).
+    data_root : folder of data sets; None: the default places. Embedded data need none.
+    seed : of tasks that choose a fold by it.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such task; the message suggests the nearest.
+    UserError
+        If its data are missing; the message says how to get them.
+    """
+    card = _task(name)
+    row = load_registry().tasks[name]
+    task: Task = load_class(row.module, Task)(card, **row.params)
+    return LoadedTask(card, task.load(None if data_root is None else Path(data_root), seed), task)
 
 
 def _task(name: str) -> TaskCard:
