@@ -1,7 +1,7 @@
 """Tutorials as programs: files that they show, commands and scripts that they give, and what these print.
 
-A block with a title is a file, ``sh`` is run line by line, other ``python`` as a script; a ``text`` block must be found,
-line by line, in what the blocks since the last one printed. Installing the reader's package is registering its entry
+A block with a title is a file, ``sh`` is run line by line, other ``python`` as a script; a ``text`` block must be
+found, line by line, in what the blocks since the last one printed. Installing the reader's package is registering its entry
 points.
 """
 
