@@ -1,8 +1,8 @@
 """Tutorials as programs: files that they show, commands and scripts that they give, and what these print.
 
 A block with a title is a file, ``sh`` is run line by line, other ``python`` as a script; a ``text`` block must be
-found, line by line, in what the blocks since the last one printed. Installing the reader's package is registering its entry
-points.
+found, line by line, in what the blocks since the last one printed. Where the reader's package is installed, its entry
+points are registered instead.
 """
 
 from __future__ import annotations
