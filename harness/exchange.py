@@ -7,9 +7,10 @@ only. Must not know what file a network came from.
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,17 +24,17 @@ from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.execute.messages import CellOutcome
 from harness.execute.records import CellRun, Recorder
-from harness.measure.activity import Activity, count_activity
-from harness.measure.energy import EnergyEstimate, estimate_energy, neuron_cost
+from harness.measure.activity import count_activity
+from harness.measure.energy import estimate_energy
 from harness.results.fingerprint import code_hash
 from harness.results.predictions import pack
 from harness.results.record import Record
 from harness.results.stats import wilson_interval
 from harness.suites.common.base import Answer, Measurement, to_metrics
 from harness.suites.common.train import EVALUATION_BATCH, batches, evaluated
+from harness.suites.spikes import count_details, counts, energies, energy_details, neuron_works
 from harness.workload import Workload
-from reference_impls.api import TrainingMethod, UpdateReport
-from reference_impls.card import NeuronCapabilities
+from reference_impls.api import TrainingMethod, UnsupportedError, UpdateReport
 from reference_impls.exchange import NirNetwork
 from reference_impls.names import check_name
 
@@ -44,15 +45,6 @@ METHOD, TOPOLOGY = "imported", "nir"
 ReadOut = Literal["mean", "last", "max"]
 READ_OUTS: tuple[ReadOut, ...] = ("mean", "last", "max")
 """How the outputs of all steps become one decision."""
-_ABLE = NeuronCapabilities(
-    parallel="sequential",
-    causal=True,
-    stochastic=False,
-    needs_T=False,
-    output="binary",
-    membrane="linear",
-    reset="hard",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,41 +157,18 @@ def _spikes(method: _AsItIs, workload: Workload) -> Answer:
         None,
         workload.task_card.input_kind,
     )
-    costs = [neuron_cost(neuron, _ABLE) for neuron in method.network.neurons()]
-    energy = estimate_energy(activity, costs)
-    details: dict[str, Any] = {
-        "samples": activity.samples,
-        "layers": [asdict(layer) | {"rate": layer.rate} for layer in activity.layers],
-        "problems": list(activity.problems()),
-        "energy": asdict(energy),
-        "neuron_cost": costs[0].assumption if costs else "there are no neurons",
-        "not_counted": "updates of leaky integrators that do not fire",
-    }
-    return Answer(_figures(activity, energy), details=details)
-
-
-def _figures(activity: Activity, energy: EnergyEstimate) -> Mapping[str, Measurement]:
-    """Return the figures of the suite *spikes* that need no training."""
-    operations, samples = activity.operations(), activity.samples
-    values = {
-        "input_events_per_sample": activity.input_events / samples,
-        "accumulates_per_sample": operations.accumulates / samples,
-        "multiply_accumulates_per_sample": operations.multiply_accumulates / samples,
-        "dense_operations_per_sample": operations.dense / samples,
-        "coverage": activity.coverage,
-        "energy_joules": energy.total_joules(),
-        "energy_input_cached_joules": energy.total_joules("cached"),
-        "energy_relative_to_dense": energy.relative_to_dense(),
-    }
-    if activity.layers:
-        values |= {
-            "spikes_per_neuron": activity.spikes_per_neuron,
-            "spikes_per_sample": activity.spikes_per_sample,
-            "firing_rate": activity.firing_rate,
-            "dead_fraction": activity.dead_fraction,
-            "saturated_fraction": activity.saturated_fraction,
-        }
-    return {name: Measurement(value, n=samples) for name, value in values.items()}
+    figures, details = counts(activity), count_details(activity)
+    try:
+        works = neuron_works(method, workload.task_card.T)
+    except UnsupportedError as error:
+        details["no_energy"] = str(error)
+    else:
+        energy = estimate_energy(activity, works)
+        figures |= energies(activity, energy, works)
+        details |= energy_details(energy, works)
+    if not activity.layers:  # shares of no neurons are none
+        figures = {name: figure for name, figure in figures.items() if math.isfinite(figure.value)}
+    return Answer(figures, details=details | {"not_counted": "updates of leaky integrators that do not fire"})
 
 
 def _described(imported: Imported) -> dict[str, Any]:

@@ -98,32 +98,38 @@ class NirNeuron(SequentialNeuron):
         """Return zeros: NIR knows no initial value, and libraries start there."""
         return NirState(torch.zeros_like(like), torch.zeros_like(like))
 
+    def step_params(self) -> dict[str, Tensor]:
+        """Return what the equations of this neuron need, scalars or one value for each neuron."""
+        names = ["decays", "gain", "pull"]
+        names += ["current_decay", "current_gain"] if self.has_current else []
+        names += ["v_threshold", "v_reset"] if self.fires else []
+        return {name: getattr(self, name) for name in names}
+
     def step(self, x: Tensor, state: NirState, params: Mapping[str, Tensor]) -> tuple[Tensor, NirState]:
         """Sum the current, charge, fire, reset."""
-        i = self.current_decay * state.i + self.current_gain * x if self.has_current else x
-        late = self.fires and self.reset_timing != "same_step"
-        before = state.v
-        if late:
-            r = self.surrogate(before - self.v_threshold, self.fire_rule).detach()
-            if self.reset_mode == "hard" and not self.has_current:
-                before = (1 - r) * before + r * self.v_reset
-        h = self.decays * before + self.gain * i + self.pull
-        if late and self.reset_mode == "soft":
-            h = h - r * self.v_threshold
-        elif late and self.has_current:  # as snnTorch has it: what the current gave in this step is lost as well
-            h = (1 - r) * h + r * self.v_reset
+        i = params["current_decay"] * state.i + params["current_gain"] * x if self.has_current else x
         current = i if self.has_current else state.i
         if not self.fires:
+            h = params["decays"] * state.v + params["gain"] * i + params["pull"]
             return h, NirState(h, current)
-        s = self.surrogate(h - self.v_threshold, self.fire_rule)
+        late, soft = self.reset_timing != "same_step", self.reset_mode == "soft"
+        before, v_threshold, v_reset = state.v, params["v_threshold"], params["v_reset"]
+        if late:
+            r = self.surrogate(before - v_threshold, self.fire_rule).detach()
+            if not soft and not self.has_current:
+                before = (1 - r) * before + r * v_reset
+        h = params["decays"] * before + params["gain"] * i + params["pull"]
+        if late and soft:
+            h = h - r * v_threshold
+        elif late and self.has_current:  # as snnTorch has it: what the current gave in this step is lost as well
+            h = (1 - r) * h + r * v_reset
+        s = self.surrogate(h - v_threshold, self.fire_rule)
         if self.reset_timing == "next_step":
             return s, NirState(h, current)
         if late:
-            missing = s - r
-            return s, NirState(h - missing * (self.v_threshold if self.reset_mode == "soft" else h), current)
+            return s, NirState(h - (s - r) * (v_threshold if soft else h), current)
         gone = s.detach()
-        v = h - gone * self.v_threshold if self.reset_mode == "soft" else (1 - gone) * h + gone * self.v_reset
-        return s, NirState(v, current)
+        return s, NirState(h - gone * v_threshold if soft else (1 - gone) * h + gone * v_reset, current)
 
     def extra_repr(self) -> str:
         """Show what decides the behaviour."""
