@@ -79,14 +79,20 @@ def run(module: Neuron | Network, x: Tensor, record: Sequence[str] = (), state: 
                 stack.enter_context(_watched(layer, states))
         for layer, emitted in zip(layers, spikes, strict=True):
             stack.enter_context(layer.observed_by(functools.partial(_keep, emitted)))
-        out = module.run(x, state)
-    result = out.spikes if isinstance(module, Neuron) else out.logits
-    after = out.state if isinstance(module, Neuron) else out.states
+        result, after = _output(module, x, state)
     traces = {
         name: tuple(_over_time(layer, states, name, x.shape[0]) for layer, states in zip(layers, kept, strict=True))
         for name in names
     }
     return Run(result, tuple(torch.cat(emitted) for emitted in spikes), traces, after)
+
+
+def _output(module: Neuron | Network, x: Tensor, state: State) -> tuple[Tensor, State]:
+    if isinstance(module, Neuron):
+        spiked = module.run(x, state)
+        return spiked.spikes, spiked.state
+    read_out = module.run(x, state)
+    return read_out.logits, read_out.states
 
 
 def _keep(emitted: list[Tensor], spikes: Tensor) -> None:

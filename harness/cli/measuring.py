@@ -159,6 +159,7 @@ def _board_lines(task: str) -> list[_Line]:
     """Return the board's rows on the same task that have an error, each combination once."""
     from harness.exchange import METHOD
     from harness.paths import readable_stores
+    from harness.report.formats import mark_of
     from harness.report.units import pretty
     from harness.results.asked import tables_of
 
@@ -176,8 +177,8 @@ def _board_lines(task: str) -> list[_Line]:
                 found[who] = _Line(
                     who,
                     error.estimate.value,
-                    f"{100 * error.estimate.value:.2f} %",
-                    f"{spikes.estimate.value:.3g}" if spikes else "",
-                    pretty(energy.estimate.value, "joules") if energy else "",
+                    f"{100 * error.estimate.value:.2f} %{mark_of(error)}",
+                    f"{spikes.estimate.value:.3g}{mark_of(spikes)}" if spikes else "",
+                    f"{pretty(energy.estimate.value, 'joules')}{mark_of(energy)}" if energy else "",
                 )
     return list(found.values())

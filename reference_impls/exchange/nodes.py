@@ -60,9 +60,9 @@ def linear_map(name: str, node: Any) -> nn.Module:
             raise NirError(f"the {kind} {name!r} has a weight of shape {tuple(weight.shape)}; one of two axes is read")
         module: nn.Module = nn.Linear(weight.shape[1], weight.shape[0], bias is not None)
     else:
-        make = nn.Conv2d if kind == "Conv2d" else nn.Conv1d
+        make: Callable[..., nn.Module] = nn.Conv2d if kind == "Conv2d" else nn.Conv1d
         groups = int(np.asarray(node.groups))
-        options: dict[str, Any] = {key: _size(getattr(node, key)) for key in ("stride", "padding", "dilation")}
+        options = {key: _size(getattr(node, key)) for key in ("stride", "padding", "dilation")}
         module = make(weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]), groups=groups, **options)
     with torch.no_grad():
         for parameter, value in ((module.weight, weight), (module.bias, bias)):
