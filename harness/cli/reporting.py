@@ -106,8 +106,10 @@ def figure(
     store: Stores = None,
 ) -> None:
     """Draw test error against a cost, with intervals and frontier, for a paper."""
+    from harness.extras import require
     from harness.report.figures import draw_pareto, pareto_plot
 
+    require("matplotlib")
     fullest = _tables(store, board, {"task": task, "budget": budget, "recipe": recipe}, machine)[0]
     plot = pareto_plot(fullest, against)
     draw_pareto(plot, out)

@@ -13,7 +13,7 @@ from documents import ROOT
 from tutorials import BLOCK, FOLDER, follow
 
 TUTORIALS = sorted(FOLDER.glob("*.md"))
-NEEDS = {"nir": "nir", "board": "matplotlib"}
+NEEDS = {"nir": "nir"}
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
