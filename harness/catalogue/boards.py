@@ -231,7 +231,7 @@ BOARDS: tuple[Board, ...] = (
         axis="neuron",
         columns=(_ERROR, _SPIKES, _ENERGY),
         rank_by=_ERROR.key,
-        fixed={"method": ("imported",)},
+        fixed={"method": ("imported",), "backend": ("eager",)},
     ),
     Board(
         name="libraries",
