@@ -164,6 +164,7 @@ def table(
     neuron: str | None = None,
     method: str | None = None,
     budget: str | None = None,
+    recipe: str | None = None,
     machine: str | None = None,
     stores: Stores = None,
     current: bool = False,
@@ -173,7 +174,7 @@ def table(
     Parameters
     ----------
     board : name of a board (``spikeboard list boards``).
-    task, neuron, method, budget, machine : only tables whose rows share this; None: all.
+    task, neuron, method, budget, recipe, machine : only tables whose rows share this; None: all.
     stores, current : as in `load_records`.
 
     Raises
@@ -181,7 +182,7 @@ def table(
     UserError
         If the board is not known, or there is no record for such a table.
     """
-    axes = {"task": task, "neuron": neuron, "method": method, "budget": budget}
+    axes = {"task": task, "neuron": neuron, "method": method, "budget": budget, "recipe": recipe}
     found = tables_of(_roots(stores), board, axes, machine, current).tables
     if not found:
         asked = ", ".join(f"{axis} {value!r}" for axis, value in axes.items() if value is not None)

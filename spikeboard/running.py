@@ -63,6 +63,7 @@ def run_cells(
     backend: Names = (),
     seed: int | Sequence[int] = (),
     budget: str | None = None,
+    recipe: Names = (),
     device: str = "cpu",
     store: str | Path | None = None,
     data_root: str | Path | None = None,
@@ -82,6 +83,7 @@ def run_cells(
     preset : ``smoke``, ``quick``, ...; None: every combination, with the `budget`.
     suite, task, neuron, method, topology, backend, seed : names or patterns, one or several; empty: all.
     budget : training budget; None: the preset's, or ``quick``.
+    recipe : hyper-parameters, ``default`` or ``tuned``; empty: the preset's.
     device : ``cpu`` or ``cuda``.
     store : folder that records go to; None: ``reports/runs``.
     data_root : folder of data sets; None: the default places.
@@ -107,7 +109,14 @@ def run_cells(
         chosen = tuple(cells)
         plan = Plan(tuple(plan_cells(chosen, registry)), (), (), {})
     else:
-        names = {"suite": suite, "task": task, "neuron": neuron, "method": method, "topology": topology}
+        names = {
+            "suite": suite,
+            "task": task,
+            "neuron": neuron,
+            "method": method,
+            "topology": topology,
+            "recipe": recipe,
+        }
         filters = Filters(
             **{axis: _several(value) for axis, value in names.items()},
             backend=_several(backend),
