@@ -46,7 +46,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure what has not been measured (preset quick), print the tables, write the pages."""
-    install(session)
+    install(session, "fused")
     # 1: some cells failed. Failures are results, and the pages show them.
     session.run("spikeboard", "run", "--preset", "quick", *session.posargs, success_codes=[0, 1])
     session.run("spikeboard", "report")
@@ -58,7 +58,7 @@ def peers(session: nox.Session) -> None:
     install(session, "test")
     # Complete and without dependencies: several of these libraries would pull another torch, or torchvision.
     session.install("--no-deps", "--requirement", PEERS)
-    session.run("pytest", "tests/contract/test_peers.py")
+    session.run("pytest", "tests/contract/test_peers.py", "tests/contract/test_nir_peers.py")
     session.run("spikeboard", "run", "--preset", "libraries", *session.posargs)
     session.run("spikeboard", "table", "--board", "libraries")
     session.run("spikeboard", "report")
@@ -74,9 +74,16 @@ def report(session: nox.Session) -> None:
 @nox.session
 def asv(session: nox.Session) -> None:
     """Measure commits with asv and publish its graphs beside the leaderboard; arguments: a range, default HEAD^!."""
-    install(session, "asv")
+    install(session, "asv", "fused")
     session.run("spikeboard", "asv", *session.posargs)
     session.run("spikeboard", "report")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into build/docs, without a network; a warning is an error."""
+    install(session, "docs")
+    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session

@@ -6,7 +6,18 @@ from pathlib import Path
 
 from harness.errors import UserError
 
-__all__ = ["PUBLISHED", "RUNS", "SCRATCH", "SITE", "STUDIES", "by_default", "existing_store", "readable_stores"]
+__all__ = [
+    "PUBLISHED",
+    "RUNS",
+    "SCRATCH",
+    "SITE",
+    "STUDIES",
+    "by_default",
+    "existing_store",
+    "installed_records",
+    "published_store",
+    "readable_stores",
+]
 
 PUBLISHED = Path("reports/data")
 """Records that are committed: what the project publishes."""
@@ -34,8 +45,22 @@ def by_default(path: Path) -> Path:
     return path
 
 
+def installed_records() -> Path | None:
+    """Return the published records that came with this installation, or lie in the clone that it is; None if none."""
+    package = Path(__file__).resolve().parent
+    return next((path for path in (package / "published", package.parent / PUBLISHED) if path.is_dir()), None)
+
+
+def published_store() -> Path | None:
+    """Return the published records: those of the clone that one is in, else those that were installed."""
+    here = by_default(PUBLISHED)
+    return here if here.is_dir() else installed_records()
+
+
 def readable_stores(given: list[Path] | None) -> list[Path]:
     """Return the stores to read: those given, else the published records and one's own, where they exist.
+
+    Outside of a clone the published ones are those that the installed package has.
 
     Raises
     ------
@@ -44,7 +69,7 @@ def readable_stores(given: list[Path] | None) -> list[Path]:
     """
     if given:
         return [existing_store(path) for path in given]
-    return [path for path in map(by_default, (PUBLISHED, RUNS)) if path.is_dir()]
+    return [path for path in (published_store(), by_default(RUNS)) if path is not None and path.is_dir()]
 
 
 def existing_store(path: Path) -> Path:

@@ -22,9 +22,21 @@ from reference_impls.card import CardError, Kind
 from reference_impls.card_files import read_literal, variant_literal
 from reference_impls.names import UnknownNameError, unknown_message
 
-__all__ = ["ENTRY_POINT_GROUP", "Catalogue", "Source", "discover", "discover_in", "load_class", "resolve"]
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "Catalogue",
+    "Source",
+    "discover",
+    "discover_in",
+    "installed_modules",
+    "load_class",
+    "module_path",
+    "resolve",
+]
 
 ENTRY_POINT_GROUP = "spikeboard.implementations"
+ELSEWHERE = ("task",)
+"""Kinds that an entry point may offer and that are none of this package's: whoever knows them asks for them."""
 FOLDERS: Mapping[Kind, str] = {"neuron": "neurons", "training": "training", "topology": "topologies", "peer": "peers"}
 
 
@@ -78,14 +90,20 @@ def _candidates(root: Path) -> Iterator[tuple[Kind, str, Path]]:
             yield kind, f"{__package__}.{folder}.{path.stem}", path
 
 
-def _installed() -> Iterator[str]:
-    """Yield the module name of every implementation that an installed package offers."""
+def installed_modules() -> Iterator[str]:
+    """Yield the module name of everything that installed packages offer, tasks as well."""
     for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
         yield entry.module
 
 
-def _module_path(module: str) -> Path:
-    """Locate a module's file without importing its parent packages."""
+def module_path(module: str) -> Path:
+    """Locate a module's file without importing its parent packages.
+
+    Raises
+    ------
+    CardError
+        If its package is not installed.
+    """
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or spec.origin is None:
@@ -114,7 +132,7 @@ def discover() -> Catalogue:
     A row name that two files of one kind claim is a problem of the second file, which is left out.
     """
     own = list(_candidates(Path(__file__).parent))
-    return _catalogue([*own, *((None, module, None) for module in _installed())])
+    return _catalogue([*own, *((None, module, None) for module in installed_modules())])
 
 
 def discover_in(root: Path) -> Catalogue:
@@ -128,7 +146,9 @@ def _catalogue(candidates: Iterable[tuple[Kind | None, str, Path | None]]) -> Ca
     owner: dict[tuple[Kind, str], Path] = {}
     for kind, module, known in candidates:
         try:
-            path = known or _module_path(module)
+            path = known or module_path(module)
+            if known is None and read_literal(path).get("kind") in ELSEWHERE:
+                continue
             source = _read(kind, path, module)
             for row in [*source.entries(), *source.aliases()]:
                 holder = owner.setdefault((source.kind, row), path)

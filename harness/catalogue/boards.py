@@ -225,6 +225,15 @@ BOARDS: tuple[Board, ...] = (
         curves=("error_fraction",),
     ),
     Board(
+        name="imported",
+        title="Imported networks",
+        question="Which trained network that another library exported (spikeboard measure), on the same task?",
+        axis="neuron",
+        columns=(_ERROR, _SPIKES, _ENERGY),
+        rank_by=_ERROR.key,
+        fixed={"method": ("imported",), "backend": ("eager",)},
+    ),
+    Board(
         name="libraries",
         title="Libraries",
         question="How fast is the same LIF layer in each library, and does it compute what its convention says?",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +33,7 @@ from reference_impls.card import (
     Variant,
 )
 from reference_impls.card_files import read_literal, read_reported, variant_literal
-from reference_impls.discovery import Catalogue, discover
+from reference_impls.discovery import Catalogue, discover, installed_modules, module_path
 from reference_impls.names import unknown_message
 
 __all__ = [
@@ -80,8 +80,9 @@ class TaskCard:
     title: str
     summary: str
     version: int
-    data: str
-    """Name of the data set (``spikeboard data`` lists them); ``embedded`` ones need no files."""
+    data: str | None
+    """Name of the data set (``spikeboard data`` lists them); ``embedded`` ones need no files. None: the task's `load`
+    reads data of its own, and says what is missing."""
     T: int
     sample_shape: tuple[int, ...]
     """Shape of one sample at one time step."""
@@ -269,7 +270,22 @@ def card_files(found: Catalogue, harness: Path) -> tuple[list[CardFile], list[Ca
                 files.append(CardFile(kind, path, f"harness.{kind}s.{path.stem}", read_literal(path)))
             except CardError as error:
                 problems.append(error)
+    if harness == Path(__file__).parents[1]:  # another copy of the packages has no say in what is installed
+        for found_task in _installed_tasks():
+            (problems if isinstance(found_task, CardError) else files).append(found_task)  # type: ignore[arg-type]
     return files, problems
+
+
+def _installed_tasks() -> Iterator[CardFile | CardError]:
+    """Yield the tasks that installed packages offer, by the same entry points as implementations."""
+    for module in installed_modules():
+        try:
+            path = module_path(module)
+            literal = read_literal(path)
+        except CardError:
+            continue  # `discover` has said so
+        if literal.get("kind") == "task":
+            yield CardFile("task", path, module, literal)
 
 
 def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), papers: bool = True) -> Registry:
@@ -278,8 +294,11 @@ def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), paper
     problems = list(problems)
     for file in files:
         try:
-            for row in _rows_of(file, papers):
-                rows[file.kind][row.name] = row
+            found = _rows_of(file, papers)
+            for row in found:
+                if (holder := rows[file.kind].get(row.name)) is not None:
+                    raise CardError(f"{file.path}: the name {row.name!r} is already taken by {holder.path}")
+            rows[file.kind] |= {row.name: row for row in found}
         except CardError as error:
             problems.append(error)
     return Registry(

@@ -24,8 +24,8 @@ _SPOKEN = ("fsdd", "shd", "ssc", "heidelberg", "gsc")
 
 
 def kind_of(card: TaskCard) -> str | None:
-    """Return the kind of a task's data; None for signals that are to be produced."""
-    if card.target != "classes":
+    """Return the kind of a task's data; None for signals that are to be produced, and for data of a task's own."""
+    if card.target != "classes" or card.data is None:
         return None
     if card.data.startswith(_SPOKEN):
         return "sound"

@@ -21,6 +21,7 @@ from harness.cli import (
     filling,
     freshness,
     listing,
+    measuring,
     recommending,
     reporting,
     running,
@@ -28,9 +29,11 @@ from harness.cli import (
     tuning,
 )
 from harness.errors import UserError
+from harness.extras import missing_extra
 from harness.streams import prepared_streams
 from harness.terminal import say
 from reference_impls.card import CardError
+from reference_impls.exchange.errors import NirError
 from reference_impls.names import UnknownNameError
 
 __all__ = ["app", "main"]
@@ -49,6 +52,7 @@ app = typer.Typer(
 for module in (
     listing,
     running,
+    measuring,
     checking,
     tuning,
     searching,
@@ -79,8 +83,14 @@ def main() -> None:
     with prepared_streams():
         try:
             app()
-        except (UserError, UnknownNameError, CardError) as error:
+        except (UserError, UnknownNameError, CardError, NirError) as error:
             say(f"spikeboard: {error}", fg="red", err=True)
+            sys.exit(2)
+        except ModuleNotFoundError as error:
+            missing = missing_extra(error)
+            if missing is None:
+                raise
+            say(f"spikeboard: {missing}", fg="red", err=True)
             sys.exit(2)
         except OSError as error:
             if error.strerror is None:

@@ -20,7 +20,9 @@ MOST_PROBLEMS = 20
 Stores = Annotated[
     list[Path] | None,
     typer.Option(
-        "--store", metavar="DIR", help="Folder of records; may be repeated. [default: reports/data, reports/runs]"
+        "--store",
+        metavar="DIR",
+        help="Folder of records; may be repeated. [default: reports/data (or what was installed), reports/runs]",
     ),
 ]
 DataRoot = Annotated[

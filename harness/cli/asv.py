@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,10 +49,9 @@ def asv(
     Every commit is measured with the suites, the clock and the list of rows of the working tree. Records of
     ``spikeboard run`` that were measured at a commit stand on the same graphs.
     """
-    from harness.errors import UserError
+    from harness.extras import require
 
-    if find_spec("asv") is None:
-        raise UserError("asv is not installed", "python -m nox -s asv, or pip install -c constraints.txt -e '.[asv]'")
+    require("asv")
     from harness.asv.commits import commits_since
     from harness.asv.regressions import new_regressions, published_regressions
     from harness.asv.runs import measure, open_tree, publish

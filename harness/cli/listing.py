@@ -68,7 +68,7 @@ def _note(kind: str, row: object) -> str:
         pinned = ", ".join(f"{name} {version}" for name, version in able.requires.items())  # type: ignore[union-attr]
         return f"needs {pinned}" if pinned else ""
     if kind == "tasks":
-        return f"T = {card.T}, {card.classes} classes, data {card.data}"  # type: ignore[union-attr]
+        return f"T = {card.T}, {card.classes} classes, data {card.data or 'of its own'}"  # type: ignore[union-attr]
     if kind == "suites":
         return ", ".join(card.metrics)  # type: ignore[union-attr]
     return ""

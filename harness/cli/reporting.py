@@ -106,8 +106,10 @@ def figure(
     store: Stores = None,
 ) -> None:
     """Draw test error against a cost, with intervals and frontier, for a paper."""
+    from harness.extras import require
     from harness.report.figures import draw_pareto, pareto_plot
 
+    require("matplotlib")
     fullest = _tables(store, board, {"task": task, "budget": budget, "recipe": recipe}, machine)[0]
     plot = pareto_plot(fullest, against)
     draw_pareto(plot, out)
@@ -120,12 +122,21 @@ def report(
 ) -> None:
     """Write the leaderboard's pages: static, without a server or a network."""
     from harness.asv.series import graphs_over_commits
-    from harness.paths import SITE, by_default, readable_stores
+    from harness.paths import PUBLISHED, RUNS, SITE, by_default, readable_stores
     from harness.report import links
     from harness.report.site import build_site
+    from harness.results.index import select
 
-    site = out or by_default(SITE)
-    index = build_site(readable_stores(store), site, over_commits=graphs_over_commits(site / links.ASV))
+    site, stores = out or by_default(SITE), readable_stores(store)
+    index = build_site(stores, site, over_commits=graphs_over_commits(site / links.ASV))
+    if not any(select([root]).records for root in stores):
+        looked = ", ".join(map(str, stores)) or f"neither {by_default(PUBLISHED)} nor {by_default(RUNS)} is there"
+        say(
+            f"these pages are empty of figures: no record was found ({looked}). Measure something first: "
+            "spikeboard run --preset smoke",
+            fg="yellow",
+            err=True,
+        )
     say(f"leaderboard: {index}")
 
 
@@ -231,28 +242,12 @@ def current_tables(
 def _tables(
     store: list[Path] | None, board: str | None, axes: dict[str, str | None], machine: str | None, current: bool = False
 ) -> list[Table]:
-    from harness.catalogue.boards import BOARDS, find_board
-    from harness.catalogue.cards import load_registry
     from harness.errors import UserError
     from harness.paths import readable_stores
-    from harness.results.freshness import Today
-    from harness.results.index import select
-    from harness.results.queries import wanted_by
-    from harness.results.tables import build_tables
+    from harness.results.asked import tables_of
 
-    chosen = None if board is None else find_board(board)
-    wanted = wanted_by(BOARDS if chosen is None else (chosen,), axes, machine)
-    contents = select(readable_stores(store), wanted)
-    tell_problems(contents.problems)
-    registry = load_registry()
-    today = Today(registry)
-    records = [record for record in contents.records if not current or today.is_current(record)]
-    tables = [
-        item
-        for item in build_tables(records, registry, chosen)
-        if machine in (None, item.group.machine)
-        and all(value is None or dict(item.group.axes).get(axis, value) == value for axis, value in axes.items())
-    ]
+    tables, problems = tables_of(readable_stores(store), board, axes, machine, current)
+    tell_problems(problems)
     if not tables:
         raise UserError("no records to make a table of", "measure something first: spikeboard run --preset smoke")
     return tables

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,10 +57,9 @@ def search(
     search that was interrupted, or with more --evaluations. The best are trained anew for the final budget, beside the
     network without skips, and their test errors shown.
     """
-    if find_spec("optuna") is None:
-        from harness.errors import UserError
+    from harness.extras import require
 
-        raise UserError("optuna is not installed", "pip install -c constraints.txt -e '.[search]'")
+    require("optuna")
     from harness.catalogue.cards import load_registry
     from harness.paths import RUNS, by_default
     from harness.search.export import check_exportable

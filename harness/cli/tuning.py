@@ -124,11 +124,13 @@ def _present(cells: Iterable[Cell], registry: Registry, root: Path) -> list[Cell
     from harness.data import data_set
 
     present = functools.cache(lambda name: data_set(name).find(root).present)
-    found, missing = [], set()
+    found, missing = [], set[str]()
     for cell in cells:
         data = registry.task(cell.task).data
-        found += [cell] if present(data) else []
-        missing |= set() if present(data) else {data}
+        if data is None or present(data):  # None: the task reads data of its own
+            found.append(cell)
+        else:
+            missing.add(data)
     for name in sorted(missing):
         say(f"left out, for want of the data set {name!r}. {data_set(name).how_to_get}", fg="yellow")
     return found

@@ -25,6 +25,7 @@ from harness.execute import allocator
 from harness.execute.hyper_parameters import hyper_parameters
 from harness.execute.isolation import lift_memory_limit
 from harness.execute.messages import CellOutcome, CellRequest, Message, Progress, Setting, encoded
+from harness.extras import missing_extra
 from harness.measure.clock import CLOCK_VERSION
 from harness.measure.neighbours import Load, Watch
 from harness.results import provenance
@@ -186,6 +187,8 @@ def _outcome_of(error: BaseException) -> CellOutcome:
         )
     if isinstance(error, DivergedError):
         return CellOutcome(status="diverged", reason=_sentence(message))
+    if (missing := missing_extra(error)) is not None:
+        error, message = missing, str(missing)
     if isinstance(error, UserError):
         return CellOutcome(status="error", reason=_sentence(message.replace("\n", "; ")))
     return CellOutcome(status="error", reason=_sentence(f"{type(error).__name__}: {message}"))

@@ -192,8 +192,13 @@ def sort_out(
     for cell in cells:
         if is_done(cell):
             done.append(cell)
-        elif cell.task != NOT_APPLICABLE and not present(registry.task(cell.task).data):
-            missing[registry.task(cell.task).data] += 1
+        elif (data := _data_of(cell, registry)) is not None and not present(data):
+            missing[data] += 1
         else:
             todo.append(PlannedCell(cell, seconds.of(cell)))
     return Plan(tuple(todo), tuple(done), (), missing)
+
+
+def _data_of(cell: Cell, registry: Registry) -> str | None:
+    """Return the data set that a cell needs; None if it needs none, or its task reads data of its own."""
+    return None if cell.task == NOT_APPLICABLE else registry.task(cell.task).data

@@ -172,7 +172,7 @@ def _task(card: TaskCard) -> tuple[Fact, ...]:
         Fact("classes", str(card.classes)) if card.target == "classes" else Fact("signals", str(card.classes)),
         Fact("encoding", card.encoding),
         Fact("split", card.split),
-        Fact("data set", card.data),
+        Fact("data set", card.data or "of its own"),
     )
 
 

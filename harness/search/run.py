@@ -89,7 +89,9 @@ def run_search(
     space, root, machine = plan.request.space(registry), resolve(data_root), this_machine()
     if plan.request.device == "cuda" and machine.gpu is None:
         raise UserError("no CUDA device on this machine", "leave out --device cuda")
-    data_set(registry.task(plan.request.task).data).require(root)
+    needed = registry.task(plan.request.task).data
+    if needed is not None:
+        data_set(needed).require(root)
     search = Search(plan.folder, _settings(plan, code_hash(cell, registry)), space)
     store, console = Store(by_default(SCRATCH) / "search"), Console()
     try:

@@ -24,6 +24,8 @@ from harness.suites.common.weights import trained_method
 from harness.workload import Workload
 from reference_impls.api import Synapse, TrainingMethod, UnsupportedError
 
+__all__ = ["Spikes", "count_details", "counts", "energies", "energy_details", "fed", "neuron_works"]
+
 CARD = {
     "name": "spikes",
     "kind": "suite",
@@ -129,15 +131,15 @@ class Spikes(Suite):
             fed(workload, method),
             workload.task_card.input_kind,
         )
-        figures, details = _counts(activity), _count_details(activity)
+        figures, details = counts(activity), count_details(activity)
         try:
             works = neuron_works(method, workload.task_card.T)
         except UnsupportedError as error:
             details["no_energy"] = str(error)
         else:
             energy = estimate_energy(activity, works)
-            figures |= _energies(activity, energy, works)
-            details |= _energy_details(energy, works)
+            figures |= energies(activity, energy, works)
+            details |= energy_details(energy, works)
         stages, learning = _training(workload, method)
         return Answer(figures | _training_figures(stages, learning), details=details | _learned(stages, learning))
 
@@ -161,7 +163,8 @@ def fed(workload: Workload, method: TrainingMethod) -> Sequence[Synapse]:
     return [synapse._replace(source="rates") if synapse.source == "spikes" else synapse for synapse in synapses]
 
 
-def _counts(activity: Activity) -> dict[str, Measurement]:
+def counts(activity: Activity) -> dict[str, Measurement]:
+    """Return the figures that are counted."""
     operations, samples = activity.operations(), activity.samples
     counts = {
         "spikes_per_neuron": activity.spikes_per_neuron,
@@ -184,7 +187,8 @@ def _counts(activity: Activity) -> dict[str, Measurement]:
     return {name: Measurement(value) for name, value in values.items()}
 
 
-def _energies(activity: Activity, energy: EnergyEstimate, works: Sequence[NeuronWork]) -> dict[str, Measurement]:
+def energies(activity: Activity, energy: EnergyEstimate, works: Sequence[NeuronWork]) -> dict[str, Measurement]:
+    """Return the figures of what the counted operations would cost."""
     updates = [layer.updates for layer in activity.layers]
     joules = [work.joules(FP32_45NM) for work in works]
     values = {
@@ -225,7 +229,8 @@ def _training_figures(stages: Sequence[StageRates], learning: TrainingWork) -> d
     return figures
 
 
-def _count_details(activity: Activity) -> dict[str, Any]:
+def count_details(activity: Activity) -> dict[str, Any]:
+    """Give the counts layer by layer and synapse by synapse."""
     return {
         "samples": activity.samples,
         "layers": [asdict(layer) | {"rate": layer.rate} for layer in activity.layers],
@@ -244,7 +249,7 @@ def _count_details(activity: Activity) -> dict[str, Any]:
     }
 
 
-def _energy_details(energy: EnergyEstimate, works: Sequence[NeuronWork]) -> dict[str, Any]:
+def energy_details(energy: EnergyEstimate, works: Sequence[NeuronWork]) -> dict[str, Any]:
     """Give what a reader needs to compute the energy again by hand."""
     return {
         "energy": asdict(energy),

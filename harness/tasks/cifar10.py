@@ -66,7 +66,7 @@ class Photographs(Task):
 
     def load(self, data_root: Path | None, seed: int) -> Split:  # noqa: ARG002
         """Read the pickles; the split is fixed. Inputs are ``[N, 3, 32, 32]``, 0..255."""
-        parts = read_cifar(SETS[self.card.data], resolve_root(data_root))
+        parts = read_cifar(SETS[self.card.data], resolve_root(data_root))  # type: ignore[index]  # its card names one
         images = np.concatenate([part.images for part in parts])
         labels = np.concatenate([part.labels for part in parts])
         return split_of(images, labels, official(labels, np.arange(len(labels)) >= len(parts[0].labels)))

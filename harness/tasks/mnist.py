@@ -103,7 +103,7 @@ class Images(Task):
 
     def load(self, data_root: Path | None, seed: int) -> Split:  # noqa: ARG002
         """Read the idx files; the split is fixed. Inputs are ``[N, 1, 28, 28]``, 0..255."""
-        parts = read_images(SETS[self.card.data], resolve_root(data_root))
+        parts = read_images(SETS[self.card.data], resolve_root(data_root))  # type: ignore[index]  # its card names one
         images = np.concatenate([part.images for part in parts])
         labels = np.concatenate([part.labels for part in parts])
         in_test = np.arange(len(labels)) >= len(parts[0].labels)

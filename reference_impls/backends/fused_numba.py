@@ -26,7 +26,7 @@ def attach(neuron: Neuron) -> None:
 def maker() -> Maker:
     """Return how a CPU gets its kernels; refuse a machine without Numba."""
     if find_spec("numba") is None:
-        raise UnsupportedError("the backend 'fused-numba' needs Numba: pip install numba")
+        raise UnsupportedError("the backend 'fused-numba' needs Numba: pip install 'spikeboard[fused]'")
     return Maker(_kernels, (torch.float32, torch.float64))
 
 

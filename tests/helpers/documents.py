@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+"""Those of `docs/tutorials` are programs, and `docs/reference` is made of docstrings."""
 EXAMPLE = re.compile(r"Save this as `(?P<path>[^`]+)`.*?```python \w+\n(?P<code>.*?)```", re.DOTALL)
 """A file that a page tells its reader to write."""
 _BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
@@ -78,8 +79,11 @@ def _differs(one: Path, other: Path) -> bool:
     return one.read_bytes() != other.read_bytes()
 
 
-def shell(folder: Path, line: str, tools: Path) -> subprocess.CompletedProcess[str]:
-    """Run a line in `folder`, whose packages are used; `tools` is a folder for what must be on the path."""
+def shell(folder: Path, line: str, tools: Path, packages: tuple[Path, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Run a line in `folder`, whose packages are used (or those in the folders `packages`).
+
+    `tools` is a folder for what must be on the path.
+    """
     tools.mkdir(exist_ok=True)
     starters = {"python": "", "spikeboard": " -c 'from harness.cli import main; main()'"}
     for name, words in starters.items():
@@ -92,7 +96,7 @@ def shell(folder: Path, line: str, tools: Path) -> subprocess.CompletedProcess[s
         line,
         cwd=folder,
         shell=True,
-        env={**os.environ, "PATH": path, "PYTHONPATH": str(folder)},
+        env={**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join(map(str, packages or (folder,)))},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

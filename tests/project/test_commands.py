@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from documents import ROOT, Command, clone, commands, save_examples, shell
 
+import spikeboard
 from harness.data import DATA_SETS
 
 INSTALLS = re.compile(r"python -m (pip|nox)\b|spikeboard asv (?!--publish)|export PIP_")
@@ -41,11 +42,12 @@ RUN = [one for one in KNOWN if not any(kind.search(one.line) for kind in (INSTAL
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone in which a reader has saved the examples of CONTRIBUTING.md."""
+    """A clone in which a reader has saved the examples of CONTRIBUTING.md, and a network of another library."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a clone")
     folder = clone(tmp_path_factory.mktemp("fresh") / "clone")
     save_examples(folder)
+    spikeboard.write_nir(folder / "net.nir", spikeboard.build_network("mlp", "lif-hard", task="digits"), (1, 8, 8))
     return folder
 
 

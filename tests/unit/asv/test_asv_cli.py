@@ -132,7 +132,7 @@ def test_a_series_that_is_not_tracked_is_named(tmp_path: Path) -> None:
 def test_without_asv_it_says_how_to_get_it(tmp_path: Path) -> None:
     said = spikeboard(tmp_path, "asv", code=2, before=BLOCKED)
     assert "asv is not installed" in said
-    assert "'.[asv]'" in said
+    assert "'spikeboard[asv]'" in said
 
 
 def test_the_leaderboard_needs_no_asv(tmp_path: Path) -> None:

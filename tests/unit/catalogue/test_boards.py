@@ -32,6 +32,7 @@ def records() -> list[Record]:
     for suite in ("layers", "libraries"):
         for neuron in ("lif", "if", *list(ROWS.peers)[:2]):
             made += [factory.measured(Cell(suite, neuron=neuron, backend=b)) for b in (*BACKENDS, NOT_APPLICABLE)]
+    made += [factory.measured(Cell("accuracy", "digits", net, "imported", "nir")) for net in ("one", "other")]
     return made
 
 

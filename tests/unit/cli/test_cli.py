@@ -149,7 +149,7 @@ def test_a_broken_file_in_the_store_is_named_and_skipped(measured: Path) -> None
         (["run", "--device", "cuda"], "no CUDA device"),
         (["run", "--device", "gpu"], "unknown device 'gpu'"),
         (["table", "--board", "neuron"], "did you mean 'neurons'"),
-        (["table"], "measure something first: spikeboard run --preset smoke"),
+        (["table", "--machine", "nobodys"], "measure something first: spikeboard run --preset smoke"),
         (["show", "ffff"], "no record of a cell 'ffff'"),
         (["data", "fetch", "minst"], "did you mean 'mnist'"),
         (["compare", "nowhere", "nothing"], "neither a folder of records nor a commit"),

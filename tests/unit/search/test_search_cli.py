@@ -59,4 +59,4 @@ def test_without_optuna_it_says_how_to_get_it(tmp_path: Path) -> None:
     )
     assert result.returncode == 2
     assert "optuna is not installed" in result.stderr
-    assert ".[search]" in result.stderr
+    assert "'spikeboard[search]'" in result.stderr
