@@ -23,8 +23,17 @@ SIGNALS = [
     if "signal" in row.capabilities.targets
 ]
 SIGNAL_CLAUSES = [(subject, check) for subject in SIGNALS for check in SIGNAL_CHECKS if check.applies(subject)]
+LONG = {("forward-gradient", "feedback")}
+"""Eight simulations an update, to an equilibrium each; on the chain the same clauses are asked on every run."""
+
+
+def _marks(subject: MethodSubject) -> list[pytest.MarkDecorator]:
+    marks = marks_of(subject.row)
+    return marks if marks or (subject.row.name, subject.topology) not in LONG else [pytest.mark.slow]
+
+
 CLAUSES = [
-    pytest.param(subject, check, id=f"{subject.row.name}-{subject.topology}-{check.name}", marks=marks_of(subject.row))
+    pytest.param(subject, check, id=f"{subject.row.name}-{subject.topology}-{check.name}", marks=_marks(subject))
     for subject in SUBJECTS
     for check in METHOD_CHECKS
     if check.applies(subject)

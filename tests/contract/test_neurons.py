@@ -24,7 +24,9 @@ def test_contract(subject: NeuronSubject, check: Check[NeuronSubject]) -> None:
 
 
 FASTER = [
-    *(("compiled", name) for name in ("lif", "klif", "psu", "mpe-psn")),
+    ("compiled", "lif"),
+    # A minute each for torch's compiler.
+    *(pytest.param("compiled", name, marks=pytest.mark.slow) for name in ("klif", "psu", "mpe-psn")),
     *(("fused-numba", name) for name in ("lif", "klif", "clif", "alif-lsnn", "multilevel-lif")),
 ]
 

@@ -37,7 +37,11 @@ def test_it_is_measured_like_every_other(checkout: Path, what: tuple[str, ...]) 
     assert "this run: 1 ok" in spikeboard(checkout, "run", *smoke, *what)
 
 
-@pytest.mark.parametrize(("axis", "example"), [("neuron", "dead-zone"), ("method", "last-step")])
+LONG_CHECK = pytest.param("method", "last-step", marks=pytest.mark.slow)
+"""A method's contract is checked on every network that it trains."""
+
+
+@pytest.mark.parametrize(("axis", "example"), [("neuron", "dead-zone"), LONG_CHECK])
 def test_its_contract_is_kept(checkout: Path, axis: str, example: str) -> None:
     spikeboard(checkout, "run", "--preset", "quick", "--suite", "conformance", f"--{axis}", example)
     records = [json.loads(path.read_text()) for path in (checkout / "reports/runs").rglob("*.json")]

@@ -16,7 +16,12 @@ TUTORIALS = sorted(FOLDER.glob("*.md"))
 NEEDS = {"nir": "nir"}
 
 
-@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+QUICK = ("library", "neuron")
+"""Tutorials that every run follows; the others, ten seconds each, go with the slow tests."""
+PAGES = [pytest.param(page, id=page.stem, marks=() if page.stem in QUICK else pytest.mark.slow) for page in TUTORIALS]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_a_tutorial_does_what_it_says(page: Path, tmp_path: Path) -> None:
     pytest.importorskip(NEEDS.get(page.stem, "torch"))
     assert follow(page, tmp_path)

@@ -125,6 +125,7 @@ def tuned(folder: Path, dry_run: bool = False) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_from_the_command_to_a_figure_of_a_fresh_seed(
     tmp_path: Path, recipes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
