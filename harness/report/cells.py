@@ -111,6 +111,7 @@ def figure(
     marks: Marks | None = None,
     spread: Spread | None = None,
     failure: Record | None = None,
+    verified: bool = True,
 ) -> MeasurementCell:
     """Return a figure.
 
@@ -119,16 +120,17 @@ def figure(
     marks : what there is to know of the rest of the column; None where nothing is ranked.
     spread : the column's ends, to draw the interval between them.
     failure : a run of the same row and suite that gave no figure.
+    verified : whether the row has passed conformance, as far as the column asks for it.
     """
     text, _, half = with_interval(value.estimate, scale).partition(" ± ")
     missing = f"{_end_of(failure)}; this rests on {count(len(value.records), 'run')}" if failure else ""
     return MeasurementCell(
         text=text,
         half=half,
-        details=(*_details(value, scale, marks), *([missing] if missing else [])),
+        details=(*_details(value, scale, marks, verified), *([missing] if missing else [])),
         order=repr(value.estimate.value) if math.isfinite(value.estimate.value) else "",
         best=marks is not None and marks.best(value),
-        ranked=value.standing.ranked and (marks is None or value.rank is not None or value.card.direction == "none"),
+        ranked=value.standing.ranked and (value.rank is not None or _has_no_rank(value, marks, verified)),
         record=record_link(value.record),
         cell_id=value.record.cell_id,
         command=command(value.record.cell),
@@ -137,6 +139,11 @@ def figure(
         mark="" if value.standing.ranked else value.standing.value,
         reason=value.reason,
     )
+
+
+def _has_no_rank(value: Value, marks: Marks | None, verified: bool) -> bool:
+    """Whether nothing is wrong with a figure that has no rank: nobody ranks by it."""
+    return marks is None or value.card.direction == "none" or (verified and not marks.ranks)
 
 
 def _end_of(failure: Record) -> str:
@@ -174,7 +181,7 @@ def _ends(value: Value) -> list[float]:
     return [end for end in (estimate.low, estimate.value, estimate.high) if end is not None and is_drawable(end)]
 
 
-def _details(value: Value, scale: Scale, marks: Marks | None) -> Iterable[str]:
+def _details(value: Value, scale: Scale, marks: Marks | None, verified: bool) -> Iterable[str]:
     estimate, card, provenance = value.estimate, value.card, value.record.provenance
     yield f"{card.title}: {scale.text(estimate.value)} {scale.label}".rstrip()
     yield f"exactly {estimate.value!r} {card.unit}"
@@ -194,7 +201,9 @@ def _details(value: Value, scale: Scale, marks: Marks | None) -> Iterable[str]:
                 yield f"to {name}: {difference_text(difference, unit)} {unit.label}{equal}".rstrip()
     elif not value.standing.ranked:
         yield f"not ranked: {value.reason or NOT_RANKED[value.standing]}"
-    elif marks is not None and card.direction != "none":
+    elif not _has_no_rank(value, marks, verified):
         yield "not ranked: conformance was not passed on this machine"
+    elif marks is not None and not marks.ranks:
+        yield "shown, not ranked: it drifts with the machine"
     yield f"measured {day(provenance.started_at)} on {provenance.machine.name}"
     yield f"commit {commit_of(provenance)}; code {provenance.code_hash[:10]}"

@@ -86,7 +86,7 @@ def readable(table: Table, style: Style = PLAIN, differences: bool = True) -> pd
         "vectors": ["yes" if row.vectors else "" for row in table.rows],
     }
     for column in table.columns:
-        scale, marks = column_scale(table, column), marks_of(table, column.key)
+        scale, marks = column_scale(table, column), marks_of(table, column)
         title = heading(table, column, scale, short=True)
         data[title] = [_cell(row, column, scale, style, marks) for row in table.rows]
         if differences and column.key == table.board.rank_by:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from harness.catalogue.boards import Column
 from harness.catalogue.cards import MetricCard
 from harness.report.units import Scale
 from harness.results.ranking import Difference
@@ -37,6 +38,8 @@ class Marks:
     """Whether some row is significantly worse than the best."""
     baseline: str
     """Name of the row that the others are also compared with; empty: none."""
+    ranks: bool = True
+    """Whether the board ranks rows by the column at all, or shows it only."""
 
     def best(self, value: Value) -> bool:
         """Whether a figure is worth marking: tied with the best, where something is not."""
@@ -55,10 +58,11 @@ class Reference:
         return value.to_leader if self.is_leader else value.to_baseline
 
 
-def marks_of(table: Table, column: str) -> Marks:
+def marks_of(table: Table, column: Column) -> Marks:
     """Return what the cells of a column need to know."""
-    ranks = [row.values[column].rank for row in table.rows if column in row.values]
-    return Marks(any(rank is not None and not rank.tied_with_best for rank in ranks), table.board.baseline)
+    ranks = [row.values[column.key].rank for row in table.rows if column.key in row.values]
+    separates = any(rank is not None and not rank.tied_with_best for rank in ranks)
+    return Marks(separates, table.board.baseline, column.ranked)
 
 
 def rank_text(value: Value | None) -> str:

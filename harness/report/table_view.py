@@ -214,7 +214,7 @@ def _key(row: TableRow) -> RowKey:
 def _rows(
     table: Table, scales: Mapping[str, Scale], anchors: Mapping[str, str], sitemap: Sitemap, traits: Traits
 ) -> Iterable[RowView]:
-    marks = {column.key: marks_of(table, column.key) for column in table.columns}
+    marks = {column.key: marks_of(table, column) for column in table.columns}
     spread, main = spread_of(table), table.board.rank_by
     for place, row in enumerate(tried(table), start=1):
         cells: list[MeasurementCell | BlankCell] = []
@@ -226,7 +226,8 @@ def _rows(
                 cells.append(blank(failure, anchors))
             else:
                 whisker = spread if column.key == main else None
-                cells.append(figure(value, scales[column.key], marks[column.key], whisker, failure))
+                passed = row.verified or not column.needs_verification
+                cells.append(figure(value, scales[column.key], marks[column.key], whisker, failure, passed))
         records = [record for value in row.values.values() for record in value.records]
         newest = max(records, key=lambda record: record.provenance.moment, default=None)
         ranked = row.values.get(main)

@@ -180,10 +180,11 @@ def _means(left: Floats, has: Flags) -> Floats:
 
 
 def _medians(left: Floats, has: Flags) -> Floats:
-    """Return the median of every column over the rows that have it."""
+    """Return the median of every column over the rows that have it; 0 for one that no row has."""
     import numpy as np
 
-    medians: Floats = np.array([np.median(column[there]) for column, there in zip(left.T, has.T, strict=True)])
+    columns = zip(left.T, has.T, strict=True)
+    medians: Floats = np.array([np.median(column[there]) if there.any() else 0.0 for column, there in columns])
     return medians
 
 

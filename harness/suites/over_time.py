@@ -52,7 +52,7 @@ CARD = {
         "steps_within_a_point": {
             "short": "settled",
             "title": "steps from which on the error is within a point of that of the last step",
-            "unit": "steps",
+            "unit": "time steps",
             "direction": "lower",
         },
     },

@@ -111,7 +111,7 @@ def test_a_file_is_checked_and_written(tmp_path: Path) -> None:
 def test_a_picture_that_is_out_of_date_is_found(tmp_path: Path) -> None:
     timed = {
         item.cell.neuron: {
-            "train_step_seconds": Metric(value=1e-3 * number, unit="seconds", direction="lower"),
+            "train_step_ratio": Metric(value=0.5 * number, unit="ratio", direction="lower"),
         }
         for number, item in enumerate(RECORDS, start=1)
     }

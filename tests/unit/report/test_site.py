@@ -139,6 +139,9 @@ def test_a_row_that_is_not_verified_is_marked_and_its_speed_not_ranked(built: Si
     assert "not ranked: conformance was not passed" in row
     verified = _row(built.pages["board-neurons.html"], "digits.bptt.mlp.quick.intel-xeon-2c~lif.mlp")
     assert "unranked" not in verified
+    assert "not ranked: conformance" not in verified
+    assert "training step: " in verified
+    assert "shown, not ranked: it drifts with the machine" in verified
     assert ">contract</span>" in verified
     assert ">vectors</span>" not in verified, "the records of the tests have no such check"
 

@@ -142,7 +142,7 @@ def test_text_formats_say_ranks_differences_and_the_best() -> None:
 
 def test_every_format_marks_what_was_timed_too_noisily() -> None:
     registry = synthetic.registry()
-    step = "throughput.train_step_seconds"
+    step = "throughput.train_step_ratio"
     records = [
         one.model_copy(update={"status": "noisy", "reason": "The machine was not quiet."})
         if (one.cell.suite, one.cell.neuron, one.status) == ("throughput", "lif", "ok")
@@ -157,7 +157,8 @@ def test_every_format_marks_what_was_timed_too_noisily() -> None:
         assert line
     (line,) = [line for line in to_text([table], "csv").splitlines() if ",lif," in line]
     assert ",noisy" in line
-    cell = figure(value, Scale(1e3, "ms"), marks_of(table, step))
+    (column,) = (one for one in table.columns if one.key == step)
+    cell = figure(value, Scale(1.0, "x"), marks_of(table, column))
     assert (cell.mark, cell.best, cell.ranked) == ("noisy", False, False)
     assert any("busy machine" in line for line in cell.details)
     marks = {(row.name, row.topology): RowMark(row.name, "") for row in table.rows}

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from simulated import COST, ODDS, World, beats, observed_errors, ranked_errors
 
@@ -302,6 +302,7 @@ extreme = st.sampled_from([0.0, 1e308, -1e308, 5e-324, 1e-300, 1.0, -1.0, 1e155]
 
 @settings(max_examples=300)
 @given(st.lists(st.dictionaries(st.integers(0, 3), extreme, min_size=1), min_size=1, max_size=5), st.booleans())
+@example(values=[{0: 0.0}, {0: 0.0, 1: 0.0}], exact=False)  # a seed that one row only has
 @pytest.mark.filterwarnings("error")
 def test_no_figure_is_too_large_to_be_ranked(values: list[dict[int, float]], exact: bool) -> None:
     rows = [Observed(of) for of in values]
