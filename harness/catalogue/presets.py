@@ -177,8 +177,8 @@ PRESETS: Mapping[str, Preset] = {
         Preset(
             "quick",
             (
-                "Contract of every row; accuracy (3 seeds) and cost of a neuron and a method of every file, but QCFS and "
-                "HSD for all conversions, and no forward gradient; a few rows in the other suites. Minutes on a laptop."
+                "Contract of every row; accuracy (3 seeds) and cost of a neuron and a method of every file, but QCFS "
+                "and HSD for all conversions, and no forward gradient; a few rows in other suites. Minutes on a laptop."
             ),
             "quick",
             (

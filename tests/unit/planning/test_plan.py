@@ -22,7 +22,7 @@ from harness.results.store import Store
 REGISTRY = load_registry()
 OTHER_CONVERSIONS = ("threshold-balancing", "noisy-quantisation", "stdb", "tandem", "hybrid-coding")
 NOT_IN_QUICK = ("forward-gradient", *OTHER_CONVERSIONS)
-"""Files of methods that the preset's summary leaves out: eight simulations an update, and conversions but QCFS and HSD."""
+"""Files of methods that the preset's summary leaves out: eight simulations an update, and most conversions."""
 
 
 def plan(store: Path, preset: str | None = "quick", **options: Any) -> Plan:
