@@ -176,7 +176,10 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "quick",
-            "Contract, accuracy (3 seeds) and cost of a neuron and a method of every file; minutes on a laptop.",
+            (
+                "Contract of every row; accuracy (3 seeds) and cost of a neuron and a method of every file, but QCFS "
+                "and HSD for all conversions, and no forward gradient; a few rows in other suites. Minutes on a laptop."
+            ),
             "quick",
             (
                 *_conformance(ANY, ANY, ("lif",)),
@@ -201,6 +204,7 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("time_to_target",), ("digits",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 *(Selection(("time_to_target",), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
                 Selection(("robustness", "over_time"), ("digits",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
+                Selection(("frontier",), ("digits",), ("if", "lif"), ("bptt",), ("mlp",)),
                 Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 *(
                     Selection(("scaling",), ("digits-rows",), ("if",), methods, on)

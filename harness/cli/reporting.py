@@ -65,7 +65,7 @@ def table(
         print_claims(store, output_format)
         return
     if board in OVERALL:
-        print_overall(board, _tables(store, board.removeprefix("overall-"), axes, machine, True), output_format)
+        print_overall(board, _asked(store, board.removeprefix("overall-"), axes, machine, True), output_format)
         return
     tables = _tables(store, board, axes, machine, current)
     tables = tables if every else worth_comparing(tables)
@@ -105,12 +105,16 @@ def figure(
     machine: MachineName = None,
     store: Stores = None,
 ) -> None:
-    """Draw test error against a cost, with intervals and frontier, for a paper."""
+    """Draw test error against a cost, with intervals and frontier, for a paper.
+
+    Of several tables that fit, the one with most rows of those that have current figures.
+    """
     from harness.extras import require
-    from harness.report.figures import draw_pareto, pareto_plot
+    from harness.report.figures import draw_pareto, has_ranks, pareto_plot
 
     require("matplotlib")
-    fullest = _tables(store, board, {"task": task, "budget": budget, "recipe": recipe}, machine)[0]
+    tables = _tables(store, board, {"task": task, "budget": budget, "recipe": recipe}, machine)
+    fullest = next(filter(has_ranks, tables), tables[0])
     plot = pareto_plot(fullest, against)
     draw_pareto(plot, out)
     say(f"{out}: {fullest.group.label} ({fullest.group.machine}). {plot.caption}")
@@ -239,15 +243,23 @@ def current_tables(
     return [table for table in tables if machine in (None, table.group.machine)]
 
 
-def _tables(
-    store: list[Path] | None, board: str | None, axes: dict[str, str | None], machine: str | None, current: bool = False
+def _asked(
+    store: list[Path] | None, board: str | None, axes: dict[str, str | None], machine: str | None, current: bool
 ) -> list[Table]:
-    from harness.errors import UserError
     from harness.paths import readable_stores
     from harness.results.asked import tables_of
 
     tables, problems = tables_of(readable_stores(store), board, axes, machine, current)
     tell_problems(problems)
+    return tables
+
+
+def _tables(
+    store: list[Path] | None, board: str | None, axes: dict[str, str | None], machine: str | None, current: bool = False
+) -> list[Table]:
+    from harness.errors import UserError
+
+    tables = _asked(store, board, axes, machine, current)
     if not tables:
         raise UserError("no records to make a table of", "measure something first: spikeboard run --preset smoke")
     return tables

@@ -17,13 +17,18 @@ from reference_impls.names import unknown_message
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["FORMATS", "draw_pareto", "pareto_plot"]
+__all__ = ["FORMATS", "draw_pareto", "has_ranks", "pareto_plot"]
 
 FORMATS = ("pdf", "svg", "png")
 DOTS_PER_INCH = 200
 SIZE_INCHES = (5.2, 3.4)
 INK, QUIET, MARK = "#1f2328", "#8c959f", "#0b5cad"
 OFFSETS = {"top right": (5, 4), "bottom right": (5, -9), "top left": (-5, 4), "bottom left": (-5, -9)}
+
+
+def has_ranks(table: Table) -> bool:
+    """Return whether a figure of `table` is ranked; where none is, as where all are of older code, nothing is drawn."""
+    return any(value.standing.ranked for row in table.rows for value in row.values.values())
 
 
 def pareto_plot(table: Table, cost: str) -> ParetoPlot:
@@ -40,7 +45,7 @@ def pareto_plot(table: Table, cost: str) -> ParetoPlot:
         for row in table.rows
     }
     plots = {plot.id.rpartition("--")[2]: plot for plot in pareto_plots(table, marks)}
-    if not plots and all(not value.standing.ranked for row in table.rows for value in row.values.values()):
+    if not plots and not has_ranks(table):
         raise UserError("no figure of this table is current, and others are not drawn", "spikeboard status says why")
     if cost not in plots:
         raise UserError(

@@ -16,7 +16,7 @@ from harness.measure.activity import count_activity
 from harness.measure.arithmetic import Arithmetic
 from harness.measure.energy import estimate_energy
 from harness.sizing import as_many_parameters
-from harness.suites.spikes import _counts, neuron_works
+from harness.suites.spikes import counts, neuron_works
 from harness.workload import Workload
 from reference_impls.api import build_method, build_network, build_neuron
 
@@ -100,7 +100,7 @@ def test_what_does_not_spike_has_no_spikes_and_costs_multiplications(name: str) 
     activity = count_activity(network, [x], method.predict, method.synapses(), "analog")
     works = neuron_works(method, 3)
     energy = estimate_energy(activity, works)
-    assert not {"spikes_per_neuron", "firing_rate", "spikes_per_sample"} & set(_counts(activity))
+    assert not {"spikes_per_neuron", "firing_rate", "spikes_per_sample"} & set(counts(activity))
     assert energy.spikes_joules == 0
     assert energy.analog_joules > 0
     if name == "relu":

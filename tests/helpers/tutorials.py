@@ -23,7 +23,8 @@ INSTALL = "python -m pip install -e ."
 
 
 def follow(page: Path, folder: Path) -> list[str]:
-    """Do what `page` says in `folder`, and return what was printed, block by block."""
+    """Do what `page` says in `folder`, which is made if need be, and return what was printed, block by block."""
+    folder.mkdir(parents=True, exist_ok=True)
     printed: list[str] = []
     since = ""
     for block in BLOCK.finditer(text(page)):

@@ -20,6 +20,9 @@ from harness.results.fingerprint import code_hash
 from harness.results.store import Store
 
 REGISTRY = load_registry()
+OTHER_CONVERSIONS = ("threshold-balancing", "noisy-quantisation", "stdb", "tandem", "hybrid-coding")
+NOT_IN_QUICK = ("forward-gradient", *OTHER_CONVERSIONS)
+"""Files of methods that the preset's summary leaves out: eight simulations an update, and most conversions."""
 
 
 def plan(store: Path, preset: str | None = "quick", **options: Any) -> Plan:
@@ -42,8 +45,11 @@ def test_quick_measures_every_implementation_file_with_three_seeds(tmp_path: Pat
     for name in {row.card.name for row in REGISTRY.neurons.values()}:
         assert {cell.seed for cell in trained if cell.neuron == name} == {0, 1, 2}, name
     assert {cell.neuron for cell in learning} <= {cell.neuron for cell in cells if cell.suite == "conformance"}
-    for name in {row.card.name for row in REGISTRY.methods.values()} - {"forward-gradient"}:
+    for name in {row.card.name for row in REGISTRY.methods.values()} - set(NOT_IN_QUICK):
         assert {cell.seed for cell in learning if cell.method == name} == {0, 1, 2}, name
+    assert not {cell.method for cell in learning} & set(NOT_IN_QUICK), "its summary says so"
+    assert all(REGISTRY.methods[name].capabilities.converts for name in OTHER_CONVERSIONS)
+    assert {"qcfs", "hsd"} <= {cell.method for cell in learning}, "they stand for the other conversions"
     assert {cell.suite for cell in cells} == set(REGISTRY.suites) - {"libraries", "layers"}
     assert {"digits", "digits-events", "digits-rows"} <= {cell.task for cell in cells}
 

@@ -19,6 +19,8 @@ from harness.workload import Workload
 
 REGISTRY = load_registry()
 CELL = Cell("time_to_target", "digits", "if", "bptt", "mlp", budget="quick")
+TARGET = 0.1
+"""Not the published target: what is tested here must not depend on how hard that is to reach, and how soon."""
 UPDATE_SECONDS, PRETRAINING_SECONDS = 0.01, 5.0
 PROTOCOL = TimingProtocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, budget_seconds=3.0)
 
@@ -48,8 +50,10 @@ def answer(
     timers = [FakeTimer(lambda _: PRETRAINING_SECONDS if cell.method == "hsd" else 0.0), FakeTimer(seconds)]
     monkeypatch.setattr(stopwatch, "timer_for", lambda *_, **__: timers.pop(0))
     monkeypatch.setattr(time_to_target, "protocol_for", lambda _budget: protocol)
+    workload = Workload(cell, REGISTRY)
+    monkeypatch.setattr(Workload, "budget", replace(workload.budget, target_error=TARGET))
     torch.manual_seed(cell.seed)
-    return TimeToTarget(REGISTRY.suite("time_to_target")).run(Workload(cell, REGISTRY))
+    return TimeToTarget(REGISTRY.suite("time_to_target")).run(workload)
 
 
 def test_the_time_is_that_of_the_updates_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +87,7 @@ def test_a_short_training_is_repeated_while_there_is_time_and_the_interval_is_wi
 
     found = answer(monkeypatch, seconds=seconds, protocol=unsteady)
     updates = found.figures["updates_to_target"].value
+    assert found.details["trainings"] > 1, "the time is there"
     assert found.details["trainings"] == int(3.0 / (UPDATE_SECONDS * updates))
     assert found.figures["seconds_to_target"].value == pytest.approx(UPDATE_SECONDS * updates, rel=0.01)
     once = answer(monkeypatch, seconds=seconds, protocol=replace(unsteady, budget_seconds=0.0))
