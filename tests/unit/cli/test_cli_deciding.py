@@ -69,6 +69,8 @@ def test_without_current_records_it_is_said_and_what_to_do(store: Path, tmp_path
     for arguments in (["recommend", "--data", "sound"], ["table", "--board", "overall-neurons"]):
         with pytest.raises(UserError, match="spikeboard"):
             CliRunner().invoke(app, [*arguments, "--store", str(stale)], catch_exceptions=False)
+    with pytest.raises(UserError, match="overall-neurons needs current errors of at least half of the rows on 2 tasks"):
+        CliRunner().invoke(app, ["table", "--board", "overall-neurons", "--store", str(stale)], catch_exceptions=False)
 
 
 @pytest.mark.parametrize(

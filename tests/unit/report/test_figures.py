@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from synthetic import Factory, older, registry
+from synthetic import Factory, older, registry, write_store
+from typer.testing import CliRunner
 
 from harness.catalogue.boards import find_board
 from harness.catalogue.cell import Cell
+from harness.cli import app
 from harness.errors import UserError
 from harness.report.figures import draw_pareto, pareto_plot
 from harness.results.record import Record
@@ -18,14 +20,18 @@ from harness.results.tables import Table, build_tables
 COST = "throughput.train_step_ratio"
 
 
-def table(*, are_older: bool = False) -> Table:
+def made(budget: str = "quick", neurons: tuple[str, ...] = ("if", "lif", "psn")) -> list[Record]:
     factory = Factory(registry())
-    base = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
-    records: list[Record] = [
+    base = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget=budget)
+    return [
         factory.measured(replace(base, suite=suite, neuron=neuron))
         for suite in ("accuracy", "throughput")
-        for neuron in ("if", "lif", "psn")
+        for neuron in neurons
     ]
+
+
+def table(*, are_older: bool = False) -> Table:
+    records = made()
     return build_tables([older(one) if are_older else one for one in records], registry(), find_board("neurons"))[0]
 
 
@@ -46,3 +52,13 @@ def test_a_cost_that_there_is_not_is_named() -> None:
 def test_a_table_of_older_figures_is_not_drawn_and_says_why() -> None:
     with pytest.raises(UserError, match="no figure of this table is current"):
         pareto_plot(table(are_older=True), COST)
+
+
+def test_the_fullest_table_that_is_current_is_drawn(tmp_path: Path) -> None:
+    fuller = [older(one) for one in made("standard", ("if", "lif", "psn", "klif"))]
+    store = write_store(tmp_path / "store", [*fuller, *made()], corrupt=False)
+    said = CliRunner().invoke(
+        app, ["figure", str(tmp_path / "x.svg"), "--against", COST, "--store", str(store)], catch_exceptions=False
+    )
+    assert said.exit_code == 0, said.output
+    assert "quick" in said.output
