@@ -43,6 +43,8 @@ SUITE_ORDER = (
     "spikes",
     "frontier",
     "anytime",
+    "over_time",
+    "robustness",
     "throughput",
     "memory",
     "scaling",
