@@ -58,11 +58,12 @@ def orphaned() -> CellOutcome:
 def with_escaped(outcome: CellOutcome, count: int) -> CellOutcome:
     """Return `outcome` with a word of the processes that had got away from all supervision, and were found and killed.
 
-    A result that the cell has given stays what it is.
+    Cells that end with one server are settled one after the other, so they may be another's: the word blames nobody. A
+    result that the cell has given stays what it is.
     """
     if not count or outcome.status == "ok":
         return outcome
-    said = f"{outcome.reason or ''} {count} of its processes had escaped its supervisor, and were ended.".strip()
+    said = f"{outcome.reason or ''} {count} processes that had escaped their supervisor were ended.".strip()
     return outcome.model_copy(update={"reason": said})
 
 
