@@ -16,14 +16,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from reference_impls.conversion.method import Recent, check_share, trained_epochs, unclipped
-from reference_impls.conversion.spiking import ann_logits, refuse_unless_convertible, time_mean
+from reference_impls.conversion.spiking import ann_logits, become_spiking, refuse_unless_convertible, time_mean
 from reference_impls.conversion.statistics import LEAST
 from reference_impls.method import Epoch, OptimizerFactory, PretrainingReport, TrainingMethod
-from reference_impls.network import Network, over_time
+from reference_impls.network import Network, Synapse, over_time
 
-__all__ = ["FineTuned"]
+__all__ = ["FineTuned", "InStages"]
 
 ANN, THRESHOLDS, CALIBRATED = "conversion_ann.", "conversion_thresholds", "conversion_calibrated"
+PROGRESS = "conversion_progress"
 
 
 class FineTuned(TrainingMethod):
@@ -164,3 +165,38 @@ class FineTuned(TrainingMethod):
             return float(loss.detach())
 
         return learn
+
+
+class InStages(FineTuned):
+    """What goes on in stages, by the share of the updates after pretraining that is done.
+
+    What has not been pretrained has no stages: `planned_updates` is 0. The first linear map is fed with real numbers.
+    """
+
+    def __init__(self, pretraining_share: float, calibration_samples: int, rate_factor: float) -> None:
+        super().__init__(pretraining_share, calibration_samples, rate_factor)
+        self.done, self.planned_updates = 0, 0
+
+    def planned(self, report: PretrainingReport, epochs: int) -> None:
+        """Count the updates that are left."""
+        if report.epochs:
+            self.planned_updates = (epochs - report.epochs) * (report.updates // report.epochs)
+        self.done = 0
+
+    def spike_with(self, thresholds: Sequence[float]) -> None:
+        """Set thresholds and the height of spikes; membranes start at 0."""
+        become_spiking(self.network, thresholds, start=0.0)
+
+    def synapses(self) -> tuple[Synapse, ...]:
+        """Return the linear maps; the first is not fed with spikes."""
+        first, *others = super().synapses()
+        return (first._replace(source="rates"), *others)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return network, thresholds, ANN, and how far the training is."""
+        return super().state_dict() | {PROGRESS: torch.tensor([self.done, self.planned_updates])}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take over network, thresholds, ANN, and how far the training is."""
+        super().load_state_dict({name: value for name, value in state.items() if name != PROGRESS})
+        self.done, self.planned_updates = (int(value) for value in state[PROGRESS])

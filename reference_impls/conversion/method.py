@@ -26,7 +26,7 @@ from reference_impls.conversion.spiking import (
 from reference_impls.method import Epoch, OptimizerFactory, PretrainingReport, TrainingMethod, UpdateReport
 from reference_impls.network import Network, Synapse
 
-__all__ = ["Conversion", "Recent", "check_share", "trained_epochs"]
+__all__ = ["Conversion", "Recent", "check_share", "trained_epochs", "unclipped"]
 
 THRESHOLDS = "conversion_thresholds"
 

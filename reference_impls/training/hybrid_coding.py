@@ -7,16 +7,17 @@ of a budget there is, only which share of it trains the ANN.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from reference_impls.api import Network, OptimizerFactory, PretrainingReport, Synapse, UpdateReport, over_time
-from reference_impls.conversion.fine_tuned import FineTuned
-from reference_impls.conversion.spiking import ann_layers, become_spiking, put_bursts
+from reference_impls.api import Network, OptimizerFactory, UpdateReport, over_time
+from reference_impls.conversion.fine_tuned import InStages
+from reference_impls.conversion.method import unclipped
+from reference_impls.conversion.spiking import ann_layers, put_bursts
 from reference_impls.conversion.statistics import threshold_of
 
 CARD = {
@@ -80,10 +81,9 @@ TAU, TAU_S = 2.0, 0.5
 PEAK = (TAU / TAU_S) ** (TAU / (TAU - TAU_S)) / (TAU / TAU_S - 1)
 """Makes the largest value of ``exp(-t / tau) - exp(-t / tau_s)`` 1."""
 STAGES = ("both", "hidden", "output")
-PROGRESS = "hybrid_progress"
 
 
-class HybridCoding(FineTuned):
+class HybridCoding(InStages):
     """Direct input, burst-coded hidden layers, time-to-first-spike output.
 
     Parameters
@@ -92,7 +92,7 @@ class HybridCoding(FineTuned):
     mmse_steps : T for which thresholds round the ANN's activations best.
     v_out : what an output has to reach to decide.
     alpha, beta : weights of the cross-entropy at the decision, and of wrong outputs that are above `v_out` there.
-    pretraining_share, calibration_samples, rate_factor : as in :class:`FineTuned`.
+    pretraining_share, calibration_samples, rate_factor : as in :class:`InStages`.
 
     Counters: ``decision_step`` (mean over the batch, from 1), ``local`` (sum of the layers' squared errors). No
     official vectors: the equations are restated in the tests. Shapes: ``x[T, B, ...]``, classes ``[B]``.
@@ -119,7 +119,6 @@ class HybridCoding(FineTuned):
         self.v_out = v_out
         self.alpha = alpha
         self.beta = beta
-        self.done, self.planned_updates = 0, 0
 
     @property
     def stage(self) -> str:
@@ -135,21 +134,11 @@ class HybridCoding(FineTuned):
         self.spike_with(self.thresholds)
         self._keep_ann()
 
-    def planned(self, report: PretrainingReport, epochs: int) -> None:
-        """Give half of the updates that are left to the hidden layers and half to the output."""
-        if report.epochs:
-            self.planned_updates = (epochs - report.epochs) * (report.updates // report.epochs)
-        self.done = 0
-
     @torch.no_grad()
     def calibrated_on(self, frame: Tensor) -> Sequence[float]:
         """Return the threshold of every layer that rounds its activations best."""
-        layers, _ = ann_layers(self.ann, frame, _relu)
+        layers, _ = ann_layers(self.ann, frame, unclipped)
         return [threshold_of(a, "mmse", steps=self.mmse_steps) for a in layers]
-
-    def spike_with(self, thresholds: Sequence[float]) -> None:
-        """Set thresholds and the height of spikes; membranes start at 0."""
-        become_spiking(self.network, thresholds, start=0.0)
 
     def update(self, x: Tensor, target: Tensor) -> UpdateReport:
         """Make one step of the present stage."""
@@ -183,7 +172,7 @@ class HybridCoding(FineTuned):
         """
         network: Any = self.network
         with torch.no_grad():
-            wanted, _ = ann_layers(self.ann, self.seen(x), _relu)
+            wanted, _ = ann_layers(self.ann, self.seen(x), unclipped)
         z, errors = x, []
         for block, a in zip(network.layers(), wanted, strict=True):
             out = block.passed_on(block.neuron.run(over_time(block.synapse, z)).spikes)
@@ -241,20 +230,6 @@ class HybridCoding(FineTuned):
                 found.append(potential)
         return torch.stack(found)
 
-    def synapses(self) -> tuple[Synapse, ...]:
-        """Return the linear maps; the first is fed with the input of the samples that still run."""
-        first, *others = super().synapses()
-        return (first._replace(source="rates"), *others)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return network, thresholds, ANN, and how far the training is."""
-        return super().state_dict() | {PROGRESS: torch.tensor([self.done, self.planned_updates])}
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take over network, thresholds, ANN, and how far the training is."""
-        super().load_state_dict({name: value for name, value in state.items() if name != PROGRESS})
-        self.done, self.planned_updates = (int(value) for value in state[PROGRESS])
-
     def _forget_hidden(self) -> None:
         """Leave the hidden layers as they are."""
         network: Any = self.network
@@ -287,7 +262,3 @@ def _kept(z: Tensor, alive: Tensor) -> Tensor:
 
 def _stopped(state: Any, alive: Tensor) -> Any:
     return type(state)(*(_kept(part, alive) for part in state))
-
-
-def _relu(_layer: int, z: Tensor) -> Tensor:
-    return z.relu()

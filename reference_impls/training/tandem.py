@@ -6,7 +6,7 @@ fed with the counts below it. Must not know how much of a budget there is, only 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from reference_impls.anytime import running_means, segments
-from reference_impls.api import PretrainingReport, State, Synapse, UpdateReport, over_time
-from reference_impls.conversion.fine_tuned import FineTuned
-from reference_impls.conversion.spiking import ann_layers, become_spiking
+from reference_impls.api import State, UpdateReport, over_time
+from reference_impls.conversion.fine_tuned import InStages
+from reference_impls.conversion.method import unclipped
+from reference_impls.conversion.spiking import ann_layers
 from reference_impls.conversion.statistics import threshold_of
 from reference_impls.surrogate import straight_through
 
@@ -84,17 +85,15 @@ CARD = {
     ],
 }
 
-CONVERTED = "tandem_converted"
 
-
-class Tandem(FineTuned):
+class Tandem(InStages):
     """Layer-wise conversion with the gradients of an ANN of counts.
 
     Parameters
     ----------
     q : percentile of a layer's activations that T spikes stand for, in percent.
     freeze : whether a converted layer no longer learns.
-    pretraining_share, calibration_samples, rate_factor : as in :class:`FineTuned`.
+    pretraining_share, calibration_samples, rate_factor : as in :class:`InStages`.
 
     What has not been pretrained has all layers converted. Counter: ``converted``. No official vectors: the equations
     are restated in the tests. Shapes: ``x[T, B, ...]``, classes ``[B]``.
@@ -113,7 +112,6 @@ class Tandem(FineTuned):
             raise ValueError(f"q is a percentile in (0, 100], got {q}")
         self.q = q
         self.freeze = freeze
-        self.done, self.planned_updates = 0, 0
 
     @property
     def converted(self) -> int:
@@ -123,21 +121,11 @@ class Tandem(FineTuned):
             return layers
         return min(layers, 1 + self.done * layers // self.planned_updates)
 
-    def planned(self, report: PretrainingReport, epochs: int) -> None:
-        """Spread the conversions evenly over the updates that are left."""
-        if report.epochs:
-            self.planned_updates = (epochs - report.epochs) * (report.updates // report.epochs)
-        self.done = 0
-
     @torch.no_grad()
     def calibrated_on(self, frame: Tensor) -> Sequence[float]:
         """Return the percentile of every layer's activations."""
-        layers, _ = ann_layers(self.network, frame, _relu)
+        layers, _ = ann_layers(self.network, frame, unclipped)
         return [threshold_of(a, "percentile", self.q) for a in layers]
-
-    def spike_with(self, thresholds: Sequence[float]) -> None:
-        """Set thresholds and the height of spikes; membranes start at 0."""
-        become_spiking(self.network, thresholds, start=0.0)
 
     def update(self, x: Tensor, target: Tensor) -> UpdateReport:
         """Make one step; a layer whose turn has come is converted with the activations of this batch."""
@@ -166,7 +154,7 @@ class Tandem(FineTuned):
         counts = self.counts(frame, steps, converted)
         z = frame
         for layer, block in enumerate(network.layers()):
-            z = _relu(layer, block.synapse(z))
+            z = unclipped(layer, block.synapse(z))
             if layer < converted:
                 z = straight_through(counts[layer], z)
                 if self.freeze:
@@ -199,27 +187,9 @@ class Tandem(FineTuned):
         """Return the image at the first step, T times as strong."""
         return impulse(self.seen(x), x.shape[0])
 
-    def synapses(self) -> tuple[Synapse, ...]:
-        """Return the linear maps; the first is fed with the image once."""
-        first, *others = super().synapses()
-        return (first._replace(source="rates"), *others)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return network, thresholds, ANN, and how far the conversion is."""
-        return super().state_dict() | {CONVERTED: torch.tensor([self.done, self.planned_updates])}
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take over network, thresholds, ANN, and how far the conversion is."""
-        super().load_state_dict({name: value for name, value in state.items() if name != CONVERTED})
-        self.done, self.planned_updates = (int(value) for value in state[CONVERTED])
-
 
 def impulse(frame: Tensor, steps: int) -> Tensor:
     """Return ``[steps, B, ...]``: `steps` times the frame at the first step, then nothing."""
     x = frame.new_zeros(steps, *frame.shape)
     x[0] = steps * frame
     return x
-
-
-def _relu(_layer: int, z: Tensor) -> Tensor:
-    return z.relu()
