@@ -30,6 +30,8 @@ _HIDDEN_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = {"\u200c", "\u200d"}
 """Formats that Persian, Indic scripts and emoji are written with; they move nothing."""
 
+_SOURCES = Path(__file__).resolve().parents[1]
+"""Folder of the packages: a clone, or where they are installed. Tracebacks name it in every line."""
 _SHORTEST_NAME = 3
 _NAMES_OF_NOBODY = {"root", "user", "nobody", "localhost", "host", "runner", "ubuntu", "docker"}
 """Names of users and machines that tell nobody who it was."""
@@ -95,7 +97,10 @@ def inside(root: Path, *parts: str) -> Path:
 
 
 def redacted(text: str) -> str:
-    """Return `text` without what tells who ran it where: ``~`` for homes, ``user`` and ``host`` for their names."""
+    """Return `text` without what tells who ran it where.
+
+    ``.`` stands for the folder of the packages, ``~`` for homes, ``user`` and ``host`` for their names.
+    """
     for pattern, instead in _private():
         text = pattern.sub(instead, text)
     return text
@@ -104,10 +109,11 @@ def redacted(text: str) -> str:
 @functools.lru_cache(maxsize=1)
 def _private() -> tuple[tuple[re.Pattern[str], str], ...]:
     homes = {os.path.expanduser("~"), os.path.realpath(os.path.expanduser("~"))}
+    folders = [(str(_SOURCES), "."), *((home, "~") for home in sorted(homes, key=len, reverse=True))]
     found: list[tuple[re.Pattern[str], str]] = [
-        (re.compile(re.escape(home) + r"(?![\w.-])"), "~")
-        for home in sorted(homes, key=len, reverse=True)
-        if len(home) > 1 and os.path.isabs(home)
+        (re.compile(re.escape(folder) + r"(?![\w.-])"), instead)
+        for folder, instead in folders
+        if len(folder) > 1 and os.path.isabs(folder)
     ]
     found.append((_HOMES, "~"))
     for name, instead in ((_user(), "user"), (socket.gethostname(), "host")):

@@ -70,6 +70,15 @@ def test_homes_and_names_stay_out_of_records() -> None:
     assert not [name for name in ("alice", "bob", "eve", "lab7") if name in found]
 
 
+def test_where_the_packages_lie_stays_out_of_records() -> None:
+    folder = Path(text.__file__).resolve().parents[1]
+    said = f'  File "{folder}/harness/execute/worker.py", line 67, in work; not {folder}-of-another'
+    one = recorded(CellOutcome(status="error", reason="It failed."), (said,))
+    shown = '  File "./harness/execute/worker.py", line 67, in work; not '
+    assert one.output_tail[0].startswith(shown)
+    assert one.output_tail[0].endswith("-of-another")
+
+
 @pytest.mark.usefixtures("alice")
 def test_a_sentence_about_neurons_stays_as_it_is() -> None:
     said = "adaptive-lif needs homes; /homework/x and ~/y are no home"
