@@ -24,17 +24,14 @@ from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.execute.messages import CellOutcome
 from harness.execute.records import CellRun, Recorder
-from harness.measure.activity import count_activity
-from harness.measure.energy import estimate_energy
 from harness.results.fingerprint import code_hash
 from harness.results.predictions import pack
 from harness.results.record import Record
-from harness.results.stats import wilson_interval
-from harness.suites.common.base import Answer, Measurement, to_metrics
-from harness.suites.common.train import EVALUATION_BATCH, batches, evaluated
-from harness.suites.spikes import count_details, counts, energies, energy_details, neuron_works
+from harness.suites.common.base import Answer, Measurement, share_missed, to_metrics
+from harness.suites.common.train import evaluated
+from harness.suites.spikes import counted
 from harness.workload import Workload
-from reference_impls.api import TrainingMethod, UnsupportedError, UpdateReport
+from reference_impls.api import TrainingMethod, UpdateReport
 from reference_impls.exchange import NirNetwork
 from reference_impls.names import check_name
 
@@ -141,8 +138,7 @@ def _check(imported: Imported, task: str, registry: Registry) -> None:
 def _errors(method: _AsItIs, workload: Workload) -> Answer:
     split = workload.split
     said = evaluated(method, split.test, workload)
-    low, high = wilson_interval(said.errors, len(split.test))
-    error = Measurement(said.errors / len(split.test), n=len(split.test), low=low, high=high, covers="test samples")
+    error = share_missed(said.errors, len(split.test))
     size = sum(parameter.numel() for parameter in method.network.parameters())
     details = {"split_digest": split.digest, "test_samples": len(split.test)}
     predictions = pack(split.digest, said.labels.numpy(), said.classes.numpy(), said.margins.double().numpy())
@@ -150,23 +146,8 @@ def _errors(method: _AsItIs, workload: Workload) -> Answer:
 
 
 def _spikes(method: _AsItIs, workload: Workload) -> Answer:
-    activity = count_activity(
-        method.network,
-        (x for x, _ in batches(workload.split.test, EVALUATION_BATCH, workload, None)),
-        method.predict,
-        None,
-        workload.task_card.input_kind,
-    )
-    figures, details = counts(activity), count_details(activity)
-    try:
-        works = neuron_works(method, workload.task_card.T)
-    except UnsupportedError as error:
-        details["no_energy"] = str(error)
-    else:
-        energy = estimate_energy(activity, works)
-        figures |= energies(activity, energy, works)
-        details |= energy_details(energy, works)
-    if not activity.layers:  # shares of no neurons are none
+    figures, details = counted(method, workload.split.test, workload, None)
+    if not details["layers"]:  # shares of no neurons are none
         figures = {name: figure for name, figure in figures.items() if math.isfinite(figure.value)}
     return Answer(figures, details=details | {"not_counted": "updates of leaky integrators that do not fire"})
 

@@ -21,6 +21,7 @@ from harness.measure.training_energy import TrainingWork, training_work
 from harness.suites.common.base import Answer, Measurement, Suite
 from harness.suites.common.train import EVALUATION_BATCH, batches, limited
 from harness.suites.common.weights import trained_method
+from harness.tasks.common.base import Samples
 from harness.workload import Workload
 from reference_impls.api import Synapse, TrainingMethod, UnsupportedError
 
@@ -124,24 +125,35 @@ class Spikes(Suite):
         """Count on the test split, and on one training batch what learning takes."""
         method = trained_method(workload)
         test = limited(workload.split.test, workload.budget.test_limit)
-        activity = count_activity(
-            method.network,
-            (x for x, _ in batches(test, EVALUATION_BATCH, workload, None)),
-            method.predict,
-            fed(workload, method),
-            workload.task_card.input_kind,
-        )
-        figures, details = counts(activity), count_details(activity)
-        try:
-            works = neuron_works(method, workload.task_card.T)
-        except UnsupportedError as error:
-            details["no_energy"] = str(error)
-        else:
-            energy = estimate_energy(activity, works)
-            figures |= energies(activity, energy, works)
-            details |= energy_details(energy, works)
+        figures, details = counted(method, test, workload, fed(workload, method))
         stages, learning = _training(workload, method)
         return Answer(figures | _training_figures(stages, learning), details=details | _learned(stages, learning))
+
+
+def counted(
+    method: TrainingMethod, samples: Samples, workload: Workload, synapses: Sequence[Synapse] | None
+) -> tuple[dict[str, Measurement], dict[str, Any]]:
+    """Return figures and details of what fires when `method` predicts `samples`, with the energy where that is known.
+
+    `synapses` are the network's linear maps with what feeds them; None: the network's own.
+    """
+    activity = count_activity(
+        method.network,
+        (x for x, _ in batches(samples, EVALUATION_BATCH, workload, None)),
+        method.predict,
+        synapses,
+        workload.task_card.input_kind,
+    )
+    figures, details = counts(activity), count_details(activity)
+    try:
+        works = neuron_works(method, workload.task_card.T)
+    except UnsupportedError as error:
+        details["no_energy"] = str(error)
+    else:
+        energy = estimate_energy(activity, works)
+        figures |= energies(activity, energy, works)
+        details |= energy_details(energy, works)
+    return figures, details
 
 
 def neuron_works(method: TrainingMethod, T: int) -> list[NeuronWork]:
