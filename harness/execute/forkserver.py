@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from multiprocessing import forkserver, resource_tracker
@@ -55,6 +56,8 @@ WORTH_IMPORTING = 3
 LONGEST_FOLDER = 64
 """Bytes; the path of a socket may have 103, and multiprocessing adds ``/pymp-xxxxxxxx/listener-xxxxxxxx``."""
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+LAST_MOMENTS_SECONDS = 1.0
+"""How long a server that has closed its pipes may take to be gone."""
 SERVER_DIED = 255
 """Exit code that multiprocessing gives to a process whose fork server has died, and nobody can say how it ended."""
 _also: list[str] = []
@@ -145,6 +148,15 @@ def _lives() -> bool:
         return False
 
 
+def _has_wholly_ended() -> bool:
+    """Whether the server's last thread is gone, too: to the end, its children are children of any that is left."""
+    pid: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
+    try:
+        return pid is None or os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
+
+
 def _launch(target: Callable[..., object], arguments: tuple[Any, ...]) -> ForkServerProcess:
     process = context().Process(target=target, args=arguments)
     # Starting a process starts the server too, if it has died.
@@ -165,11 +177,16 @@ def end_strays(supervisors: Collection[int]) -> None:
                 stray.kill()
 
 
-def end_escaped() -> int:
+def end_escaped(server_died: bool) -> int:
     """Kill what comes from a server of this process and is below none of its processes any more; return how many.
 
-    A cell that kills its supervisor and the server leaves behind what it has started in sessions of their own.
+    A cell that kills its supervisor and the server leaves behind what it has started in sessions of their own. If
+    `server_died`, its end is waited for: its pipes close before its children get another parent, and until then they
+    are still below it.
     """
+    deadline = time.monotonic() + LAST_MOMENTS_SECONDS
+    while server_died and not _has_wholly_ended() and time.monotonic() < deadline:
+        time.sleep(0.001)
     return len(descendants.end_escaped(imports.FILE_VARIABLE, str(_importing_file())))
 
 

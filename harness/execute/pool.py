@@ -216,7 +216,7 @@ class _Session:
             if cell.was_killed:
                 forkserver.end_strays([other.pid for other in self._running])
             if cell.was_killed or cell.lost_its_server:
-                outcome = endings.with_escaped(outcome, forkserver.end_escaped())
+                outcome = endings.with_escaped(outcome, forkserver.end_escaped(cell.lost_its_server))
             self._record(cell.job, outcome, run, tail)
 
     def _may_go_on(self) -> bool:

@@ -77,12 +77,21 @@ FORWARDS = {
         time.sleep(3600)
     """,
     "kills-its-server": """
-        started(os.setsid, orphaned=True, note="orphan")
-        started(os.setsid, orphaned=True, note="orphan")
         supervisor = os.getppid()
         server = int(pathlib.Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[1])
-        os.kill(server, signal.SIGKILL)
-        os.kill(supervisor, signal.SIGKILL)
+        wait, go = os.pipe()
+        def kills_both():
+            os.setsid()
+            os.read(wait, 1)
+            os.kill(server, signal.SIGSTOP)  # whoever sees that it is gone finds the supervisor gone too
+            os.kill(supervisor, signal.SIGKILL)
+            while os.getppid() != server:  # which adopts it
+                time.sleep(0.001)
+            os.kill(server, signal.SIGKILL)
+        started(os.setsid, orphaned=True, note="orphan")
+        started(kills_both, orphaned=True, note="orphan")
+        sys.stdout.flush()
+        os.write(go, b"!")
         time.sleep(3600)
     """,
     "annoys-its-parent": """
