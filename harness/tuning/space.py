@@ -35,6 +35,9 @@ SHARED: Space = {
 EDGE = 0.05
 """Share of a range, on its own scale, at either end: who finds the best there has not searched far enough."""
 
+WITHOUT_EFFECT = ("optimizer.clip_norm (upper)", "optimizer.weight_decay (lower)")
+"""Ends where a setting does nothing any more: beyond them there is nothing else to find."""
+
 
 def space_of(cell: Cell, registry: Registry) -> dict[str, Dimension]:
     """Return the space of a combination: shared settings, then the neuron's own parameters, then the method's.
@@ -80,7 +83,7 @@ def digest(content: Any) -> str:
 
 def on_edge(space: Space, params: Params) -> tuple[str, ...]:
     """Return the parameters whose value lies at an end of its range, such as ``neuron.tau (upper)``."""
-    return tuple(_edges(space, params))
+    return tuple(edge for edge in _edges(space, params) if edge not in WITHOUT_EFFECT)
 
 
 def _edges(space: Space, params: Params) -> Iterator[str]:

@@ -82,6 +82,15 @@ def test_an_edge_is_one_on_the_scale_of_the_range() -> None:
     assert on_edge(space, {}) == ()
 
 
+def test_nothing_lies_beyond_an_end_where_a_setting_does_nothing() -> None:
+    space = {f"optimizer.{name}": SHARED[name] for name in ("clip_norm", "weight_decay")}
+    assert on_edge(space, {"optimizer.clip_norm": 9.9, "optimizer.weight_decay": 1e-6}) == ()
+    assert on_edge(space, {"optimizer.clip_norm": 0.1, "optimizer.weight_decay": 0.1}) == (
+        "optimizer.clip_norm (lower)",
+        "optimizer.weight_decay (upper)",
+    )
+
+
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     made = study(trial(1, 0.2, 0.3, **{"optimizer.learning_rate": 0.06}), trial(0, None))
     path = made.write(tmp_path)
