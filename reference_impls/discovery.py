@@ -71,12 +71,14 @@ class Source:
         return {name: defaults | dict(params) for name, params in self.literal.get("aliases", {}).items()}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
     """All implementations found, by kind and file name, and what could not be read."""
 
     sources: tuple[Source, ...]
     problems: tuple[CardError, ...] = field(default=())
+    named: Mapping[tuple[Kind, str], tuple[Source, Mapping[str, Any]]] = field(default_factory=dict)
+    """The file and the parameters of every row and alias: asked for with every layer that is built."""
 
     def of_kind(self, kind: Kind) -> dict[str, Source]:
         """Map every row name of `kind` to the file that holds it."""
@@ -143,22 +145,24 @@ def discover_in(root: Path) -> Catalogue:
 def _catalogue(candidates: Iterable[tuple[Kind | None, str, Path | None]]) -> Catalogue:
     sources: list[Source] = []
     problems: list[CardError] = []
-    owner: dict[tuple[Kind, str], Path] = {}
+    taken: dict[tuple[Kind, str], tuple[Source, Mapping[str, Any]]] = {}
     for kind, module, known in candidates:
         try:
             path = known or module_path(module)
             if known is None and read_literal(path).get("kind") in ELSEWHERE:
                 continue
             source = _read(kind, path, module)
-            for row in [*source.entries(), *source.aliases()]:
-                holder = owner.setdefault((source.kind, row), path)
-                if holder != path:
-                    raise CardError(f"{path}: the name {row!r} is already taken by {holder}")
+            named = {(source.kind, name): (source, given) for name, given in (source.entries() | source.aliases()).items()}
+            for _, name in named:
+                holder, _ = taken.get((source.kind, name), (source, {}))
+                if holder.path != path:
+                    raise CardError(f"{path}: the name {name!r} is already taken by {holder.path}")
         except CardError as error:
             problems.append(error)
         else:
             sources.append(source)
-    return Catalogue(tuple(sources), tuple(problems))
+            taken |= named
+    return Catalogue(tuple(sources), tuple(problems), taken)
 
 
 def resolve(kind: Kind, name: str) -> tuple[Source, dict[str, Any]]:
@@ -170,14 +174,18 @@ def resolve(kind: Kind, name: str) -> tuple[Source, dict[str, Any]]:
         If no file of `kind` has that row or alias; the message suggests the nearest.
     """
     catalogue = discover()
-    for source in catalogue.sources:
-        if source.kind == kind:
-            params = (source.entries() | source.aliases()).get(name)
-            if params is not None:
-                return source, params
+    found = catalogue.named.get((kind, name))
+    if found is None:
+        raise UnknownNameError(_unknown(catalogue, kind, name))
+    source, params = found
+    return source, dict(params)
+
+
+@functools.lru_cache
+def _unknown(catalogue: Catalogue, kind: Kind, name: str) -> str:
+    """Say that there is no `name`: remembered, for golden files ask which kind of file theirs is."""
     message = unknown_message(kind, name, sorted(catalogue.of_kind(kind)))
-    broken = "".join(f"\n  not readable: {problem}" for problem in catalogue.problems)
-    raise UnknownNameError(message + broken)
+    return message + "".join(f"\n  not readable: {problem}" for problem in catalogue.problems)
 
 
 def load_class(module_name: str, base: type) -> Any:

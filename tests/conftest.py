@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="folder of data sets for the tests that need one (default: SPIKEBOARD_DATA)",
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _garbage_of_others() -> None:
+    """Set aside what stays: thousands of tests, and torch, which every look for garbage would go through again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from structures import marks_of
 
 from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
@@ -57,7 +58,13 @@ def allowed(method: str) -> Iterator[tuple[str, str]]:
             yield neuron, topology
 
 
-@pytest.mark.parametrize("method", REGISTRY.methods)
+METHODS = [pytest.param(name, marks=marks_of(row)) for name, row in REGISTRY.methods.items()]
+WITH_GRADIENT = [
+    pytest.param(name, marks=marks_of(row)) for name, row in REGISTRY.methods.items() if row.capabilities.gradient
+]
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_what_the_cards_allow_is_accepted(method: str) -> None:
     pairs = list(allowed(method))
     assert pairs, f"no neuron and topology go with {method}"
@@ -68,7 +75,7 @@ def test_what_the_cards_allow_is_accepted(method: str) -> None:
             pytest.fail(f"{method} with {neuron} on {topology} is allowed by the cards and refused: {error}")
 
 
-@pytest.mark.parametrize("method", [name for name, row in REGISTRY.methods.items() if row.capabilities.gradient])
+@pytest.mark.parametrize("method", WITH_GRADIENT)
 def test_one_batch_of_every_allowed_neuron_gives_a_finite_gradient(method: str) -> None:
     """On the first topology that the method trains; small, and once for each neuron file."""
     done = set()

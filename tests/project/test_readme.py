@@ -6,12 +6,11 @@ import csv
 import io
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command import spikeboard
 from documents import PAGES, ROOT, text
 from synthetic import older, record
 
@@ -27,14 +26,8 @@ QUOTED = {
 LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-
 def test_tables_pictures_and_values_are_what_the_records_say() -> None:
-    said = run("fill", "--check", *(str(page.relative_to(ROOT)) for page in PAGES))
-    assert said.returncode == 0, said.stdout + said.stderr
+    spikeboard(ROOT, "fill", "--check", *(str(page.relative_to(ROOT)) for page in PAGES))
     assert sum(len(PRODUCED.findall(text(page))) for page in PAGES) >= 3
 
 
@@ -66,7 +59,7 @@ def test_what_is_older_can_be_left_out(tmp_path: Path) -> None:
         Store(tmp_path).write(one)
     command = ["table", "--store", str(tmp_path), "--board", "neurons", "--format", "csv"]
     rows = [
-        [line["neuron"] for line in csv.DictReader(io.StringIO(run(*words).stdout))]
+        [line["neuron"] for line in csv.DictReader(io.StringIO(spikeboard(ROOT, *words)))]
         for words in (command, [*command, "--current"])
     ]
     assert [sorted(names) for names in rows] == [["if", "klif", "lif"], ["if", "klif"]]
@@ -79,9 +72,7 @@ def older_in(command: list[str]) -> list[str]:
         words = [*words[1:], "--current"]  # what is older is not drawn
     kept = [word for name in ("--store", "--board", "--task", "--budget", "--machine") for word in option(name, words)]
     only = [word for word in words if word == "--current"]
-    said = run("table", *kept, *only, "--all", "--format", "csv")
-    assert said.returncode == 0, said.stderr
-    lines = list(csv.DictReader(io.StringIO(said.stdout)))
+    lines = list(csv.DictReader(io.StringIO(spikeboard(ROOT, "table", *kept, *only, "--all", "--format", "csv"))))
     assert lines
     axis = dict(zip(kept[::2], kept[1::2], strict=True))["--board"].removesuffix("s")
     return [line[axis] for line in lines if "older" in line.values()]
@@ -128,8 +119,6 @@ def test_every_command_line_has_options_that_exist() -> None:
                 continue
             verb = words[1]
             if verb not in helps:
-                answer = run(verb, "--help")
-                assert answer.returncode == 0, line
-                helps[verb] = answer.stdout + answer.stderr
+                helps[verb] = spikeboard(ROOT, verb, "--help")
             for option in (word for word in words if word.startswith("--")):
                 assert option in helps[verb], line

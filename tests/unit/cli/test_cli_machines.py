@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,21 @@ needs_root = pytest.mark.skipif(
 )
 
 
+def commands(folder: Path, *each: Sequence[str], **variables: str) -> list[str]:
+    """Run commands one after another in one process, each of which must end well; return what each said."""
+    program = (
+        "import json, sys\nfrom harness.cli import main\n"
+        "for arguments in json.loads(sys.argv[1]):\n"
+        "    sys.argv[1:] = arguments\n"
+        "    try:\n        main()\n"
+        "    except SystemExit as end:\n        assert not end.code, end.code\n"
+        "    print('\\f')\n"
+    )
+    said = _said(folder, [sys.executable, "-c", program, json.dumps(each)], 0, variables).split("\f")
+    assert len(said) == len(each) + 1
+    return said[:-1]
+
+
 def spikeboard(
     folder: Path,
     *arguments: str,
@@ -42,16 +57,14 @@ def spikeboard(
     **variables: str,
 ) -> str:
     """Run the command in `folder`, with only these `variables` of those that tell who runs it; return what it says."""
+    program = "from harness.cli import main; main()"
+    return _said(folder, [*prefix, sys.executable, "-c", program, *arguments], code, variables)
+
+
+def _said(folder: Path, command: list[str], code: int | None, variables: Mapping[str, str]) -> str:
     kept = {name: value for name, value in os.environ.items() if name not in WITHOUT}
     environment = {**kept, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
-    program = "from harness.cli import main; main()"
-    result = subprocess.run(
-        [*prefix, sys.executable, "-c", program, *arguments],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    result = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said = result.stdout.decode(errors="replace")
     assert code is None or result.returncode == code, said
     assert "Traceback" not in said
@@ -156,6 +169,7 @@ def test_a_long_tmpdir_is_no_obstacle(length: int, tmp_path: Path) -> None:
     assert "this run: 1 ok" in spikeboard(tmp_path, *ONE, TMPDIR=str(long))
 
 
+@pytest.mark.slow
 def test_a_tmpdir_that_is_not_there_is_no_obstacle(tmp_path: Path) -> None:
     assert "this run: 1 ok" in spikeboard(tmp_path, *ONE, TMPDIR=str(tmp_path / "gone"))
 
@@ -187,17 +201,15 @@ def few_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=["ascii", "gbk", "cp1252", "C", "dumb"],
 )
 def test_tables_go_to_any_terminal(few_records: Path, variables: dict[str, str]) -> None:
-    published = ["--store", str(few_records)]
-    for arguments in (["table", "--board", "neurons", *published], ["list"], ["data"], ["run", "--help"]):
-        assert spikeboard(ROOT, *arguments, **variables).strip()
+    table = ["table", "--board", "neurons", "--store", str(few_records)]
+    assert all(said.strip() for said in commands(ROOT, table, ["list"], ["data"], ["run", "--help"], **variables))
 
 
 @pytest.mark.parametrize(
     "columns", ["1", pytest.param("7", marks=pytest.mark.slow), pytest.param("30", marks=pytest.mark.slow)]
 )
 def test_small_terminals_get_something(columns: str) -> None:
-    for arguments in (["list"], ["data"], ["--help"], ["run", "--help"]):
-        spikeboard(ROOT, *arguments, COLUMNS=columns, LINES="1")
+    commands(ROOT, ["list"], ["data"], ["--help"], ["run", "--help"], COLUMNS=columns, LINES="1")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +299,7 @@ def test_two_names_make_two_folders(tmp_path: Path) -> None:
     assert len(list((tmp_path / "reports/runs").iterdir())) == 3
 
 
-@pytest.mark.parametrize("given", ["🚀", "--", "x" * 65])
+@pytest.mark.parametrize("given", ["🚀", *(pytest.param(name, marks=pytest.mark.slow) for name in ("--", "x" * 65))])
 def test_what_is_no_name_is_refused(given: str, tmp_path: Path) -> None:
     said = spikeboard(tmp_path, *ONE, code=2, **{MACHINE_VARIABLE: given})
     assert f"{MACHINE_VARIABLE} is" in said

@@ -128,8 +128,15 @@ def test_what_a_cell_leaves_behind_makes_no_noise(program: Program) -> None:
     ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("to_all", [False, True])
+@pytest.mark.parametrize(
+    ("number", "to_all"),
+    [
+        (signal.SIGTERM, False),
+        (signal.SIGHUP, True),
+        pytest.param(signal.SIGTERM, True, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, False, marks=pytest.mark.slow),
+    ],
+)
 def test_other_signals_that_end_a_run_leave_the_same_records(
     program: Program, number: signal.Signals, to_all: bool
 ) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import spikeboard
 from synthetic import record
 
 from harness.catalogue.cards import load_registry
@@ -44,6 +45,7 @@ def records_of(plan: Plan, broken: str = "") -> list[Record]:
 
 
 def run(*arguments: str, code: int = 0) -> str:
+    """Check in a process of its own: it starts others."""
     result = subprocess.run([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert result.returncode == code, result.stdout
     return re.sub(r"[ \t]+", " ", result.stdout)
@@ -110,22 +112,20 @@ def test_the_command_prints_a_table_and_ends_well() -> None:
 
 
 def test_vectors_of_another_folder_are_run_in_place_of_ours(tmp_path: Path) -> None:
-    content = json.loads((VECTORS / "neurons/if.json").read_text())
+    content = json.loads((VECTORS / "neurons/lif-decay-input.json").read_text())
     (tmp_path / "kept-back.json").write_text(json.dumps(content))
-    content["neuron"] = "not-here"
-    (tmp_path / "stranger.json").write_text(json.dumps(content))
-    said = run("if", "lif", "--backend", "eager", "--vectors", str(tmp_path))
-    assert f"if neuron ok ({len(content['cases'])} cases)" in said
-    assert "lif neuron – ok" in said
-    assert "nothing here implements 'not-here'" in said
-
-    first = content["cases"][0]
+    (tmp_path / "stranger.json").write_text(json.dumps(content | {"neuron": "not-here"}))
+    broken = json.loads((VECTORS / "neurons/if.json").read_text())
+    first = broken["cases"][0]
     first["spikes"][0][0] = 1 - first["spikes"][0][0]
-    (tmp_path / "kept-back.json").write_text(json.dumps(content | {"neuron": "if"}))
-    said = run("if", "--backend", "eager", "--vectors", str(tmp_path), code=1)
+    (tmp_path / "broken.json").write_text(json.dumps(broken))
+    said = run("if", "lif", "psn", "--backend", "eager", "--vectors", str(tmp_path), code=1)
+    assert f"lif neuron ok ({len(content['cases'])} cases)" in said
+    assert "psn neuron – ok" in said
+    assert "nothing here implements 'not-here'" in said
     assert "if, golden: if, case" in said
     assert "spikes differs by up to 1.0" in said
-    assert "1 of 1 entries fail: spikeboard check if" in said
+    assert "1 of 3 entries fail: spikeboard check if" in said
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_vectors_of_another_folder_are_run_in_place_of_ours(tmp_path: Path) -> N
         (["lif", "--device", "cuda"], "no CUDA device"),
     ],
 )
-def test_mistakes_end_with_what_to_do(arguments: list[str], message: str) -> None:
-    said = run(*arguments, code=2)
+def test_mistakes_end_with_what_to_do(arguments: list[str], message: str, tmp_path: Path) -> None:
+    said = spikeboard(tmp_path, "check", *arguments, code=2)
     assert message in re.sub(r"\s+", " ", said)
     assert "Traceback" not in said
 
