@@ -134,7 +134,7 @@ class SuiteCard:
     summary: str
     version: int
     exclusive: bool
-    """Whether a cell must have the machine to itself, because it measures time or memory."""
+    """Whether a cell must have the machine to itself, because it measures time."""
     timeout_seconds: float
     typical_seconds: float
     """Guess for a dry run where nothing has been measured yet."""

@@ -212,15 +212,17 @@ def garbage_collection_off() -> Iterator[Callable[[], object]]:
     """Switch automatic collection off; yields a function that collects what has become garbage since.
 
     It is called between rounds: cycles left behind would otherwise hold their tensors until the end. What exists
-    already is set aside, so that a collection costs next to nothing.
+    already is set aside, so that a collection costs next to nothing; for good where something was set aside before, as
+    in a cell, whose next collection would look through all that the fork server has imported.
     """
-    was_enabled = gc.isenabled()
+    was_enabled, for_good = gc.isenabled(), gc.get_freeze_count() > 0
     gc.collect()
     gc.freeze()
     gc.disable()
     try:
         yield gc.collect
     finally:
-        gc.unfreeze()
+        if not for_good:
+            gc.unfreeze()
         if was_enabled:
             gc.enable()

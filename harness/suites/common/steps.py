@@ -37,14 +37,17 @@ __all__ = [
 
 _FAST = TimingProtocol(
     warmup_calls=3,
-    warmup_seconds=0.1,
-    block_seconds=0.02,
-    min_blocks=9,
-    max_blocks=30,
-    relative_half_width=0.03,
+    warmup_seconds=0.05,
+    block_seconds=0.01,
+    min_blocks=12,
+    max_blocks=40,
+    relative_half_width=0.05,
     tolerated_half_width=0.1,
     budget_seconds=1.5,
 )
+"""Twelve blocks, because the interval of fewer is nearly all that they span: of the ratios of 58 quiet cells a quarter
+to a third were wider than ± 10 % after six to eight blocks, none after twelve, when nine in ten were within ± 5 %.
+Short ones, because what disturbs a call now and then spoils few of them."""
 _SMOKE = replace(_FAST, min_blocks=6, max_blocks=6, warmup_seconds=0.02, tolerated_half_width=0.5)
 """Shows that everything is connected; its figures are not to be published."""
 _PROTOCOLS = {"smoke": _SMOKE, "quick": _FAST}
