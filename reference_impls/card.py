@@ -239,6 +239,11 @@ class Dimension:
         elif self.scale == "log" and self.low <= 0:
             raise ValueError(f"a range on a log scale begins above 0, not at {self.low}")
 
+    @property
+    def said(self) -> str:
+        """What can be chosen, in words."""
+        return f"one of {', '.join(map(repr, self.choices))}" if self.choices else f"{self.low} to {self.high}"
+
     def holds(self, value: object) -> bool:
         """Whether `value` can be chosen."""
         if self.choices:

@@ -12,15 +12,15 @@ import functools
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from reference_impls.card import CardError, Kind
-from reference_impls.card_files import read_literal, variant_literal
-from reference_impls.names import UnknownNameError, unknown_message
+from reference_impls.card_files import line_of, read_literal, variant_literal
+from reference_impls.names import MOST_NAMED, UnknownNameError, nearest, unknown_message
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -32,6 +32,7 @@ __all__ = [
     "load_class",
     "module_path",
     "resolve",
+    "unusable_cards",
 ]
 
 ENTRY_POINT_GROUP = "spikeboard.implementations"
@@ -120,10 +121,13 @@ def _read(kind: Kind | None, path: Path, module: str) -> Source:
     literal = read_literal(path)
     found: Any = literal.get("kind", kind)
     if found not in tuple(FOLDERS) or (kind is not None and found != kind):
-        expected = f"{kind!r}" if kind else " or ".join(repr(known) for known in FOLDERS)
-        raise CardError(f"{path}: CARD['kind'] is {found!r}, expected {expected}")
+        allowed = (kind,) if kind else tuple(FOLDERS)
+        guess = nearest(found, allowed) if isinstance(found, str) else None
+        hint = f": did you mean {guess!r}?" if guess else ""
+        expected = " or ".join(map(repr, allowed))
+        raise CardError(f"{path}:{line_of(path, ['kind'])}: CARD['kind'] is {found!r}, expected {expected}{hint}")
     if not isinstance(literal.get("name"), str):
-        raise CardError(f"{path}: CARD['name'] is missing or not a string")
+        raise CardError(f"{path}:{line_of(path, ['name'])}: CARD['name'] is missing or not a string")
     return Source(kind=found, name=literal["name"], path=path, module=module, literal=literal)
 
 
@@ -156,13 +160,21 @@ def _catalogue(candidates: Iterable[tuple[Kind | None, str, Path | None]]) -> Ca
             for _, name in named:
                 holder, _ = taken.get((source.kind, name), (source, {}))
                 if holder.path != path:
-                    raise CardError(f"{path}: the name {name!r} is already taken by {holder.path}")
+                    line = line_of(path, _where_named(source, name))
+                    raise CardError(f"{path}:{line}: the name {name!r} is already taken by {holder.path}")
         except CardError as error:
             problems.append(error)
         else:
             sources.append(source)
             taken |= named
     return Catalogue(tuple(sources), tuple(problems), taken)
+
+
+def _where_named(source: Source, row: str) -> tuple[str, ...]:
+    """Return the keys that lead to a name of a row or alias in its card."""
+    if row == source.name:
+        return ("name",)
+    return ("variants" if row in source.literal.get("variants", {}) else "aliases", row)
 
 
 def resolve(kind: Kind, name: str) -> tuple[Source, dict[str, Any]]:
@@ -184,8 +196,17 @@ def resolve(kind: Kind, name: str) -> tuple[Source, dict[str, Any]]:
 @functools.lru_cache
 def _unknown(catalogue: Catalogue, kind: Kind, name: str) -> str:
     """Say that there is no `name`: remembered, for golden files ask which kind of file theirs is."""
-    message = unknown_message(kind, name, sorted(catalogue.of_kind(kind)))
-    return message + "".join(f"\n  not readable: {problem}" for problem in catalogue.problems)
+    return unusable_cards(catalogue.problems) + unknown_message(kind, name, sorted(catalogue.of_kind(kind)))
+
+
+def unusable_cards(problems: Sequence[CardError]) -> str:
+    """Return what to say before an unknown name: it may be that of a card that cannot be used. Empty if all can."""
+    if not problems:
+        return ""
+    lines = [f"  {line}" for problem in problems for line in str(problem).splitlines()]
+    number = "1 card" if len(problems) == 1 else f"{len(problems)} cards"
+    more = [f"  and {len(lines) - MOST_NAMED} more lines: spikeboard list"] if len(lines) > MOST_NAMED else []
+    return "\n".join([f"{number} cannot be used:", *lines[:MOST_NAMED], *more, ""])
 
 
 def load_class(module_name: str, base: type) -> Any:
@@ -207,5 +228,8 @@ def load_class(module_name: str, base: type) -> Any:
     ]
     if len(found) != 1:
         names = ", ".join(cls.__name__ for cls in found) or "none"
-        raise CardError(f"{module.__file__}: expected exactly one public {base.__name__} class, found: {names}")
+        advice = "name what only helps with a leading underscore" if found else f"derive yours from {base.__name__}"
+        raise CardError(
+            f"{module.__file__}: expected exactly one public {base.__name__} class, found: {names}; {advice}"
+        )
     return found[0]

@@ -9,7 +9,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable
 
-__all__ = ["UnknownNameError", "check_name", "nearest", "unknown_message"]
+__all__ = ["MOST_NAMED", "UnknownNameError", "check_name", "nearest", "unknown_message"]
+
+MOST_NAMED = 10
+"""Known names that an error lists: the nearest ones, where there are more."""
 
 
 class UnknownNameError(ValueError):
@@ -18,17 +21,23 @@ class UnknownNameError(ValueError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name closest to `name`, or None when nothing is close."""
-    by_folded = {candidate.lower().replace("_", "-"): candidate for candidate in known}
-    match = difflib.get_close_matches(name.lower().replace("_", "-"), by_folded, n=1, cutoff=0.55)
-    return by_folded[match[0]] if match else None
+    return next(iter(_closest(name, known, 1, 0.55)), None)
 
 
 def unknown_message(what: str, name: str, known: Collection[str]) -> str:
-    """Compose "unknown <what> '<name>': did you mean '<nearest>'? Known: ..."."""
+    """Compose "unknown <what> '<name>': did you mean '<nearest>'? Known: ..."; of many names, the nearest ten."""
     guess = nearest(name, known)
     hint = f"did you mean {guess!r}? " if guess else ""
-    listing = ", ".join(sorted(known)) or "none"
-    return f"unknown {what} {name!r}: {hint}Known: {listing}."
+    named = sorted(known if len(known) <= MOST_NAMED else _closest(name, known, MOST_NAMED, 0.0))
+    more = f" and {len(known) - len(named)} more" if len(known) > len(named) else ""
+    return f"unknown {what} {name!r}: {hint}Known: {', '.join(named) or 'none'}{more}."
+
+
+def _closest(name: str, known: Iterable[str], count: int, cutoff: float) -> list[str]:
+    """Return at most `count` known names that are alike by at least `cutoff` (0 to 1), the closest first."""
+    by_folded = {candidate.lower().replace("_", "-"): candidate for candidate in known}
+    found = difflib.get_close_matches(name.lower().replace("_", "-"), by_folded, n=count, cutoff=cutoff)
+    return [by_folded[folded] for folded in found]
 
 
 def check_name(what: str, name: str, known: Collection[str]) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from harness.catalogue.recipes import Recipe, Recipes, combination_of, read_reci
 from harness.catalogue.spaces import check_space
 from harness.catalogue.targets import TARGETS, Target, read_targets
 from harness.catalogue.validation import validated
+from harness.catalogue.vocabulary import check_words, vocabulary_of
 from harness.errors import UserError
 from reference_impls.card import (
     REPORTED,
@@ -32,8 +34,8 @@ from reference_impls.card import (
     TrainingCapabilities,
     Variant,
 )
-from reference_impls.card_files import read_literal, read_reported, variant_literal
-from reference_impls.discovery import Catalogue, discover, installed_modules, module_path
+from reference_impls.card_files import line_of, read_literal, read_reported, variant_literal
+from reference_impls.discovery import Catalogue, discover, installed_modules, module_path, unusable_cards
 from reference_impls.names import unknown_message
 
 __all__ = [
@@ -53,6 +55,8 @@ __all__ = [
     "with_targets",
 ]
 
+ROW_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+"""What a row may be called: it stands in commands, file names, addresses and LaTeX."""
 Direction = Literal["lower", "higher", "none"]
 
 
@@ -291,13 +295,17 @@ def _installed_tasks() -> Iterator[CardFile | CardError]:
 def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), papers: bool = True) -> Registry:
     """Return the rows of cards; `papers`: with the figures that stand in the files beside them."""
     rows: dict[str, dict[str, Row]] = {kind: {} for kind in _CARDS}
-    problems = list(problems)
+    problems, files = list(problems), list(files)
+    words = vocabulary_of((file.kind, file.path, file.literal) for file in files)
     for file in files:
         try:
             found = _rows_of(file, papers)
             for row in found:
+                at = _where(file, row.name)
+                check_words(row.capabilities, file.path, (*at, "capabilities"), words)
                 if (holder := rows[file.kind].get(row.name)) is not None:
-                    raise CardError(f"{file.path}: the name {row.name!r} is already taken by {holder.path}")
+                    line = line_of(file.path, at or ("name",))
+                    raise CardError(f"{file.path}:{line}: the name {row.name!r} is already taken by {holder.path}")
             rows[file.kind] |= {row.name: row for row in found}
         except CardError as error:
             problems.append(error)
@@ -340,13 +348,16 @@ def match(what: str, patterns: Iterable[str], known: Mapping[str, Any]) -> list[
     Raises
     ------
     UserError
-        If a pattern matches nothing; the message suggests the nearest name.
+        If a pattern matches nothing; the message suggests the nearest name, after the cards that cannot be used.
     """
     chosen: set[str] = set()
     for pattern in patterns:
         found = [pattern] if pattern in known else fnmatch.filter(known, pattern)  # a name may have brackets
         if not found:
-            raise UserError(unknown_message(what, pattern, list(known)), f"spikeboard list shows every {what}")
+            unusable = unusable_cards(load_registry().problems)
+            raise UserError(
+                unusable + unknown_message(what, pattern, list(known)), f"spikeboard list shows every {what}"
+            )
         chosen.update(found)
     return [name for name in known if name in chosen]
 
@@ -359,11 +370,12 @@ def _rows_of(file: CardFile, papers: bool) -> list[Row]:
     defaults: Mapping[str, Any] = getattr(card, "defaults", {})
     if isinstance(card, Card):
         check_space(card, card.name, defaults, path)
-    able, changes = _capable(kind, path, base), getattr(card, "changes", "")
+    able, changes = _capable(kind, path, base, ("capabilities",)), getattr(card, "changes", "")
     rows = [Row(card.name, kind, card.title, card.summary, card, defaults, able, path, module, changes)]
     for name in getattr(card, "variants", {}):
-        variant: Variant = validated(Variant, path, variant_literal(literal, name))
-        merged = _capable(kind, path, {**base, **variant.capabilities})
+        at = _where(file, name)
+        variant: Variant = validated(Variant, path, variant_literal(literal, name), at=at)
+        merged = _capable(kind, path, {**base, **variant.capabilities}, (*at, "capabilities"))
         params = {**defaults, **variant.params}
         own = _overridden(kind, path, literal, name, variant) if variant.overrides else card
         summary = variant.summary or own.summary
@@ -371,14 +383,31 @@ def _rows_of(file: CardFile, papers: bool) -> list[Row]:
             check_space(own, name, params, path)
         said = variant.changes or changes
         rows.append(Row(name, kind, variant.title, summary, own, params, merged, path, module, said))
+    for row in rows:
+        _check_row_name(row.name, path, _where(file, row.name) or ("name",))
     return rows
+
+
+def _where(file: CardFile, row: str) -> tuple[str, ...]:
+    """Return the keys that lead to a row in its card; none for the card's own."""
+    return () if row == file.literal.get("name") else ("variants", row)
+
+
+def _check_row_name(name: str, path: Path, at: Iterable[str]) -> None:
+    if ROW_NAME.fullmatch(name) is None:
+        instead = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")
+        raise CardError(
+            f"{path}:{line_of(path, at)}: the name {name!r} has more in it than lower-case letters, digits, '-', '_' and "
+            f"'.': did you mean {instead or 'my-neuron'!r}?"
+        )
 
 
 def _with_reported(kind: str, path: Path, literal: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a card's literal with the figures that stand in the file beside it, each of them checked by itself."""
     if "reported" in literal:
         beside = path.with_suffix(REPORTED).name
-        raise CardError(f"{path}: 'reported' is no key of a card: figures stand in a file beside it, {beside}")
+        line = line_of(path, ["reported"])
+        raise CardError(f"{path}:{line}: 'reported' is no key of a card: figures stand in a file beside it, {beside}")
     figures = read_reported(path) if kind != "suite" else []
     if not figures:
         return literal
@@ -391,14 +420,17 @@ def _overridden(kind: str, path: Path, literal: Mapping[str, Any], name: str, va
     """Return the card as a variant sees it: with its `overrides` in place of the file's values."""
     fixed = {"name", "kind", "version", "defaults", "variants", "capabilities"} & set(variant.overrides)
     if fixed:
-        raise CardError(f"{path}: variant {name!r} overrides {', '.join(sorted(fixed))}, which belong to the file")
+        line = line_of(path, ("variants", name, "overrides"))
+        raise CardError(
+            f"{path}:{line}: variant {name!r} overrides {', '.join(sorted(fixed))}, which belong to the file"
+        )
     return validated(_CARDS[kind], path, {**literal, **variant.overrides})
 
 
-def _capable(kind: str, path: Path, literal: Mapping[str, Any]) -> AnyCapabilities:
+def _capable(kind: str, path: Path, literal: Mapping[str, Any], at: Sequence[str]) -> AnyCapabilities:
     if kind not in CAPABILITIES:
         return None
-    checked: AnyCapabilities = validated(CAPABILITIES[kind], path, literal)
+    checked: AnyCapabilities = validated(CAPABILITIES[kind], path, literal, at=at)
     return checked
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reference_impls.card import Card, CardError, Dimension
+from reference_impls.card_files import line_of
 
 __all__ = ["MOST_DIMENSIONS", "check_space", "own_space"]
 
@@ -40,12 +41,17 @@ def check_space(card: Card, row: str, params: Mapping[str, Any], path: Path) -> 
     space = own_space(card, row, params)
     if len(space) > MOST_DIMENSIONS:
         raise CardError(
-            f"{path}: {row!r} has {len(space)} parameters to tune; a row may have {MOST_DIMENSIONS} of its own"
+            f"{path}:{line_of(path, ['space'])}: {row!r} has {len(space)} parameters to tune; "
+            f"a row may have {MOST_DIMENSIONS} of its own"
         )
     for name, dimension in space.items():
         default = _default(name, params)
         if default is not None and not dimension.holds(default):
-            raise CardError(f"{path}: the space of {row!r} does not hold its default, {name} = {default!r}")
+            line = line_of(path, ("space", name))
+            raise CardError(
+                f"{path}:{line}: the space of {row!r} does not hold its default, {name} = {default!r}: "
+                f"it is {dimension.said}"
+            )
 
 
 def _default(name: str, params: Mapping[str, Any]) -> Any:
