@@ -149,6 +149,8 @@ class TrainingCapabilities:
     """Whether its network is meant to be read after any number of steps of a sample, which `read_outs` does."""
     converts: bool = False
     """Whether its network was made of an ANN, which `predict_ann` asks; such a method is read at any step, too."""
+    passes_times: bool = False
+    """Whether what travels between its layers is the time of a spike, which `spike_times` returns."""
 
 
 @dataclass(frozen=True, slots=True)

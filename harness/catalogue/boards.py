@@ -129,6 +129,15 @@ _CONVERSION_METRICS = (
     "early_steps",
 )
 
+_TIMED_METRICS = (
+    "error_fraction",
+    "ann_error_fraction",
+    "ann_difference",
+    "spikes_per_neuron",
+    "latency_windows",
+    "latency_steps",
+)
+
 BOARDS: tuple[Board, ...] = (
     Board(
         name="neurons",
@@ -209,6 +218,16 @@ BOARDS: tuple[Board, ...] = (
         varies=("topology",),
         curves=("error_fraction", "operations_per_sample", "spikes_per_neuron"),
         only_with="anytime.ann_error_fraction",
+    ),
+    Board(
+        name="spike-times",
+        title="Spike times",
+        question="Which network whose neurons fire once errs least, with how few spikes, and after how long?",
+        axis="method",
+        columns=tuple(Column("spike_times", metric, needs_verification=False) for metric in _TIMED_METRICS),
+        rank_by="spike_times.error_fraction",
+        fixed={"backend": ("eager",)},
+        varies=("topology",),
     ),
     Board(
         name="robustness",

@@ -102,6 +102,8 @@ OTHER_NETWORKS = ("feedback", "recurrent", "nf-resnet", "reversible")
 """Networks of the methods that train no chain."""
 TRAINED = ("mlp", *OTHER_NETWORKS)
 """Networks on which training methods are compared."""
+_TIMED = ("ttfs",)
+"""Files of methods that pass spike times."""
 _CONVERSIONS = (
     "threshold-balancing*",
     "burst",
@@ -111,12 +113,14 @@ _CONVERSIONS = (
     "tandem*",
     "hybrid-coding",
     "hsd*",
+    "ttfs*",
 )
 """Methods that make their network of an ANN."""
 _SLOW_IN_QUICK = tuple(
-    f"!{name}" for name in ("threshold-balancing", "noisy-quantisation", "stdb", "tandem", "hybrid-coding")
+    f"!{name}" for name in ("threshold-balancing", "noisy-quantisation", "stdb", "tandem", "hybrid-coding", *_TIMED)
 )
-"""Conversions that `quick` leaves to the preset `conversion`: QCFS stands for them, and HSD for those that train on."""
+"""Conversions that `quick` leaves to the preset `conversion`: QCFS stands for them, HSD for those that train on, and
+TTFS, by a selection of its own, for those whose neurons fire once."""
 _QUICK_METHODS = (
     ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient", *_SLOW_IN_QUICK), ("mlp",)),
     (("bptt", "ide", "spide"), ("feedback",)),
@@ -147,7 +151,18 @@ _LIBRARIES = (
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
     Selection(
-        ("accuracy", "spikes", "frontier", "anytime", "over_time", "robustness", *_COST, "scaling", "time_to_target"),
+        (
+            "accuracy",
+            "spikes",
+            "frontier",
+            "anytime",
+            "spike_times",
+            "over_time",
+            "robustness",
+            *_COST,
+            "scaling",
+            "time_to_target",
+        ),
         ANY,
         ANY,
         ANY,
@@ -198,6 +213,7 @@ PRESETS: Mapping[str, Preset] = {
                 *(Selection(("spikes", *_COST), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
                 Selection(("anytime",), ("digits",), ("if",), *_QUICK_METHODS[0]),
                 Selection(("spikes", *_COST), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",)),
+                Selection(("accuracy", "spike_times"), ("digits",), ("if",), ("ttfs",), ("mlp",)),
                 Selection(("spikes", "memory"), _STREAMED_DIGITS, _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FASTER),
                 Selection(("memory",), ("digits",), ("lif",), ("bptt",), ("mlp",), ("fused-*",)),
@@ -261,7 +277,7 @@ PRESETS: Mapping[str, Preset] = {
             (
                 *_conformance(("if",), _CONVERSIONS, ()),
                 Selection(
-                    ("accuracy", "anytime"),
+                    ("accuracy", "anytime", "spike_times"),
                     ("mnist", "fashion-mnist"),
                     ("if",),
                     (*_CONVERSIONS, "cutoff"),

@@ -43,6 +43,7 @@ SUITE_ORDER = (
     "spikes",
     "frontier",
     "anytime",
+    "spike_times",
     "over_time",
     "robustness",
     "memory",

@@ -18,6 +18,7 @@ from reference_impls.conversion.burst import BurstIF
 from reference_impls.network import Network, over_time
 
 __all__ = [
+    "affine",
     "ann_layers",
     "ann_logits",
     "become_spiking",
@@ -125,13 +126,13 @@ def weight_form(network: Any, thresholds: Sequence[float], start: float = 0.5) -
     after = [*thresholds, 1.0]
     with torch.no_grad():
         for module, below, own in zip(maps, before, after, strict=True):
-            for name, parameter in _affine(module).named_parameters(recurse=False):
+            for name, parameter in affine(module).named_parameters(recurse=False):
                 parameter.mul_((below if name == "weight" else 1.0) / own)
     become_spiking(folded, [1.0] * len(thresholds), start)
     return folded
 
 
-def _affine(module: nn.Module) -> nn.Module:
+def affine(module: nn.Module) -> nn.Module:
     """Return the one part of a linear map that has parameters (beside it: pooling, flattening)."""
     found = [part for part in module.modules() if list(part.parameters(recurse=False))]
     if len(found) != 1:

@@ -60,6 +60,7 @@ COMBINATIONS = [
     ("klif", "tbptt", "feedback", "digits"),
     ("lif", "bptt", "skip-conv", "digits"),
     ("if", "hsd", "conv", "digits"),
+    ("if", "ttfs", "mlp", "digits"),
 ]
 REFUSED = {("over_time", "spide"): "spide reads out otherwise"}
 """What only the trained network tells: the suite refuses it, in words."""
