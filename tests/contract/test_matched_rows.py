@@ -84,6 +84,13 @@ def test_clif_is_lif_up_to_the_first_spike_of_a_neuron() -> None:
     assert not torch.equal(spikes, expected)
 
 
+def test_an_integer_lif_of_one_level_fires_as_lif_does() -> None:
+    x = current(high=3.0)
+    expected = built("lif")(x)
+    assert torch.equal(built("ilif-matched", max_level=1)(x), expected)
+    assert (built("ilif-matched")(x) > 1).any()
+
+
 def test_psu_is_lif_at_the_first_step() -> None:
     """From then on it takes back half a threshold even where nothing fired: the estimate at rest is one half."""
     x = current(high=3.0)[:1].expand(STEPS, *SHAPE)
@@ -94,7 +101,8 @@ def test_psu_is_lif_at_the_first_step() -> None:
 
 
 def test_every_matched_row_is_held_to_lif_here() -> None:
-    assert set(MATCHED) == {*NEUTRAL, "klif-matched", "ternary-lif-matched", "clif-matched", "psu-matched"}
+    others = ("klif-matched", "ternary-lif-matched", "clif-matched", "psu-matched", "ilif-matched")
+    assert set(MATCHED) == {*NEUTRAL, *others}
 
 
 @pytest.mark.parametrize("name", MATCHED)
