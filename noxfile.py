@@ -29,7 +29,7 @@ def tests(session: nox.Session) -> None:
     install(session, "test", "asv")
     # Tensors of the tests are small: threads inside an operation only get into each other's way.
     alone = {"OMP_NUM_THREADS": "1"}
-    which = "not gpu and not perf and not slow"
+    which = "not gpu and not perf and not slow and not ray"
     session.run("pytest", "--numprocesses=2", "--dist=loadfile", "-m", which, *session.posargs, env=alone)
 
 
@@ -84,6 +84,14 @@ def docs(session: nox.Session) -> None:
     """Build the documentation into build/docs, without a network; a warning is an error."""
     install(session, "docs")
     session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """Test the executor on many machines with real Ray: three nodes of one processor each, on this machine."""
+    install(session, "test", "ray")
+    alone = {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    session.run("pytest", "-m", "ray", *session.posargs, env=alone)
 
 
 @nox.session

@@ -15,11 +15,10 @@ from harness.data import data_root as resolve_root
 from harness.data import data_set
 from harness.execute.job import Job, Listener, Summary
 from harness.execute.jobs import jobs_of
-from harness.execute.pool import LocalPool
+from harness.execute.where import Where
 from harness.paths import RUNS, SCRATCH, by_default
 from harness.planning.plan import Filters, Plan, make_plan, plan_cells
 from harness.results.index import history_in, select
-from harness.results.machine import this_machine
 from harness.results.record import Record
 from harness.results.selection import newest
 from harness.results.store import Store
@@ -65,6 +64,8 @@ def run_cells(
     budget: str | None = None,
     recipe: Names = (),
     device: str = "cpu",
+    executor: str = "local",
+    address: str | None = None,
     store: str | Path | None = None,
     data_root: str | Path | None = None,
     slots: int | None = None,
@@ -84,7 +85,8 @@ def run_cells(
     suite, task, neuron, method, topology, backend, seed : names or patterns, one or several; empty: all.
     budget : training budget; None: the preset's, or ``quick``.
     recipe : hyper-parameters, ``default`` or ``tuned``; empty: the preset's.
-    device : ``cpu`` or ``cuda``.
+    device : ``cpu``, ``cuda`` (the first GPU), ``cuda:0,cuda:3`` or ``cuda:all``.
+    executor, address : ``local``: this machine; ``ray``: the nodes of the Ray cluster at that address.
     store : folder that records go to; None: ``reports/runs``.
     data_root : folder of data sets; None: the default places.
     slots : cells side by side; None: physical cores.
@@ -103,7 +105,8 @@ def run_cells(
     What is planned is what ``spikeboard run`` plans: work on a row brings its contract's cell along, which verifies the
     row. Cells given as such are measured as they are.
     """
-    registry, machine = load_registry(), this_machine()
+    where = Where(device, executor, address)
+    registry, machine = load_registry(), where.machine()
     target, root = Store(Path(store) if store is not None else by_default(RUNS)), resolve_root(_path(data_root))
     if cells is not None:
         chosen = tuple(cells)
@@ -129,14 +132,15 @@ def run_cells(
             preset=find_preset(preset) if preset is not None else None,
             budget=budget,
             filters=filters,
-            device=device,
-            cores=machine.physical_cores,
+            device=where.kind,
+            cores=where.cores(),
             data_present=functools.cache(lambda data: data_set(data).find(root).present),
             history=history_in([target.root]),
             again=again,
         )
-    jobs = jobs_of(plan.todo, registry, memory_bytes=memory_bytes, timeout_factor=timeout_factor)
-    summary = _measured(jobs, registry, target, root, slots, progress)
+    jobs = jobs_of(plan.todo, registry, machine=machine, memory_bytes=memory_bytes, timeout_factor=timeout_factor)
+    where = where.for_cells(job.cell for job in jobs)
+    summary = _measured(where, jobs, registry, target, root, slots, progress)
     wanted = {one.cell.id for one in plan.todo} | {cell.id for cell in plan.done}
     found = (record for record in select([target.root]).records if record.cell_id in wanted)
     records = newest(record for record in found if record.provenance.machine.name == machine.name)
@@ -145,6 +149,7 @@ def run_cells(
 
 
 def _measured(
+    where: Where,
     jobs: list[Job],
     registry: Registry,
     store: Store,
@@ -155,8 +160,8 @@ def _measured(
     if not jobs:
         return Summary({})
     backends = [job.cell.backend for job in jobs]
-    with LocalPool(store, root, by_default(SCRATCH), slots=slots, registry=registry, backends=backends) as pool:
-        return pool.run(jobs, _Told(progress))
+    with where.executor_for(store, root, by_default(SCRATCH), slots, registry, backends=backends) as run_by:
+        return run_by.run(jobs, _Told(progress))
 
 
 class _Told(Listener):

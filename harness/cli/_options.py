@@ -13,7 +13,7 @@ from harness.terminal import say
 if TYPE_CHECKING:
     from harness.results.store import Problem
 
-__all__ = ["DataRoot", "MachineName", "Stores", "tell_problems"]
+__all__ = ["Address", "DataRoot", "Device", "ExecutorName", "MachineName", "Stores", "tell_problems"]
 
 MOST_PROBLEMS = 20
 
@@ -30,6 +30,15 @@ DataRoot = Annotated[
     typer.Option(
         "--data-root", metavar="DIR", help="Folder of data sets. [default: $SPIKEBOARD_DATA, ~/.cache/spikeboard/data]"
     ),
+]
+DEVICES = "cpu, cuda (the first GPU), cuda:0,cuda:3 or cuda:all."
+Device = Annotated[str, typer.Option(metavar="DEVICE", help=DEVICES)]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", metavar="NAME", help="local: this machine; ray: the nodes of a Ray cluster.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Of the Ray cluster. [default: $RAY_ADDRESS, else that of this machine]"),
 ]
 MachineName = Annotated[
     str | None,

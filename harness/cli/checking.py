@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli._options import Address, Device, ExecutorName
 from harness.terminal import say
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from harness.catalogue.cards import Registry
     from harness.execute.job import Summary
+    from harness.execute.where import Where
     from harness.planning.checking import CheckRow, EntryVerdict
     from harness.planning.plan import Plan
     from harness.results.record import Record
@@ -46,7 +48,9 @@ def check(
     vectors: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Golden vectors to run. [default: those of the project]")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
+    executor: ExecutorName = "local",
+    address: Address = None,
     slots: Annotated[int | None, typer.Option(help="Entries side by side. [default: physical cores]")] = None,
 ) -> None:
     """Say whether every entry keeps its contract and equals its authors' numbers, under every backend.
@@ -55,22 +59,19 @@ def check(
     """
     from harness.catalogue.cards import load_registry
     from harness.errors import UserError
+    from harness.execute.where import Where
     from harness.planning.checking import check_rows, plan_check, unanswered
-    from harness.results.machine import this_machine
     from harness.results.store import Store
-    from reference_impls.names import check_name
 
     if bool(entry) == everything:
         raise UserError("say what to check", "spikeboard check lif ottt-a, or spikeboard check --all")
-    check_name("device", device, ("cpu", "cuda"))
-    if device == "cuda" and this_machine().gpu is None:
-        raise UserError("no CUDA device on this machine", "leave out --device cuda")
+    where = Where(device, executor, address)
     strangers = unanswered(vectors) if vectors is not None else {}
     registry, console = load_registry(), _console()
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        plan = plan_check(registry, entry or (), backend or (), store, device)
-        summary = _run(plan, registry, store, vectors, slots, console)
+        plan = plan_check(registry, entry or (), backend or (), store, where.kind)
+        summary = _run(where, plan, registry, store, vectors, slots, console)
         found = check_rows(plan, store.read().records, registry)
     _print(console, found, plan)
     _explain(found)
@@ -88,13 +89,18 @@ def _console() -> Console:
 
 
 def _run(
-    plan: Plan, registry: Registry, store: Store, vectors: Path | None, slots: int | None, console: Console
+    where: Where,
+    plan: Plan,
+    registry: Registry,
+    store: Store,
+    vectors: Path | None,
+    slots: int | None,
+    console: Console,
 ) -> Summary:
     from harness.execute.display import Display
     from harness.execute.jobs import jobs_of
-    from harness.execute.pool import LocalPool
 
-    jobs = jobs_of(plan.todo, registry)
+    jobs = jobs_of(plan.todo, registry, machine=where.machine())
 
     def failed(record: Record) -> bool:
         broken = record.metrics.get("failed_checks")
@@ -102,12 +108,12 @@ def _run(
 
     worth_a_line = failed if console.is_terminal else None
     with (
-        LocalPool(
+        where.executor_for(
             store, slots=slots, registry=registry, vectors=vectors, backends=[job.cell.backend for job in jobs]
-        ) as pool,
+        ) as executor,
         Display(jobs, console, worth_a_line) as display,
     ):
-        return pool.run(jobs, display)
+        return executor.run(jobs, display)
 
 
 def _print(console: Console, found: Sequence[CheckRow], plan: Plan) -> None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli._options import DataRoot, tell_problems
+from harness.cli._options import DEVICES, Address, DataRoot, ExecutorName, tell_problems
 from harness.terminal import say
 
 if TYPE_CHECKING:
     from harness.catalogue.cards import Registry
     from harness.execute.job import Job, Summary
+    from harness.execute.where import Where
     from harness.planning.plan import Plan
     from harness.results.store import Store
 
@@ -46,7 +47,11 @@ def run(
         Patterns, typer.Option(help="Hyper-parameters: default (the cards'), tuned. [default: the preset's]")
     ] = None,
     budget: Annotated[str | None, typer.Option(help="Training budget instead of the preset's.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda. [default: cpu; with --stale: both]")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help=f"{DEVICES} [default: cpu; with --stale: both]")
+    ] = None,
+    executor: ExecutorName = "local",
+    address: Address = None,
     store: Annotated[Path | None, typer.Option(help="Where records go. [default: reports/runs]")] = None,
     data_root: DataRoot = None,
     slots: Annotated[int | None, typer.Option(help="Cells side by side. [default: physical cores]")] = None,
@@ -76,23 +81,20 @@ def run(
     from harness.data import data_set
     from harness.errors import UserError
     from harness.execute.jobs import jobs_of
+    from harness.execute.where import Where
     from harness.paths import RUNS, SCRATCH, by_default, readable_stores
     from harness.planning.plan import Filters, make_plan
     from harness.planning.stale import plan_stale
     from harness.results.index import history_in, select
-    from harness.results.machine import this_machine
     from harness.results.store import Store
     from harness.search.evaluation import with_named
-    from reference_impls.names import check_name
 
+    where = Where(device or "cpu", executor, address)
     registry, machine, target = (
         with_named(load_registry(), topology or ()),
-        this_machine(),
+        where.machine(),
         Store(store or by_default(RUNS)),
     )
-    check_name("device", device or "cpu", ("cpu", "cuda"))
-    if device == "cuda" and machine.gpu is None:
-        raise UserError("no CUDA device on this machine", "leave out --device cuda")
     if stale and preset:
         raise UserError("--stale measures what has records, whatever preset they are of", "use --suite, --task, ...")
     root = resolve(data_root)
@@ -117,7 +119,7 @@ def run(
             select(stores).records,
             filters=filters,
             budget=budget,
-            device=device,
+            device=device and where.kind,
             data_present=present,
         )
     else:
@@ -128,8 +130,8 @@ def run(
             machine.name,
             budget=budget,
             filters=filters,
-            device=device or "cpu",
-            cores=machine.physical_cores,
+            device=where.kind,
+            cores=where.cores(),
             data_present=present,
             history=history_in(stores),
             again=again,
@@ -142,10 +144,13 @@ def run(
     jobs = jobs_of(
         plan.todo,
         registry,
+        machine=machine,
         memory_bytes=int(memory_gib * GIBIBYTE) if memory_gib else None,
         timeout_factor=timeout_factor,
     )
-    summary = _measure(jobs, registry, target, root, by_default(SCRATCH), slots)
+    summary = _measure(
+        where.for_cells(job.cell for job in jobs), jobs, registry, target, root, by_default(SCRATCH), slots
+    )
     _conclude(summary, plan, target, registry)
 
 
@@ -168,20 +173,19 @@ def _preset_plan(plan_with: Callable[..., Plan], preset: str | None, budget: str
 
 
 def _measure(
-    jobs: list[Job], registry: Registry, store: Store, data_root: Path, scratch: Path, slots: int | None
+    where: Where, jobs: list[Job], registry: Registry, store: Store, data_root: Path, scratch: Path, slots: int | None
 ) -> Summary:
     from harness.execute.display import Display
     from harness.execute.job import Summary
-    from harness.execute.pool import LocalPool
 
     if not jobs:
         return Summary({})
     backends = [job.cell.backend for job in jobs]
     with (
-        LocalPool(store, data_root, scratch, slots=slots, registry=registry, backends=backends) as pool,
+        where.executor_for(store, data_root, scratch, slots, registry, backends=backends) as executor,
         Display(jobs) as display,
     ):
-        return pool.run(jobs, display)
+        return executor.run(jobs, display)
 
 
 def _describe(plan: Plan, machine: str, slots: int) -> None:

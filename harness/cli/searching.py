@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli._options import DataRoot
+from harness.cli._options import Address, DataRoot, Device, ExecutorName
 from harness.terminal import say
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def search(
     export: Annotated[str | None, typer.Option(metavar="NAME", help="Write the best as a topology.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the search. [default: from what is searched]")] = None,
     folder: Annotated[Path | None, typer.Option(help="Where searches lie. [default: reports/runs/search]")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
+    executor: ExecutorName = "local",
+    address: Address = None,
     slots: Annotated[int | None, typer.Option(min=1, help="Trainings side by side. [default: physical cores]")] = None,
     data_root: DataRoot = None,
 ) -> None:
@@ -61,17 +63,18 @@ def search(
 
     require("optuna")
     from harness.catalogue.cards import load_registry
+    from harness.execute.where import Where
     from harness.paths import RUNS, by_default
     from harness.search.export import check_exportable
     from harness.search.request import SearchRequest
     from harness.search.run import SearchPlan, run_search
 
-    registry = load_registry()
+    registry, where = load_registry(), Where(device, executor, address)
     target = None if export is None else check_exportable(export, registry)
     types = tuple(sorted(set(skip_type or ("asc", "dsc"))))
     known = name or "-".join((task, topology, neuron, method, budget, space, str(seed)))
     plan = SearchPlan(
-        request=SearchRequest(task, topology, neuron, method, device, space, types, max_skips, max_parameters),
+        request=SearchRequest(task, topology, neuron, method, where.kind, space, types, max_skips, max_parameters),
         folder=(folder or by_default(RUNS) / "search") / known,
         evaluations=evaluations,
         initial=initial,
@@ -83,6 +86,7 @@ def search(
         final_budget=final_budget,
         final_seeds=final_seeds,
         slots=slots,
+        where=where,
     )
     outcome = run_search(plan, registry, data_root, say)
     if outcome is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli._options import DataRoot
+from harness.cli._options import Address, DataRoot, Device, ExecutorName
 from harness.terminal import say
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def tune(
     budget: Annotated[str, typer.Option(help="Training budget of a trial.")] = "standard",
     trials: Annotated[int, typer.Option(min=2, help="Trials of each row; the first is the cards' default.")] = 12,
     jobs: Annotated[int | None, typer.Option(min=1, help="Trials side by side. [default: physical cores]")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
+    executor: ExecutorName = "local",
+    address: Address = None,
     studies: Studies = None,
     data_root: DataRoot = None,
     dry_run: Annotated[
@@ -64,20 +66,19 @@ def tune(
     from harness.catalogue.recipes import recipe_folder
     from harness.data import data_root as resolve
     from harness.errors import UserError
+    from harness.execute.where import Where
     from harness.paths import STUDIES, by_default, readable_stores
     from harness.planning.durations import Durations
     from harness.planning.plan import Filters
     from harness.results.index import history_in
-    from harness.results.machine import this_machine
     from harness.writing import require_writable
 
     if find_spec("optuna") is None:
         raise UserError("optuna is not installed", "pip install -c constraints.txt -e '.[search]'")
     from harness.tuning.run import plan_tuning, run_tuning
 
-    registry, machine, root = load_registry(), this_machine(), resolve(data_root)
-    if device == "cuda" and machine.gpu is None:
-        raise UserError("no CUDA device on this machine", "leave out --device cuda")
+    where = Where(device, executor, address)
+    registry, machine, root = load_registry(), where.machine(), resolve(data_root)
     filters = Filters(
         task=tuple(task or ()),
         neuron=tuple(neuron or ()),
@@ -85,17 +86,16 @@ def tune(
         topology=tuple(topology or ()),
         suite=("accuracy",),
     )
-    cells = _present(_combinations(registry, preset, budget, filters, device), registry, root)
+    cells = _present(_combinations(registry, preset, budget, filters, where.kind), registry, root)
     durations = Durations(history_in(readable_stores(None)), registry)
     folder = studies or by_default(STUDIES)
     plan = plan_tuning(cells, registry, trials, folder, recipe_folder(), durations)
-    slots = jobs or machine.physical_cores
-    _describe(plan, slots, dry_run)
+    _describe(plan, jobs or machine.physical_cores, dry_run)
     if dry_run:
         return
     for written, what in ((folder, "the folder of studies"), (plan.recipes, "the folder of recipes")):
         require_writable(written, what, "name one that can be: --studies DIR, or SPIKEBOARD_RECIPES=DIR for recipes")
-    _conclude(run_tuning(plan, registry, root, slots, _tell), plan)
+    _conclude(run_tuning(plan, registry, root, jobs, _tell, where), plan)
 
 
 def _combinations(registry: Registry, preset: str | None, budget: str, filters: Filters, device: str) -> Iterable[Cell]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from harness.execute.isolation import isolate
+from harness.execute.leases import VISIBLE, Lease
 from harness.execute.messages import CellRequest, Message, encoded
 from harness.execute.supervisor import supervise
 
@@ -39,6 +40,8 @@ def main(request: CellRequest, ends: Ends) -> NoReturn:
 
 def _cell(request: CellRequest, ends: Ends) -> NoReturn:
     isolate(ends.output.fileno(), ends.lifeline.fileno(), request.memory_bytes, request.folder)
+    if request.lease is not None:
+        _keep_to(request.lease)
     from harness.execute.worker import work
 
     process, pipe = os.getpid(), _Pipe(ends.messages.fileno())
@@ -52,6 +55,13 @@ def _cell(request: CellRequest, ends: Ends) -> NoReturn:
                 flush()
     # Not through the interpreter's end: a thread or a hook that the cell left behind could hang there.
     os._exit(0)
+
+
+def _keep_to(lease: Lease) -> None:
+    """Let this process see its GPU only, as the first, and use the processors that go with it."""
+    os.environ[VISIBLE] = lease.gpu.uuid
+    if lease.cpus is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, lease.cpus)
 
 
 class _Pipe:

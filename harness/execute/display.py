@@ -121,6 +121,10 @@ class Display(Listener):
         said = f"The machine is not quiet: {load}. What is timed meanwhile is noisy and not ranked."
         self._console.print(Text(said, "yellow"), soft_wrap=True)
 
+    def noticed(self, what: str) -> None:
+        """Say it."""
+        self._console.print(Text(what, "yellow"), soft_wrap=True)
+
     def _line(self, job: Job, record: Record) -> Text:
         width = len(str(self._total))
         line = Text(f"[{self._done:>{width}}/{self._total}] ")

@@ -15,6 +15,7 @@ __all__ = [
     "died",
     "gibibytes",
     "interrupted",
+    "node_lost",
     "not_importable",
     "not_started",
     "orphaned",
@@ -53,6 +54,14 @@ def not_importable(module: str, why: str) -> CellOutcome:
 def orphaned() -> CellOutcome:
     """Return the outcome of a cell whose fork server died."""
     return CellOutcome(status="crashed", reason="The fork server that the cell came from died.")
+
+
+def node_lost(node: str, times: int) -> CellOutcome:
+    """Return the outcome of a cell that has lost the node it ran on, so often that it is not run again."""
+    return CellOutcome(
+        status="crashed",
+        reason=f"The node {node} was lost while the cell ran there, and so were {times - 1} others before it.",
+    )
 
 
 def with_escaped(outcome: CellOutcome, count: int) -> CellOutcome:

@@ -230,8 +230,10 @@ def _environment() -> Iterator[None]:
     The import path, which Python before 3.14 forgets to hand over: a module that is not found would be skipped
     silently, and each cell would import torch for itself. And a filter for multiprocessing's resource tracker, which
     clears up semaphores that a killed cell has left and would complain of it; the server of orphans it has adopted.
+    And torch shall ask NVML whether there is a GPU: asking CUDA would make it useless in everything that is forked.
     """
     wanted = {
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
         "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
         "PYTHONWARNINGS": ",".join(
             filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker", "ignore:forkserver"])

@@ -49,6 +49,9 @@ class Listener:
     def disturbed(self, load: Load) -> None:
         """The machine is not quiet, and timing is about to begin."""
 
+    def noticed(self, what: str) -> None:
+        """`what` should be known: a sentence that says why nothing happens, or what there is less of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:

@@ -12,6 +12,7 @@ from harness.execute.job import Job
 from harness.planning.plan import PlannedCell
 from harness.results.fingerprint import code_hash
 from harness.results.machine import this_machine
+from harness.results.record import Machine
 
 __all__ = ["jobs_of"]
 
@@ -20,17 +21,23 @@ MEMORY_FRACTION = 0.8
 
 
 def jobs_of(
-    planned: Iterable[PlannedCell], registry: Registry, *, memory_bytes: int | None = None, timeout_factor: float = 1.0
+    planned: Iterable[PlannedCell],
+    registry: Registry,
+    *,
+    machine: Machine | None = None,
+    memory_bytes: int | None = None,
+    timeout_factor: float = 1.0,
 ) -> list[Job]:
     """Return a job for each of `planned`, in their order, with the limits that the card of its suite gives.
 
     Parameters
     ----------
     registry : what the names in the cells stand for.
-    memory_bytes : host memory that a cell may take. [default: 80 % of this machine's]
+    machine : that runs them. [default: this one]
+    memory_bytes : host memory that a cell may take. [default: 80 % of the machine's]
     timeout_factor : multiplies every suite's time limit.
     """
-    limit = int(MEMORY_FRACTION * this_machine().memory_bytes) if memory_bytes is None else memory_bytes
+    limit = int(MEMORY_FRACTION * (machine or this_machine()).memory_bytes) if memory_bytes is None else memory_bytes
     return [
         Job(
             cell=one.cell,

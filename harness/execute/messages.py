@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from harness.catalogue.cards import Registry
 from harness.catalogue.cell import Cell
+from harness.execute.leases import Lease
 from harness.results.record import Metric, Predictions, Series, Status
 
 __all__ = ["CellOutcome", "CellRequest", "Message", "MessageReader", "Progress", "Setting", "encoded"]
@@ -40,6 +41,8 @@ class CellRequest:
     memory_bytes: int | None = None
     folder: Path = Path()
     """Of the cell alone: it works there, and it is removed afterwards."""
+    lease: Lease | None = None
+    """The GPU that the cell sees, and the processors that it may use."""
 
 
 class Setting(BaseModel):
@@ -79,6 +82,8 @@ class CellOutcome(BaseModel):
     """Clock rates right after the measurement; None where the system does not tell."""
     busy_fraction: float | None = None
     """See :class:`harness.results.record.Provenance`."""
+    device_peak_bytes: int | None = None
+    """Most memory of a GPU that torch had reserved; None without one."""
 
 
 Message = Setting | Progress | CellOutcome

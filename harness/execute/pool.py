@@ -1,33 +1,29 @@
 """Runs jobs on this machine: each in a forked process, side by side where that disturbs no measurement.
 
-Every cell that ends, however it ends, is a record in the store before the next one starts. Must not import torch:
-the pool's own process stays light, and what it forks comes from the fork server.
+Must not import torch: the pool's own process stays light, and what it forks comes from the fork server.
 """
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from harness.catalogue.cards import Registry, load_registry
 from harness.execute import endings, forkserver
-from harness.execute.isolation import HELD_BACK
+from harness.execute.executor import Disturbed, Ended, Event, Noticed, Progressed, Started
 from harness.execute.job import Job, Listener, Summary
+from harness.execute.leases import Leases
 from harness.execute.messages import CellOutcome, CellRequest
-from harness.execute.outbox import Outbox
 from harness.execute.process import CellProcess
 from harness.execute.records import CellRun, Recorder
+from harness.execute.session import run_jobs
 from harness.measure.neighbours import Watch
 from harness.results.machine import this_machine
-from harness.results.record import Status
 from harness.results.store import Store
 
 __all__ = ["LocalPool", "may_start"]
@@ -50,6 +46,7 @@ class LocalPool:
     rows : what the jobs' names stand for; None: all cards that are found. A suite can be tried by adding its row.
     vectors : golden vectors for the contract, in place of those that travel with the project.
     backends : of the cells that will be run, one of each: a compiler that several need is imported once for all.
+    leases : of the GPUs that cells may have; None: a cell finds its GPU itself, and disturbs others.
     """
 
     def __init__(
@@ -61,14 +58,24 @@ class LocalPool:
         registry: Registry | None = None,
         vectors: Path | None = None,
         backends: Iterable[str] = (),
+        leases: Leases | None = None,
     ) -> None:
         self.store = store
         self.recorder = Recorder(registry or load_registry())
         self._data_root = data_root
         self._scratch = scratch
         self._vectors = vectors
-        self._preload = forkserver.compilers_for(backends)
+        self._leases = leases or Leases()
+        self._preload = forkserver.compilers_for(() if leases else backends)
         self._slots = slots or this_machine().physical_cores
+        self._cells: list[CellProcess] = []
+        self._left_out: Mapping[str, str] = {}
+        """Modules that cannot be imported, and why."""
+        self._looked = False
+        """Whether other processes were watched before the first timing of a run."""
+        self._next_watch = 0.0
+        self._held_up = self._said_so = False
+        """Whether another run has the GPUs while nothing runs, and whether it was said."""
 
     def __enter__(self) -> Self:
         forkserver.start(*self._preload)
@@ -77,45 +84,138 @@ class LocalPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leases.close()
         forkserver.stop()
 
-    def run(self, jobs: Iterable[Job], listener: Listener | None = None) -> Summary:
-        """Run `jobs` in their order and return how many ended in which way.
+    @property
+    def running(self) -> Sequence[Job]:
+        """Jobs whose process has not ended."""
+        return [cell.job for cell in self._cells]
 
-        A first Ctrl-C, SIGTERM or another of `HELD_BACK` kills what is running, records it as interrupted and returns;
-        a second one raises at once.
+    def run(self, jobs: Iterable[Job], listener: Listener | None = None) -> Summary:
+        """Run `jobs` in their order; see :func:`harness.execute.session.run_jobs`."""
+        return run_jobs(self, jobs, listener)
+
+    def begin(self, jobs: Sequence[Job]) -> list[Event]:  # noqa: ARG002
+        """Wait for the fork server.
 
         Raises
         ------
         UserError
-            If the fork server cannot start, or the store cannot be written: before anything is measured, or, after what
-            was running has ended, where to is what was measured.
+            If it cannot start.
         """
-        with _Interrupt() as interrupt:
-            waiting = deque(jobs)
-            self.store.require_writable((job.cell for job in waiting), self.recorder.origin.machine.name)
-            left_out = forkserver.wait_until_ready() if waiting else {}
-            return _Session(self, waiting, listener or Listener(), interrupt, left_out).run()
+        self._left_out, self._looked, self._said_so = forkserver.wait_until_ready(), False, False
+        return []
 
-    def start(self, job: Job) -> CellProcess:
+    def has_room(self, job: Job) -> bool:
+        """Whether `job` may start beside those that are running; one that may has the lease that it needs."""
+        if not self._leases.governs(job):
+            return may_start(job, self.running, self._slots)
+        room = self._has_cores(job) and self._leases.reserve(job)
+        self._held_up = not room and not self._cells
+        return room
+
+    def _has_cores(self, job: Job) -> bool:
+        """Whether a cell with a GPU disturbs none, nor is disturbed: of those with other GPUs, each has its share."""
+        running = self.running
+        if job.exclusive or any(other.exclusive for other in running):
+            return all(self._leases.of(other) is not None for other in running)
+        return not running or sum(other.cell.threads for other in running) + job.cell.threads <= self._slots
+
+    def start(self, job: Job) -> list[Event]:
         """Start the process of `job`."""
+        harmful = next((module for module in self._modules_of(job) if module in self._left_out), None)
+        if harmful:
+            return [self.not_run(job, endings.not_importable(harmful, self._left_out[harmful]))]
+        events = self._look_around(job)
+        try:
+            self._cells.append(CellProcess(job, self._request(job)))
+        except (OSError, EOFError) as error:
+            return [*events, self.not_run(job, endings.not_started(error))]
+        return [*events, Started(job)]
+
+    def watch(self, *others: int) -> list[Event]:
+        """Wait until something happens, look at the limits, and say what the cells say and how they ended.
+
+        `others` are descriptors that end the waiting, too, when they become readable.
+        """
+        events: list[Event] = []
+        if self._held_up and not self._said_so:
+            self._said_so = True
+            events.append(Noticed("Another run has the GPUs that are asked for; this one waits until it lets one go."))
+        return [*events, *self._take_in(others), *self._settle()]
+
+    def not_run(self, job: Job, outcome: CellOutcome) -> Ended:
+        """Return the end of a job that had no process."""
+        self._leases.give_back(job)
+        run = CellRun(datetime.now(UTC), 0.0)
+        return Ended(job, self.recorder.record(job.cell, job.code_hash, outcome, run))
+
+    def end(self, verdict: CellOutcome) -> None:
+        """Kill the cells that run."""
+        for cell in self._cells:
+            cell.kill(verdict)
+
+    def abandon(self) -> None:
+        """Kill the cells that run, and clear them away."""
+        self.end(endings.interrupted())
+        while self._cells:
+            self._cells.pop().close()
+        self._leases.close()
+
+    def _request(self, job: Job) -> CellRequest:
         # A cell works in a folder of its own.
         data_root, scratch, vectors = (
             path and path.absolute() for path in (self._data_root, self._scratch, self._vectors)
         )
         registry = self.recorder.registry.for_cell(job.cell)
-        request = CellRequest(job.cell, registry, data_root, scratch, vectors, job.memory_bytes)
-        return CellProcess(job, request)
+        lease = self._leases.of(job)
+        return CellRequest(job.cell, registry, data_root, scratch, vectors, job.memory_bytes, lease=lease)
 
-    def modules_of(self, job: Job) -> list[str]:
+    def _modules_of(self, job: Job) -> list[str]:
         """Return the modules of the suite and the task of `job`."""
         registry = self.recorder.registry
         used = (registry.suites.get(job.cell.suite), registry.tasks.get(job.cell.task))
         return [row.module for row in used if row is not None]
 
-    def has_room(self, job: Job, running: Sequence[Job]) -> bool:
-        """Whether `job` may start beside those that are running."""
-        return may_start(job, running, self._slots)
+    def _look_around(self, job: Job) -> list[Event]:
+        """Say once, before the first timing, if other processes use the machine."""
+        if self._looked or not self.recorder.registry.suite(job.cell.suite).timed:
+            return []
+        self._looked = True
+        watch = Watch()
+        time.sleep(LOOK_SECONDS)
+        load = watch.load()
+        return [] if load.quiet else [Disturbed(load)]
+
+    def _take_in(self, others: Sequence[int]) -> list[Event]:
+        """Wait until something happens, read what the cells say and print, and look at their limits."""
+        next_event = min([self._next_watch, *(cell.deadline for cell in self._cells)])
+        sources = [*others, *(source for cell in self._cells for source in cell.sources())]
+        wait(sources, max(0.0, next_event - time.monotonic()))
+        events: list[Event] = [
+            Progressed(cell.job, progress.fraction, progress.note) for cell in self._cells for progress in cell.read()
+        ]
+        now = time.monotonic()
+        if now >= min([self._next_watch, *(cell.deadline for cell in self._cells)]):
+            self._next_watch = now + WATCH_SECONDS
+            for cell in self._cells:
+                cell.enforce_limits()
+        return events
+
+    def _settle(self) -> list[Event]:
+        """Turn cells whose process is gone into records."""
+        events: list[Event] = []
+        for cell in [cell for cell in self._cells if cell.has_ended]:
+            self._cells.remove(cell)
+            outcome, run, tail = cell.close()
+            self._leases.give_back(cell.job, outcome.device_peak_bytes)
+            if cell.was_killed:
+                forkserver.end_strays([other.pid for other in self._cells])
+            if cell.was_killed or cell.lost_its_server:
+                outcome = endings.with_escaped(outcome, forkserver.end_escaped(cell.lost_its_server))
+            events.append(Ended(cell.job, self.recorder.record(cell.job.cell, cell.job.code_hash, outcome, run, tail)))
+        return events
 
 
 def may_start(job: Job, running: Sequence[Job], slots: int) -> bool:
@@ -128,170 +228,3 @@ def may_start(job: Job, running: Sequence[Job], slots: int) -> bool:
     if job.exclusive or any(other.exclusive for other in running):
         return False
     return sum(other.cell.threads for other in running) + job.cell.threads <= slots
-
-
-class _Session:
-    """One call of `LocalPool.run`: what waits, what runs, what has been counted."""
-
-    def __init__(
-        self,
-        pool: LocalPool,
-        waiting: deque[Job],
-        listener: Listener,
-        interrupt: _Interrupt,
-        left_out: Mapping[str, str],
-    ) -> None:
-        self._pool = pool
-        self._waiting = waiting
-        self._listener = listener
-        self._listener_is_gone = False
-        self._left_out = left_out
-        self._interrupt = interrupt
-        self._running: list[CellProcess] = []
-        self._outbox = Outbox(pool.store)
-        self._counts: Counter[Status] = Counter()
-        self._noisy: dict[Job, bool] = {}
-        """Jobs that were timed too noisily; whether they have had their second try."""
-        self._looked = False
-        self._next_watch = 0.0
-
-    def run(self) -> Summary:
-        try:
-            while self._running or (self._may_go_on() and self._any_waiting()):
-                if self._interrupt.asked:
-                    for cell in self._running:
-                        cell.kill(endings.interrupted())
-                else:
-                    self._start_what_may()
-                self._take_in()
-                self._watch()
-                self._settle()
-        finally:
-            for cell in self._running:
-                cell.kill(endings.interrupted())
-                cell.close()
-            self._outbox.close()
-        return Summary(dict(self._counts), len(self._waiting), self._interrupt.signal)
-
-    def _start_what_may(self) -> None:
-        if not self._may_go_on():
-            return
-        while self._waiting and self._pool.has_room(self._waiting[0], [cell.job for cell in self._running]):
-            job = self._waiting.popleft()
-            harmful = next((module for module in self._pool.modules_of(job) if module in self._left_out), None)
-            if harmful:
-                outcome = endings.not_importable(harmful, self._left_out[harmful])
-                self._record(job, outcome, CellRun(datetime.now(UTC), 0.0))
-                continue
-            self._look_around(job)
-            try:
-                cell = self._pool.start(job)
-            except (OSError, EOFError) as error:
-                self._record(job, endings.not_started(error), CellRun(datetime.now(UTC), 0.0))
-                continue
-            self._running.append(cell)
-            self._tell(self._listener.started, job)
-
-    def _take_in(self) -> None:
-        """Wait until something happens, and read what the cells say and print."""
-        now = time.monotonic()
-        next_event = min([self._next_watch, *(cell.deadline for cell in self._running)])
-        wait([source for cell in self._running for source in cell.sources()], max(0.0, next_event - now))
-        for cell in self._running:
-            for progress in cell.read():
-                self._tell(self._listener.progressed, cell.job, progress.fraction, progress.note)
-
-    def _watch(self) -> None:
-        now = time.monotonic()
-        if now >= min([self._next_watch, *(cell.deadline for cell in self._running)]):
-            self._next_watch = now + WATCH_SECONDS
-            for cell in self._running:
-                cell.enforce_limits()
-
-    def _settle(self) -> None:
-        """Turn cells whose process is gone into records."""
-        for cell in [cell for cell in self._running if cell.has_ended]:
-            self._running.remove(cell)
-            outcome, run, tail = cell.close()
-            if cell.was_killed:
-                forkserver.end_strays([other.pid for other in self._running])
-            if cell.was_killed or cell.lost_its_server:
-                outcome = endings.with_escaped(outcome, forkserver.end_escaped(cell.lost_its_server))
-            self._record(cell.job, outcome, run, tail)
-
-    def _may_go_on(self) -> bool:
-        """Whether more may be measured: not after a Ctrl-C, nor while records cannot be written."""
-        return not self._interrupt.asked and not self._outbox.held
-
-    def _any_waiting(self) -> bool:
-        """Whether anything is left to start; at the end, what was too noisy is put in line once more."""
-        if not self._waiting and not self._running and not self._interrupt.asked:
-            for job in [job for job, tried in self._noisy.items() if not tried]:
-                self._noisy[job] = True
-                self._counts["noisy"] -= 1
-                self._waiting.append(job)
-                self._tell(self._listener.again, job)
-            self._counts += Counter()  # forgets what came down to 0
-        return bool(self._waiting)
-
-    def _look_around(self, job: Job) -> None:
-        """Say once, before the first timing, if other processes use the machine."""
-        if self._looked or not self._pool.recorder.registry.suite(job.cell.suite).timed:
-            return
-        self._looked = True
-        watch = Watch()
-        time.sleep(LOOK_SECONDS)
-        load = watch.load()
-        if not load.quiet:
-            self._tell(self._listener.disturbed, load)
-
-    def _tell(self, event: Callable[..., None], *what: object) -> None:
-        """Tell the listener of an event, until it cannot write any more: a terminal that has gone costs no record."""
-        if self._listener_is_gone:
-            return
-        try:
-            event(*what)
-        except OSError:
-            self._listener_is_gone = True
-
-    def _record(self, job: Job, outcome: CellOutcome, run: CellRun, output_tail: tuple[str, ...] = ()) -> None:
-        record = self._pool.recorder.record(job.cell, job.code_hash, outcome, run, output_tail)
-        self._outbox.put(record)
-        self._counts[record.status] += 1
-        if record.status == "noisy":
-            self._noisy.setdefault(job, False)
-        self._tell(self._listener.finished, job, record)
-
-
-class _Interrupt:
-    """Turns the first signal to end inside a ``with`` block into a flag, so that it cannot break a record's writing."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self._before: dict[signal.Signals, Any] = {}
-
-    @property
-    def asked(self) -> bool:
-        """Whether the run shall end."""
-        return self.signal is not None
-
-    def __enter__(self) -> Self:
-        # Only the main thread may; and what is ignored (a shell's background job, nohup) shall stay so.
-        if threading.current_thread() is threading.main_thread():
-            for number in HELD_BACK:
-                before = signal.getsignal(number)
-                if before is not signal.SIG_IGN:
-                    self._before[number] = before
-                    signal.signal(number, self._ask)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
-
-    def _ask(self, number: int, _frame: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.signal = number

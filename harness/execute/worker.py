@@ -105,6 +105,7 @@ def _run(request: CellRequest, send: Send) -> CellOutcome:
         details={**answer.details, **({HYPER_PARAMETERS: hyper_parameters(workload)} if trains(cell) else {})},
         clocks=clocks,
         busy_fraction=load and load.fraction,
+        device_peak_bytes=_device_peak_bytes(workload.device),
     )
 
 
@@ -144,6 +145,10 @@ def _throttled(send: Send) -> Callable[[float, str], None]:
 
 def _gpu_uuid(device: torch.device) -> str | None:
     return str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else None
+
+
+def _device_peak_bytes(device: torch.device) -> int | None:
+    return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None
 
 
 def _is_finite(figure: Measurement) -> bool:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
+from harness.execute.executor import Executor
 from harness.execute.job import Job, Listener
 from harness.execute.jobs import jobs_of
-from harness.execute.pool import LocalPool
 from harness.planning.plan import plan_cells
 from harness.results.fingerprint import code_hash
 from harness.results.machine import Machine
@@ -81,19 +81,19 @@ def with_named(registry: Registry, names: Iterable[str]) -> Registry:
 
 
 class Evaluator(Listener):
-    """Runs candidates on a pool.
+    """Runs candidates on an executor.
 
     Parameters
     ----------
-    pool : open; its rows are those of `with_candidates`.
+    executor : open; its rows are those of `with_candidates`.
     cell : what is run, but for topology and seed.
-    machine : this machine.
+    machine : that runs them.
     progress : told what is being trained, and how far that is.
     """
 
-    def __init__(self, pool: LocalPool, cell: Cell, machine: Machine, progress: Callable[[str], None]) -> None:
-        self._pool = pool
-        self._registry = pool.recorder.registry
+    def __init__(self, executor: Executor, cell: Cell, machine: Machine, progress: Callable[[str], None]) -> None:
+        self._executor = executor
+        self._registry = executor.recorder.registry
         self._cell = cell
         self._machine = machine
         self._progress = progress
@@ -108,12 +108,12 @@ class Evaluator(Listener):
         code = code_hash(cells[0], self._registry)
         records: dict[Cell, Record] = {}
         for cell in cells:
-            known = self._known(self._pool.store, cell, code)
+            known = self._known(self._executor.store, cell, code)
             if known is not None:
                 records[cell] = known
         self._finished.clear()
         planned = plan_cells((cell for cell in cells if cell not in records), self._registry)
-        summary = self._pool.run(jobs_of(planned, self._registry), self)
+        summary = self._executor.run(jobs_of(planned, self._registry, machine=self._machine), self)
         records |= self._finished
         return Evaluation(tuple(records[cell] for cell in cells if cell in records), summary.interrupted)
 

@@ -6,17 +6,16 @@ Says what it does, line by line; a Ctrl-C leaves what is evaluated. Must not kno
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.catalogue.cards import Registry
 from harness.data import data_root as resolve
 from harness.data import data_set
 from harness.errors import UserError
-from harness.execute.pool import LocalPool
+from harness.execute.where import Where
 from harness.paths import SCRATCH, by_default
 from harness.results.fingerprint import code_hash
-from harness.results.machine import this_machine
 from harness.results.stats import Estimate, estimate
 from harness.results.store import Store
 from harness.search.evaluation import Evaluation, Evaluator, with_candidates
@@ -48,6 +47,7 @@ class SearchPlan:
     final_budget: str
     final_seeds: int
     slots: int | None = None
+    where: Where = field(default_factory=Where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +86,7 @@ def run_search(
     """
     budgets = [plan.budget, *([plan.final_budget] if plan.final_seeds else [])]
     cell = plan.request.cell(registry, *budgets)
-    space, root, machine = plan.request.space(registry), resolve(data_root), this_machine()
-    if plan.request.device == "cuda" and machine.gpu is None:
-        raise UserError("no CUDA device on this machine", "leave out --device cuda")
+    space, root, machine = plan.request.space(registry), resolve(data_root), plan.where.machine()
     needed = registry.task(plan.request.task).data
     if needed is not None:
         data_set(needed).require(root)
@@ -96,10 +94,10 @@ def run_search(
     store, console = Store(by_default(SCRATCH) / "search"), Console()
     try:
         with (
-            LocalPool(store, root, slots=plan.slots, registry=with_candidates(registry)) as pool,
+            plan.where.executor_for(store, root, slots=plan.slots, registry=with_candidates(registry)) as executor,
             console.status("starting") as status,
         ):
-            evaluator = Evaluator(pool, cell, machine, status.update)
+            evaluator = Evaluator(executor, cell, machine, status.update)
             return _Course(plan, space, search, evaluator, say).run()
     except KeyboardInterrupt:
         return None

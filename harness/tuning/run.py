@@ -18,7 +18,7 @@ from harness.errors import UserError
 from harness.execute.display import Display
 from harness.execute.job import Job, Listener, Summary
 from harness.execute.jobs import jobs_of
-from harness.execute.pool import LocalPool
+from harness.execute.where import Where
 from harness.planning.durations import Durations
 from harness.planning.plan import PlannedCell
 from harness.results.fingerprint import code_hash
@@ -101,27 +101,32 @@ def run_tuning(
     data_root: Path | None,
     slots: int | None,
     told: Callable[[Study, Recipe | None], None],
+    where: Where | None = None,
 ) -> Summary:
     """Run what is left of a plan, keep every trial, and write the recipe of every study that is complete.
 
     Parameters
     ----------
     told : called with each study that was completed, and the recipe it comes to.
+    where : what runs the trials; None: this machine.
     """
+    where = where or Where()
     trying = replace(registry, recipes={**registry.recipes, **dict(_recipes(plan))})
     owners = {cell_of(one, number): (one, number) for one in plan.studies for number in one.missing}
     planned = [PlannedCell(cell, one.expected_seconds / len(one.missing)) for cell, (one, _) in owners.items()]
-    jobs = jobs_of(planned, trying)
+    jobs = jobs_of(planned, trying, machine=where.machine())
     with tempfile.TemporaryDirectory(prefix="spikeboard-tuning-") as scratch:
         keeper = _Keeper(plan, owners, registry, told)
         for one in plan.studies:
             keeper.conclude(one.study)
         backends = {job.cell.backend for job in jobs}
         with (
-            LocalPool(Store(Path(scratch)), data_root, slots=slots, registry=trying, backends=backends) as pool,
+            where.executor_for(
+                Store(Path(scratch)), data_root, slots=slots, registry=trying, backends=backends
+            ) as executor,
             Display(jobs, worth_a_line=lambda record: record.status != "ok") as display,
         ):
-            summary = pool.run(jobs, _Both(display, keeper))
+            summary = executor.run(jobs, _Both(display, keeper))
     if keeper.error is not None:
         raise UserError(
             f"trials could not be kept: {keeper.error}", "make room or name another folder; the same command goes on"
@@ -195,3 +200,7 @@ class _Both(Listener):
         """Keep it, then show it."""
         self._keeper.finished(job, record)
         self._display.finished(job, record)
+
+    def noticed(self, what: str) -> None:
+        """Show it."""
+        self._display.noticed(what)

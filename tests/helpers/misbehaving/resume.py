@@ -2,8 +2,8 @@
 
     python resume.py STORE NEURON...
 
-It prints a line for each event, and at the end how the run went. As a main module of its own it must never be
-imported by a child: `MARK` tells.
+It prints a line for each event, and at the end how the run went. With `ADDRESS` set it runs on the Ray cluster there.
+As a main module of its own it must never be imported by a child: `MARK` tells.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import sys
 from pathlib import Path
 
 from harness.execute.job import Job, Listener
-from harness.execute.pool import LocalPool
-from harness.results.machine import this_machine
+from harness.execute.where import LOCAL, RAY, Where
 from harness.results.record import Record
 from harness.results.store import Store
 from misbehaving import job, registry_with_suites
@@ -39,9 +38,11 @@ class Printer(Listener):
 def main(root: str, *neurons: str) -> None:
     store = Store(Path(root))
     jobs = [job(name, seed=seed) for seed, name in enumerate(neurons)]
-    missing = [item for item in jobs if not store.has(item.cell, this_machine().name, item.code_hash)]
-    with LocalPool(store, slots=2, registry=registry_with_suites()) as pool:
-        summary = pool.run(missing, Printer())
+    address = os.environ.get("ADDRESS")
+    where = Where(executor=RAY if address else LOCAL, address=address)
+    missing = [item for item in jobs if not store.has(item.cell, where.machine().name, item.code_hash)]
+    with where.executor_for(store, slots=2, registry=registry_with_suites()) as executor:
+        summary = executor.run(missing, Printer())
     print("summary", summary.interrupted, summary.not_started, sorted(summary.counts.items()), flush=True)
 
 

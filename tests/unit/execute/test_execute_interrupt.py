@@ -15,8 +15,8 @@ import psutil
 import pytest
 from misbehaving import is_gone
 
+from harness.execute.interrupt import Interrupt
 from harness.execute.job import Summary
-from harness.execute.pool import _Interrupt
 from harness.results.record import Record
 from harness.results.store import Store
 
@@ -165,7 +165,7 @@ def test_a_terminal_that_has_gone_costs_no_record(program: Program) -> None:
 
 
 def test_second_interrupt_raises() -> None:
-    with _Interrupt() as interrupt:
+    with Interrupt() as interrupt:
         signal.raise_signal(signal.SIGINT)
         assert interrupt.asked
         with pytest.raises(KeyboardInterrupt):
@@ -178,7 +178,7 @@ def test_second_interrupt_raises() -> None:
 def test_what_a_terminal_or_a_batch_system_sends_is_asked_not_suffered(name: str) -> None:
     """Slurm, Grid Engine and others warn with SIGUSR1, SIGUSR2 or SIGXCPU before they kill."""
     number = getattr(signal, name)
-    with _Interrupt() as interrupt:
+    with Interrupt() as interrupt:
         signal.raise_signal(number)
         assert interrupt.signal == number
         with pytest.raises(KeyboardInterrupt):
@@ -189,7 +189,7 @@ def test_what_a_terminal_or_a_batch_system_sends_is_asked_not_suffered(name: str
 def test_what_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with _Interrupt() as interrupt:
+        with Interrupt() as interrupt:
             signal.raise_signal(signal.SIGHUP)
             assert not interrupt.asked
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
