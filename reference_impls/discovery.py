@@ -156,7 +156,9 @@ def _catalogue(candidates: Iterable[tuple[Kind | None, str, Path | None]]) -> Ca
             if known is None and read_literal(path).get("kind") in ELSEWHERE:
                 continue
             source = _read(kind, path, module)
-            named = {(source.kind, name): (source, given) for name, given in (source.entries() | source.aliases()).items()}
+            named = {
+                (source.kind, name): (source, given) for name, given in (source.entries() | source.aliases()).items()
+            }
             for _, name in named:
                 holder, _ = taken.get((source.kind, name), (source, {}))
                 if holder.path != path:
