@@ -5,12 +5,19 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from harness.data import data_root as resolve_data_root
 from harness.data import data_set
 from harness.errors import UserError
 from harness.golden import VECTORS
+
+# An example has no time limit: what it takes on a busy machine says nothing of the code. The same examples every time.
+hypothesis.settings.register_profile(
+    "spikeboard", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("spikeboard")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -397,8 +397,8 @@ def _check_row_name(name: str, path: Path, at: Iterable[str]) -> None:
     if ROW_NAME.fullmatch(name) is None:
         instead = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")
         raise CardError(
-            f"{path}:{line_of(path, at)}: the name {name!r} has more in it than lower-case letters, digits, '-', '_' and "
-            f"'.': did you mean {instead or 'my-neuron'!r}?"
+            f"{path}:{line_of(path, at)}: the name {name!r} has more in it than lower-case letters, digits, '-', '_' "
+            f"and '.': did you mean {instead or 'my-neuron'!r}?"
         )
 
 

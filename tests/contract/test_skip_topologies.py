@@ -196,7 +196,7 @@ def test_concatenated_inputs_are_spikes_and_added_ones_are_whole_numbers() -> No
     assert added.max() > 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(SYMBOLS, min_size=3, max_size=3))
 def test_parameters_are_those_of_the_formula(symbols: list[int]) -> None:
     skips = [filled(3, symbols)]
@@ -207,7 +207,7 @@ def test_parameters_are_those_of_the_formula(symbols: list[int]) -> None:
     assert conv == parameter_count(wiring, [3, 4, 4, 5], 2, 5 * 2 * 2, CLASSES, 9, (1, 2, 1, 2))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(SYMBOLS, min_size=3, max_size=3))
 def test_every_spike_is_counted_on_each_way_that_it_takes(symbols: list[int]) -> None:
     """Widths are equal, so nothing is projected: layer i's spikes meet 6 neurons on each of their ways."""

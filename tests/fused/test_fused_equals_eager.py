@@ -106,7 +106,7 @@ def compare(eager: Neuron, fused: Neuron, x: Tensor, dtype: torch.dtype, with_st
 
 
 @pytest.mark.parametrize(("way", "name", "dtype"), CARDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     T=st.integers(1, LONGEST),
     shape=SHAPES,

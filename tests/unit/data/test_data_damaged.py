@@ -139,9 +139,7 @@ def same(one: Arrays, other: Arrays) -> bool:
     return len(one) == len(other) and all(map(np.array_equal, one, other))
 
 
-steady = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+steady = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(params=FORMATS)

@@ -71,7 +71,7 @@ def pooling_stride(pooling: Any) -> int:
     return pooling.stride if isinstance(pooling.stride, int) else pooling.stride[0]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(convolutions())
 def test_convolutions_of_every_geometry(case: tuple[nn.Module, tuple[int, ...]]) -> None:
     module, features = case
@@ -83,7 +83,7 @@ def test_convolutions_of_every_geometry(case: tuple[nn.Module, tuple[int, ...]])
     assert_exact(module, features)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 99))
 def test_linear_maps(before: int, after: int, pruned: float, seed: int) -> None:
     torch.manual_seed(seed)

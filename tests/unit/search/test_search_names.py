@@ -15,7 +15,7 @@ from harness.search.space import Space, candidate_from_code, code_of
 REGISTRY = load_registry()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     depths=st.lists(st.integers(1, 5), min_size=1, max_size=3).filter(lambda depths: max(depths) > 1),
     seed=st.integers(0, 2**16),
