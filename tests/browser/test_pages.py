@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +56,20 @@ def drawn(page: Any) -> None:
         page.wait_for_function("canvas => canvas.querySelector('.scatterlayer .trace')", arg=canvas.element_handle())
 
 
-def test_every_page_loads_without_an_error(watched: Watched, site: Path) -> None:
-    pages = sorted(site.glob("*.html"))
+def one_of_each_kind(pages: list[Path]) -> list[Path]:
+    """Return the longest page of every kind: the word that its name begins with."""
+    return list(
+        {path.stem.partition("-")[0]: path for path in sorted(pages, key=lambda path: path.stat().st_size)}.values()
+    )
+
+
+@pytest.mark.parametrize("which", [one_of_each_kind, pytest.param(sorted, marks=pytest.mark.slow)])
+def test_every_page_loads_without_an_error(
+    watched: Watched, site: Path, which: Callable[[list[Path]], list[Path]]
+) -> None:
+    pages = list(site.glob("*.html"))
     assert len(pages) > 30
-    for path in pages:
+    for path in which(pages):
         page = opened(watched, site, path.name)
         assert page.locator("h1").inner_text()
         assert not watched.errors, path.name
@@ -278,8 +289,17 @@ def test_hostile_text_is_not_run(watched: Watched, site: Path) -> None:
     assert page.locator("text=<script>alert(1)</script>").count() > 0
 
 
-@pytest.mark.parametrize("address", ["index.html", NEURONS, "neuron-lif.html", "about.html", "implementations.html"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("scheme", "address"),
+    [
+        *(("light", page) for page in ("index.html", NEURONS, "neuron-lif.html", "about.html", "implementations.html")),
+        ("dark", NEURONS),  # one sheet of colours for all
+        *(
+            pytest.param("dark", page, marks=pytest.mark.slow)
+            for page in ("index.html", "neuron-lif.html", "about.html", "implementations.html")
+        ),
+    ],
+)
 def test_a_phone_shows_the_page_without_sideways_scrolling(
     watched: Watched, site: Path, address: str, scheme: Any, tmp_path: Path
 ) -> None:

@@ -203,7 +203,7 @@ def spide_and_ide(hidden: tuple[int, ...], T_B: int, steps: int = 4000) -> tuple
     return spide, ide
 
 
-@pytest.mark.parametrize("hidden", [(8,), (8, 5)])
+@pytest.mark.parametrize("hidden", [pytest.param((8,), marks=pytest.mark.slow), (8, 5)])
 def test_spide_gradient_approaches_ide_as_the_second_stage_grows(hidden: tuple[int, ...]) -> None:
     errors = [relative_error(*spide_and_ide(hidden, T_B)) for T_B in (20, 200, 4000)]
     assert errors[1] < errors[0] / 3, errors
@@ -248,8 +248,8 @@ def test_spide_errors_saturate_at_one_spike_a_step() -> None:
 def test_spide_scale_factor_leaves_the_gradient_alone() -> None:
     x, target = sequence(200, constant=True)
     net = network("feedback", (8,), "if")
-    small, large = (gradients("spide", net, x, target, T_B=20000, loss_scale_factor=scale) for scale in (1.0, 4.0))
-    assert relative_error(small, large) < 5e-3
+    small, large = (gradients("spide", net, x, target, T_B=5000, loss_scale_factor=scale) for scale in (1.0, 4.0))
+    assert relative_error(small, large) < 2e-2
 
 
 @pytest.mark.parametrize("solver", ["broyden", "iter_damped"])

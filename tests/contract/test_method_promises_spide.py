@@ -45,9 +45,18 @@ def distance(ours: Tensor, theirs: Tensor) -> float:
     return float((ours - theirs).norm() / theirs.norm())
 
 
-@pytest.mark.parametrize("hidden", [(8,), (9, 8, 7)])
+RESETS = [(None, 2.0, None), (0.0, 1.0, None), (None, 2.0, 0.0), (0.0, 1.0, 0.0)]
+DEEP = (9, 8, 7)
+
+
 @pytest.mark.parametrize(
-    ("u_rest", "subtracts", "u_rest_backward"), [(None, 2.0, None), (0.0, 1.0, None), (None, 2.0, 0.0), (0.0, 1.0, 0.0)]
+    ("hidden", "u_rest", "subtracts", "u_rest_backward"),
+    [
+        *(((8,), *reset) for reset in RESETS),
+        # No reset knows of the depth: one of them shows that a deeper network has it too.
+        (DEEP, *RESETS[-1]),
+        *(pytest.param(DEEP, *reset, marks=pytest.mark.slow) for reset in RESETS[:-1]),
+    ],
 )
 def test_every_reset_and_depth_tends_to_ide(
     hidden: tuple[int, ...], u_rest: float | None, subtracts: float, u_rest_backward: float | None

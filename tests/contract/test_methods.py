@@ -22,7 +22,12 @@ SIGNALS = [
     for row in REGISTRY.methods.values()
     if "signal" in row.capabilities.targets
 ]
-SIGNAL_CLAUSES = [(subject, check) for subject in SIGNALS for check in SIGNAL_CHECKS if check.applies(subject)]
+SIGNAL_CLAUSES = [
+    pytest.param(subject, check, id=f"{subject.row.name}-{check.name}", marks=marks_of(subject.row))
+    for subject in SIGNALS
+    for check in SIGNAL_CHECKS
+    if check.applies(subject)
+]
 LONG = {("forward-gradient", "feedback")}
 """Eight simulations an update, to an equilibrium each; on the chain the same clauses are asked on every run."""
 
@@ -45,8 +50,6 @@ def test_contract(subject: MethodSubject, check: Check[MethodSubject]) -> None:
     check.run(subject)
 
 
-@pytest.mark.parametrize(
-    ("subject", "check"), SIGNAL_CLAUSES, ids=[f"{s.row.name}-{check.name}" for s, check in SIGNAL_CLAUSES]
-)
+@pytest.mark.parametrize(("subject", "check"), SIGNAL_CLAUSES)
 def test_contract_of_signals(subject: SignalSubject, check: Check[SignalSubject]) -> None:
     check.run(subject)

@@ -180,7 +180,7 @@ def test_no_other_preset_but_full_measures_peers() -> None:
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny(monkeypatch: pytest.MonkeyPatch, set_aside: None) -> None:
     shortest = TimingProtocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=6, max_blocks=6)
     for name, value in {"BASE": (16, 2, 64), "NEURONS": (64,), "BATCHES": (2,), "PROTOCOL": shortest}.items():
         monkeypatch.setattr(libraries, name, value)

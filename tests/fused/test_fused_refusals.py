@@ -57,7 +57,10 @@ def test_kernels_are_kept_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed; with it the CUDA text is compiled")
-@pytest.mark.parametrize("dtype", STORAGE)
+@pytest.mark.parametrize(
+    "dtype",
+    [pytest.param(dtype, marks=() if dtype in ("float32", "bfloat16") else pytest.mark.slow) for dtype in STORAGE],
+)
 def test_the_cuda_text_compiles(dtype: str, tmp_path: Path) -> None:
     traced = torch.float64 if dtype == "float64" else torch.float32
     for name in CORE:

@@ -47,7 +47,7 @@ print(len(wrong))
 """
 
 
-@pytest.mark.parametrize("layer", ["default", "workqueue"])
+@pytest.mark.parametrize("layer", [pytest.param("default", marks=pytest.mark.slow), "workqueue"])
 def test_threads_may_call_kernels_at_once(layer: str) -> None:
     # Numba's own layer, which it falls back to where there is no OpenMP, ends a process that does.
     environment = {**os.environ, "NUMBA_THREADING_LAYER": layer}

@@ -19,11 +19,8 @@ INSTALLS = re.compile(r"python -m (pip|nox)\b|spikeboard asv (?!--publish)|expor
 FETCHES = re.compile(r"spikeboard data fetch (?P<name>\S+)")
 MEASURES_ONLY = re.compile(r"-m perf\b")
 """Benchmarks of the harness: they assert nothing, and a compiler is not everywhere."""
-SHORT = re.compile(
-    r"spikeboard (list|table|show|figure|data|compare|publish)\b"
-    r"|spikeboard run .*(--dry-run|--preset smoke)|spikeboard tune .*--dry-run"
-)
-"""Seconds; everything else is slow."""
+SHORT = re.compile(r"spikeboard (list|table|show|figure|publish)\b|spikeboard run .*--dry-run")
+"""Seconds, and needs nothing that another command leaves; everything else is slow."""
 PLACEHOLDERS = {
     # Where published records are stale, all of them may take hours.
     "run --stale": "run --stale --suite spikes --task digits --neuron lif --method bptt",
@@ -39,8 +36,13 @@ MAY_LACK = {"table --board overall-": "needs current errors of at least half of 
 KNOWN = list(commands())
 
 
+OFTEN = 2
+"""Of the short commands of a verb, every run gives so many; the others differ in the values of their options."""
+
+
 def marks(command: Command) -> list[pytest.MarkDecorator]:
-    return [] if SHORT.match(command.line) else [pytest.mark.slow, pytest.mark.timeout(3600)]
+    alike = [one for one in KNOWN if SHORT.match(one.line) and one.words[:2] == command.words[:2]]
+    return [] if command in alike[:OFTEN] else [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 RUN = [one for one in KNOWN if not any(kind.search(one.line) for kind in (INSTALLS, FETCHES, MEASURES_ONLY))]

@@ -28,8 +28,9 @@ def test_a_file_is_a_row(checkout: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     "what",
     [
-        ("--task", "digits", "--neuron", "dead-zone", "--method", "last-step"),
-        ("--task", "digits-flash", "--neuron", "lif", "--method", "bptt"),
+        ("--task", "digits-flash", "--neuron", "dead-zone", "--method", "last-step"),  # all three at once
+        pytest.param(("--task", "digits", "--neuron", "dead-zone", "--method", "last-step"), marks=pytest.mark.slow),
+        pytest.param(("--task", "digits-flash", "--neuron", "lif", "--method", "bptt"), marks=pytest.mark.slow),
     ],
 )
 def test_it_is_measured_like_every_other(checkout: Path, what: tuple[str, ...]) -> None:

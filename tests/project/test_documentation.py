@@ -16,8 +16,9 @@ TUTORIALS = sorted(FOLDER.glob("*.md"))
 NEEDS = {"nir": "nir"}
 
 
-QUICK = ("library", "neuron")
-"""Tutorials that every run follows; the others, ten seconds each, go with the slow tests."""
+QUICK = ("library",)
+"""Tutorials that every run follows; the others, ten seconds each, go with the slow tests. The files and commands of
+"neuron" are those of CONTRIBUTING.md, which test_contributing follows on every run."""
 PAGES = [pytest.param(page, id=page.stem, marks=() if page.stem in QUICK else pytest.mark.slow) for page in TUTORIALS]
 
 

@@ -185,11 +185,27 @@ def test_a_longer_file_is_named_or_read_as_before(case: tuple[str, Format, Path,
         assert same([column[: len(before)] for column, before in zip(found, whole, strict=True)], whole)
 
 
-@settings(steady, max_examples=300)
-@given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), head=st.booleans())
+changed_byte = given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), head=st.booleans())
+
+
+@steady
+@changed_byte
 def test_a_changed_byte_breaks_no_bounds(
     case: tuple[str, Format, Path, bytes, Arrays], place: float, value: int, head: bool
 ) -> None:
+    stays_in_bounds(case, place, value, head)
+
+
+@pytest.mark.slow
+@settings(steady, max_examples=1000)
+@changed_byte
+def test_none_of_many_changed_bytes_breaks_bounds(
+    case: tuple[str, Format, Path, bytes, Arrays], place: float, value: int, head: bool
+) -> None:
+    stays_in_bounds(case, place, value, head)
+
+
+def stays_in_bounds(case: tuple[str, Format, Path, bytes, Arrays], place: float, value: int, head: bool) -> None:
     name, known, path, content, whole = case
     reach = min(len(content), 256) if head else len(content)  # headers are short, and where most can go wrong
     at = int(place * reach)
