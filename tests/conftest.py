@@ -37,11 +37,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none: the slow tests of the fused backend are chosen with ``-m slow``."""
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _garbage_of_others() -> None:
     """Set aside what stays: thousands of tests, and torch, which every look for garbage would go through again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep it aside where a test times many functions: the clock would give it back after each of them."""
+    gc.freeze()
+    monkeypatch.setattr(gc, "unfreeze", lambda: None)
 
 
 @pytest.fixture(scope="session")

@@ -332,7 +332,6 @@ def test_cold_gpu_block_evicts_before_every_call_and_does_not_time_it(monkeypatc
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("cold", [False, True])
 def test_gpu_functions_are_timed_by_events(cold: bool) -> None:
     small, large = torch.rand(64, 64, device="cuda"), torch.rand(4096, 4096, device="cuda")

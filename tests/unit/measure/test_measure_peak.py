@@ -125,7 +125,6 @@ def test_gpu_peak_is_the_allocators_above_the_baseline(monkeypatch: pytest.Monke
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_gpu_peak_of_a_known_region() -> None:
     found = peak_bytes(lambda: torch.empty(SIZE, dtype=torch.int8, device="cuda"), "cuda")
     assert found.peak_bytes == SIZE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import math
 import random
@@ -11,10 +10,12 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from harness.measure import stopwatch
 from harness.measure.stopwatch import Stopwatch
 
 CPU = torch.device("cpu")
+
+
+pytestmark = pytest.mark.usefixtures("set_aside")
 
 
 class Scripted:
@@ -64,9 +65,7 @@ def test_a_cost_that_grows_is_no_noise_and_a_hiccup_is() -> None:
     assert hiccup.half_width > 0.3
 
 
-def test_the_interval_holds_the_true_sum_as_often_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Four hundred stopwatches would sweep whatever other tests left behind, a second each.
-    monkeypatch.setattr(stopwatch, "garbage_collection_off", lambda: contextlib.nullcontext(lambda: None))
+def test_the_interval_holds_the_true_sum_as_often_as_it_says() -> None:
     generator, calls, held = random.Random(3), 40, 0
     for _ in range(400):
         watch = watched([generator.gauss(0.1, 0.01) for _ in range(calls)])

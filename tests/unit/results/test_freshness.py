@@ -81,14 +81,18 @@ def test_a_row_that_is_gone_makes_its_records_stale() -> None:
     assert {"neuron", "neuron settings"} <= set(found.changed)
 
 
-def test_a_hundred_thousand_records_are_judged_in_seconds() -> None:
+def test_a_record_like_others_is_judged_at_a_hundredth_of_the_cost() -> None:
+    """A hundred thousand of them in a second or two: the code is looked into once for each kind of cell."""
     today = Today(ROWS)
     neurons = list(ROWS.neurons)[:20]
     cells = [replace(CELL, neuron=neuron, seed=seed) for neuron in neurons for seed in range(5_000)]
     first = fingerprint(cells[0], ROWS).code_hash
     started = time.process_time()
+    Fingerprints(ROWS).of(cells[0])
+    anew = time.process_time() - started
+    started = time.process_time()
     answers = [today.of(cell, first, None) for cell in cells]
-    assert time.process_time() - started < 5
+    assert (time.process_time() - started) / len(cells) < anew / 100
     assert sum(answer.is_current for answer in answers) == 5_000
 
 

@@ -18,7 +18,7 @@ REGISTRY = load_registry()
 
 
 @pytest.fixture(autouse=True)
-def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+def _tiny(monkeypatch: pytest.MonkeyPatch, set_aside: None) -> None:
     shortest = TimingProtocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min_blocks=6, max_blocks=6)
     monkeypatch.setattr(layers, "STEPS", (2, 3, 4, 130))
     monkeypatch.setattr(layers, "HEADLINES", {"t16": 2, "t64": 3, "t256": 4, "t2048": 130})

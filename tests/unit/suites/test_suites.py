@@ -34,7 +34,7 @@ SHORTEST = TimingProtocol(warmup_calls=1, warmup_seconds=0, block_seconds=0, min
 
 
 @pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short(monkeypatch: pytest.MonkeyPatch, set_aside: None) -> None:
     monkeypatch.setitem(steps._PROTOCOLS, "smoke", SHORTEST)
     for suite in (memory, scaling):
         monkeypatch.setattr(suite, "STEPS", (2, 4, 8))
