@@ -28,6 +28,8 @@ __all__ = [
 
 NO_WORSE = "≈"
 """Before a difference that a test has shown to be smaller than the board's margin."""
+TOO_FEW_SEEDS = "too few seeds to tell"
+"""In place of bounds that leave everything open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ def difference_text(difference: Difference | None, scale: Scale) -> str:
         return ""
     low, high = difference.low, difference.high
     mark = f"{NO_WORSE} " if difference.no_worse else ""
+    if difference.vague:
+        return f"{mark}{_signed(difference.value * scale.factor, 1)} ({TOO_FEW_SEEDS})"
     if low is None or high is None or low == high or not (math.isfinite(low) and math.isfinite(high)):
         return f"{mark}{_signed(difference.value * scale.factor, 3)}"
     wide = (high - low) / 2 * scale.factor

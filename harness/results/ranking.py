@@ -33,6 +33,9 @@ __all__ = ["FAMILY_WISE", "Difference", "Place", "Rank", "Rule", "beating", "pla
 
 FAMILY_WISE = 0.05
 """Chance that a column tells rows apart that are equal, or that one of its intervals of differences misses."""
+VAGUE = math.log(10)
+"""Half an interval, in logarithms of odds or of a cost, from which on it tells a reader nothing: anything between a
+tenth and ten times. Three seeds of which one is wild leave such a one."""
 SAME = 1e-12
 """Relative difference below which exact figures are the same: they may have been averaged."""
 
@@ -63,6 +66,8 @@ class Difference:
     relative: bool
     no_worse: bool
     """Whether a test has shown that the two are equal but for the declared margin (two one-sided tests)."""
+    vague: bool = False
+    """Whether the bounds are so far apart that they tell nothing but that there are too few seeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +257,8 @@ class _Teller:
                 middle = float(compared.difference[i, j])
                 ends = (self._in_words(j, middle + side * float(half[k])) for side in (-1, 1))
                 low, high = (pick(end, values[k]) for pick, end in zip((min, max), ends, strict=True))
-            found.append(Difference(values[k], low, high, self.rule.scale.relative, bool(equal[k])))
+            vague = bool(judged[k]) and self.rule.scale.kind != "plain" and float(half[k]) > VAGUE
+            found.append(Difference(values[k], low, high, self.rule.scale.relative, bool(equal[k]), vague))
         return found
 
     def _apart(self, i: int, j: int) -> float:

@@ -30,8 +30,10 @@ WILD = 1e-3
 """Chance, for a whole table of rows that are alike, that one of them is taken for wild."""
 BACK = 3e-3
 """Chance of so large a variance, seen the spread of the others, from which on a row is not wild after all."""
-NEARLY_WILD = 0.01
-"""Chance for a single row that is like the others."""
+NEARLY_WILD = 0.03
+"""Chance for a single row that is like the others. Of wild rows of three seeds some are tame by luck and are told from
+the others: with 0.01 that made 4.8 % of tables with one row ten times noisier wrong, with 0.03 it is 4.3 %, for two
+points of power among rows that are alike."""
 MOST_FREEDOM = 1e3
 """Degrees of freedom beyond which a variance counts as known."""
 CAUTION = 6.0

@@ -111,6 +111,7 @@ def test_a_whisker_stays_inside_its_column(low: float, a: float, b: float, c: fl
         (Difference(0.12, None, None, True, False), "+12.000"),
         (Difference(0.0, 0.0, 0.0, True, True), "≈ 0"),
         (Difference(3.5, 2.1, 5.9, True, False), "+350 (+210 to +590)"),
+        (Difference(0.0102, -0.019, 0.98, False, False, vague=True), "+1.0 (too few seeds to tell)"),
     ],
 )
 def test_a_difference_says_its_interval_and_whether_it_matters(difference: Difference | None, text: str) -> None:
