@@ -95,6 +95,7 @@ class RayExecutor:
         self._again: deque[Job] = deque()
         """What lost nodes were running."""
         self._losses: Counter[Job] = Counter()
+        self._last_loss = ""
         self._late: list[Event] = []
         """What is to be said by the next `watch`."""
 
@@ -176,7 +177,10 @@ class RayExecutor:
             link.running[job] = False
             link.handle.start.remote(job)
         if not self._links:
-            raise UserError("every node of the cluster is lost", "the same command goes on when they are back")
+            raise UserError(
+                f"every node of the cluster is lost, the last one so: {self._last_loss}",
+                "the same command goes on when they are back",
+            )
         streams = [link.stream for link in self._links]
         ready, _ = ray.wait(streams, num_returns=1, timeout=WATCH_SECONDS)
         if ready:  # those that have something by now, too, so that none is heard before the others for ever
@@ -246,7 +250,8 @@ class RayExecutor:
     def _lose(self, link: _Link, error: BaseException) -> Iterator[Event]:
         had = list(link.running)
         self._forget(link)
-        yield Noticed(f"The node {link.site.name} is lost, with {len(had)} cells: {_first_line(error)}")
+        self._last_loss = _gist(error)
+        yield Noticed(f"The node {link.site.name} is lost, with {len(had)} cells: {self._last_loss}")
         for job in had:
             self._losses[job] += 1
             if link.ending:
@@ -270,9 +275,10 @@ def _problems(reference: Any) -> str:
     try:
         return "; ".join(ray.get(reference))
     except ray.exceptions.RayError as error:
-        return _first_line(error)
+        return _gist(error)
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+def _gist(error: BaseException) -> str:
+    """Return what an error of Ray's is about: of one that happened on a node its last line, else the first."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0].strip().rstrip(".")
