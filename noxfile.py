@@ -91,7 +91,7 @@ def cluster(session: nox.Session) -> None:
     """Test the executor on many machines with real Ray: three nodes of one processor each, on this machine."""
     install(session, "test", "ray")
     alone = {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-    session.run("pytest", "-m", "ray", *session.posargs, env=alone)
+    session.run("pytest", "-m", "ray and not perf", *session.posargs, env=alone)
 
 
 @nox.session

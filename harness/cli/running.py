@@ -137,7 +137,7 @@ def run(
             again=again,
         )
         plan = _preset_plan(plan_with, preset, budget, combined=bool(neuron and method))
-    _describe(plan, machine.name, slots or machine.physical_cores)
+    _describe(plan, registry, machine.name, where.machines(), slots or machine.physical_cores)
     if dry_run:
         _list_cells(plan)
         return
@@ -188,26 +188,35 @@ def _measure(
         return executor.run(jobs, display)
 
 
-def _describe(plan: Plan, machine: str, slots: int) -> None:
+def _describe(plan: Plan, registry: Registry, machine: str, machines: int, slots: int) -> None:
     from harness.data import data_set
     from harness.report.units import pretty
     from harness.results.provenance import why_no_commit
 
-    say(f"machine {machine}")
+    say(f"machine {machine}" + (f", {machines} of them" if machines > 1 else ""))
     if plan.todo and (why := why_no_commit()):
         say(f"the records will carry no commit: {why}", fg="yellow")
     parts = [f"{len(plan.todo)} cells to measure", f"{len(plan.done)} done already"]
     if plan.impossible:
         parts.append(f"{sum(one.cells for one in plan.impossible):,} combinations impossible")
-    say(", ".join(parts) + (f"; about {pretty(_wall_seconds(plan, slots), 'seconds')}" if plan.todo else ""))
+    say(
+        ", ".join(parts)
+        + (f"; about {pretty(_wall_seconds(plan, registry, machines, slots), 'seconds')}" if plan.todo else "")
+    )
     for name, count in plan.missing.items():
         say(f"{count} cells wait for the data set {name!r}. {data_set(name).how_to_get}", fg="yellow")
 
 
-def _wall_seconds(plan: Plan, slots: int) -> float:
-    """Cells that have the machine to themselves one after another, the others `slots` at a time."""
-    alone = sum(planned.estimated_seconds for planned in plan.todo if planned.cell.threads > 1 or slots == 1)
-    return alone + (plan.estimated_seconds - alone) / slots
+def _wall_seconds(plan: Plan, registry: Registry, machines: int, slots: int) -> float:
+    """Return when the last cell is expected to end."""
+    from harness.planning.schedule import Piece, best_order, makespan
+
+    pieces = [
+        Piece(one.cell.suite, one.estimated_seconds, registry.suite(one.cell.suite).exclusive) for one in plan.todo
+    ]
+    if machines > 1:
+        pieces = [pieces[number] for number in best_order(pieces, machines, slots)]
+    return makespan(pieces, machines, slots)
 
 
 def _list_cells(plan: Plan) -> None:

@@ -67,15 +67,23 @@ class Where:
         self._check_gpus()
         return this_machine()
 
+    def machines(self) -> int:
+        """Return how many of the `machine` there are."""
+        if self.executor == RAY:
+            from harness.execute.cluster.connection import connect
+
+            return len(connect(self.address).alike)
+        return 1
+
     def cores(self) -> int:
         """Return how many cores a cell has that has the machine to itself, or one of several GPUs and its share."""
         cores, indices = self.machine().physical_cores, gpu_indices(self.device)
         return max(1, cores // max(1, self._gpus() if indices is None else len(indices)))
 
     def for_cells(self, cells: Iterable[Cell]) -> Where:
-        """Return this, or where its like has a GPU, if it has none and some of `cells` need one."""
+        """Return this, or its like with a GPU if it has none, some of `cells` need one and there is one."""
         wants_gpu = self.kind != CUDA and any(cell.device == CUDA for cell in cells)
-        return replace(self, device=CUDA) if wants_gpu else self
+        return replace(self, device=CUDA) if wants_gpu and (self.executor == RAY or visible_gpus()) else self
 
     def executor_for(
         self,

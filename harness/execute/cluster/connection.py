@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
+import socket
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ __all__ = ["Cluster", "NodeSite", "connect"]
 
 REPORT_SECONDS = 180.0
 """How long a node may take to start an interpreter and say what it is."""
+KNOCK_SECONDS = 10.0
 AUTO = "auto"
 
 
@@ -63,7 +66,12 @@ class Cluster:
     @property
     def gpus(self) -> int:
         """Return how many GPUs every node of that machine has."""
-        return int(min(node.gpus for node in self.nodes if node.origin.machine.name == self.machine.name))
+        return int(min(node.gpus for node in self.alike))
+
+    @property
+    def alike(self) -> tuple[NodeSite, ...]:
+        """Return the nodes that are that machine."""
+        return tuple(node for node in self.nodes if node.origin.machine.name == self.machine.name)
 
 
 @functools.lru_cache(maxsize=1)
@@ -77,6 +85,7 @@ def connect(address: str | None = None) -> Cluster:
     """
     if not ray.is_initialized():
         try:
+            _knock(address or os.environ.get("RAY_ADDRESS") or AUTO)
             ray.init(address=address or AUTO, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, OSError, RuntimeError) as error:
             why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -85,6 +94,13 @@ def connect(address: str | None = None) -> Cluster:
                 "start one with: ray start --head; then say --address HOST:6379, or set RAY_ADDRESS",
             ) from error
     return Cluster(tuple(_answering(node for node in ray.nodes() if node["Alive"])))
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), KNOCK_SECONDS).close()
 
 
 def _answering(nodes: Iterable[dict[str, Any]]) -> list[NodeSite]:

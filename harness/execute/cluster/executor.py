@@ -28,6 +28,7 @@ from harness.execute.messages import CellOutcome
 from harness.execute.pool import may_start
 from harness.execute.records import CellRun, Recorder
 from harness.execute.session import run_jobs
+from harness.planning.schedule import Piece, best_order
 from harness.results.provenance import this_origin
 from harness.results.store import Store
 
@@ -94,6 +95,7 @@ class RayExecutor:
         self._again: deque[Job] = deque()
         """What lost nodes were running."""
         self._losses: Counter[Job] = Counter()
+        self._last_loss = ""
         self._late: list[Event] = []
         """What is to be said by the next `watch`."""
 
@@ -113,8 +115,12 @@ class RayExecutor:
         return [*self._again, *(job for link in self._links for job in link.running)]
 
     def run(self, jobs: Iterable[Job], listener: Listener | None = None) -> Summary:
-        """Run `jobs` in their order; see :func:`harness.execute.session.run_jobs`."""
-        return run_jobs(self, jobs, listener)
+        """Run `jobs` in the order that ends first on so many nodes; see :func:`harness.execute.session.run_jobs`."""
+        known = list(jobs)
+        pieces = [Piece(job.cell.suite, job.expected_seconds, job.exclusive) for job in known]
+        slots = min((link.slots for link in self._links), default=1)
+        order = best_order(pieces, max(1, len(self._links)), slots)
+        return run_jobs(self, [known[number] for number in order], listener)
 
     def begin(self, jobs: Sequence[Job]) -> list[Event]:
         """Have every node prepare; those that differ from this machine's code or data are refused with a sentence.
@@ -171,7 +177,10 @@ class RayExecutor:
             link.running[job] = False
             link.handle.start.remote(job)
         if not self._links:
-            raise UserError("every node of the cluster is lost", "the same command goes on when they are back")
+            raise UserError(
+                f"every node of the cluster is lost, the last one so: {self._last_loss}",
+                "the same command goes on when they are back",
+            )
         streams = [link.stream for link in self._links]
         ready, _ = ray.wait(streams, num_returns=1, timeout=WATCH_SECONDS)
         if ready:  # those that have something by now, too, so that none is heard before the others for ever
@@ -241,7 +250,8 @@ class RayExecutor:
     def _lose(self, link: _Link, error: BaseException) -> Iterator[Event]:
         had = list(link.running)
         self._forget(link)
-        yield Noticed(f"The node {link.site.name} is lost, with {len(had)} cells: {_first_line(error)}")
+        self._last_loss = _gist(error)
+        yield Noticed(f"The node {link.site.name} is lost, with {len(had)} cells: {self._last_loss}")
         for job in had:
             self._losses[job] += 1
             if link.ending:
@@ -265,9 +275,10 @@ def _problems(reference: Any) -> str:
     try:
         return "; ".join(ray.get(reference))
     except ray.exceptions.RayError as error:
-        return _first_line(error)
+        return _gist(error)
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+def _gist(error: BaseException) -> str:
+    """Return what an error of Ray's is about: of one that happened on a node its last line, else the first."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0].strip().rstrip(".")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +14,33 @@ import psutil
 import pytest
 from misbehaving import GIB, is_gone, job, registry_with_suites
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.execute.executor import Executor
 from harness.execute.job import Job, Listener
+from harness.execute.jobs import jobs_of
 from harness.execute.pool import LocalPool
 from harness.execute.where import RAY, Where
+from harness.planning.plan import plan_cells
 from harness.results.record import Record
 from harness.results.store import Store
-from reference_impls.discovery import discover
 
-pytestmark = [
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
-]
+pytest_plugins = ["nodes"]
 HELPERS = Path(misbehaving.__file__).parents[1]
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 class Log(Listener):
     """Remembers what it was told, and does something at the first progress of a cell."""
 
-    def __init__(self, at_work: Callable[[Job], None] | None = None) -> None:
+    def __init__(
+        self, at_work: Callable[[Job], None] | None = None, when_told: Callable[[str], None] | None = None
+    ) -> None:
         self.records: dict[str, Record] = {}
         self.started_jobs: list[Job] = []
         self.notes: list[tuple[str, str]] = []
         self.said: list[str] = []
-        self._at_work = at_work
+        self._at_work, self._when_told = at_work, when_told
 
     def started(self, job: Job) -> None:
         self.started_jobs.append(job)
@@ -57,53 +55,38 @@ class Log(Listener):
 
     def noticed(self, what: str) -> None:
         self.said.append(what)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Install the misbehaving package for this process, and for what it starts."""
-    folder = tmp_path_factory.mktemp("site")
-    misbehaving.install(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(folder))
-        path = [str(folder), str(HELPERS), *filter(None, [os.environ.get("PYTHONPATH")])]
-        patch.setenv("PYTHONPATH", os.pathsep.join(path))
-        patch.setenv("FLAG", str(folder / "flag"))
-        patch.setenv("SPIKEBOARD_DATA", str(tmp_path_factory.mktemp("no data")))
-        for known in (discover, load_registry):
-            known.cache_clear()
-        yield folder
-    for known in (discover, load_registry):
-        known.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def cluster(site: Path) -> Iterator[Any]:
-    import ray
-    from ray.cluster_utils import Cluster
-
-    from harness.execute.cluster.connection import connect
-
-    # Little memory for objects: records are small, and three nodes share this machine.
-    node = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=node)
-    try:
-        cluster.add_node(**node)
-        cluster.add_node(**node)
-        yield cluster
-    finally:
-        connect.cache_clear()
-        ray.shutdown()
-        cluster.shutdown()
+        if self._when_told is not None:
+            self._when_told(what)
 
 
 @pytest.fixture
-def where(cluster: Any) -> Where:
-    return Where(executor=RAY, address=cluster.address)
+def where(nodes_address: str) -> Where:
+    return Where(executor=RAY, address=nodes_address)
 
 
 def on_nodes(where: Where, folder: Path) -> Executor:
     return where.executor_for(Store(folder / "store"), registry=registry_with_suites())
+
+
+def test_figures_are_those_of_the_local_pool(where: Where, tmp_path: Path) -> None:
+    registry = registry_with_suites()
+    cells = [Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="smoke", seed=seed) for seed in range(2)]
+    jobs = jobs_of(plan_cells([*cells, Cell("conformance", neuron="lif")], registry), registry)
+    there, home = Log(), Log()
+    with on_nodes(where, tmp_path) as executor:
+        executor.run(jobs, there)
+    with LocalPool(Store(tmp_path / "home"), slots=1, registry=registry) as pool:
+        pool.run(jobs, home)
+    for name, record in home.records.items():
+        assert record.status == "ok", record.reason
+        exact = {
+            axis: card.exact or "error" in axis for axis, card in registry.suite(record.cell.suite).metrics.items()
+        }
+        assert any(exact.values())
+        figures = [
+            {axis: one.metrics[axis] for axis in one.metrics if exact[axis]} for one in (record, there.records[name])
+        ]
+        assert figures[0] == figures[1]
 
 
 def test_every_cell_ends_as_it_does_at_home(where: Where, tmp_path: Path) -> None:
@@ -113,11 +96,11 @@ def test_every_cell_ends_as_it_does_at_home(where: Where, tmp_path: Path) -> Non
         *(job("eats-memory", memory_bytes=GIB), job("well-behaved", seed=3, exclusive=True)),
     ]
     log = Log()
-    with on_nodes(where, tmp_path) as nodes:
-        summary = nodes.run(jobs, log)
+    with on_nodes(where, tmp_path) as executor:
+        summary = executor.run(jobs, log)
     assert summary.counts == {"ok": 4, "error": 1, "crashed": 1, "timeout": 1, "diverged": 1, "oom": 1}
     assert len({note for _, note in log.notes if note.startswith("on ")}) == 3, "every node had some"
-    stored = {f"{found.cell.neuron} {found.cell.seed}": found for found in nodes.store.read().records}
+    stored = {f"{found.cell.neuron} {found.cell.seed}": found for found in executor.store.read().records}
     assert stored == log.records
     with LocalPool(Store(tmp_path / "home"), slots=1, registry=registry_with_suites()) as pool:
         home = Log()
@@ -132,16 +115,18 @@ def test_every_cell_ends_as_it_does_at_home(where: Where, tmp_path: Path) -> Non
 def test_nodes_without_the_data_set_are_refused(where: Where, tmp_path: Path) -> None:
     """Every node has a folder of data of its own, in which nothing lies."""
     task = Job(Cell("accuracy", "fsdd", "lif", "bptt", "mlp", budget="quick"), "0" * 64, False, 60.0, GIB)
-    with on_nodes(where, tmp_path) as nodes, pytest.raises(UserError) as refused:
-        nodes.run([task])
+    with on_nodes(where, tmp_path) as executor, pytest.raises(UserError) as refused:
+        executor.run([task])
     assert str(refused.value).count("is refused: data set 'fsdd': data set 'fsdd' is not in") == 3
-    assert nodes.store.read().records == ()
+    assert executor.store.read().records == ()
 
 
-def test_what_a_lost_node_was_running_runs_elsewhere(where: Where, tmp_path: Path, cluster: Any, site: Path) -> None:
-    extra = cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
+def test_what_a_lost_node_was_running_runs_elsewhere(
+    where: Where, tmp_path: Path, nodes: Any, another_node: Callable[[], Any], site: Path
+) -> None:
     from harness.execute.cluster.connection import connect
 
+    extra = another_node()
     connect.cache_clear()
     flag = site / "flag"
     flag.unlink(missing_ok=True)
@@ -150,16 +135,15 @@ def test_what_a_lost_node_was_running_runs_elsewhere(where: Where, tmp_path: Pat
     def lose_a_node(one: Job) -> None:
         at_work.append(one)
         if len(at_work) == 4:
-            cluster.remove_node(extra, allow_graceful=False)
-            flag.touch()
+            nodes.remove_node(extra, allow_graceful=False)
 
-    log = Log(lose_a_node)
-    with on_nodes(where, tmp_path) as nodes:
-        summary = nodes.run([job("waits", seed=seed) for seed in range(4)], log)
+    log = Log(lose_a_node, lambda what: flag.touch() if "is lost" in what else None)
+    with on_nodes(where, tmp_path) as executor:
+        summary = executor.run([job("waits", seed=seed) for seed in range(4)], log)
     connect.cache_clear()
     assert summary.counts == {"ok": 4}
     assert len(log.started_jobs) == 4, "told once, although one started twice"
-    assert any("is lost, with " in said for said in log.said), log.said
+    assert [said for said in log.said if "is lost, with 1 cells" in said], log.said
 
 
 def test_a_lost_driver_leaves_nothing_behind_and_the_same_command_resumes(
@@ -177,7 +161,7 @@ def test_a_lost_driver_leaves_nothing_behind_and_the_same_command_resumes(
     while sum("waits 0.5" in line for line in seen) < 2:
         seen.append(first.stdout.readline())
         assert seen[-1], seen
-    cells = [found for found in psutil.process_iter() if folder_of(found).startswith("spikeboard-cell-")]
+    cells = [found for found in psutil.process_iter() if is_cell(found, flag)]
     first.kill()
     first.communicate()
     assert cells
@@ -190,8 +174,10 @@ def test_a_lost_driver_leaves_nothing_behind_and_the_same_command_resumes(
     assert sorted(found.status for found in store.read().records) == ["ok"] * 4
 
 
-def folder_of(process: psutil.Process) -> str:
+def is_cell(process: psutil.Process, flag: Path) -> bool:
+    """Whether a process is a cell of a node here; other runs on this machine have cells, too."""
     try:
-        return Path(process.cwd()).name
+        ours = process.environ().get("FLAG") == str(flag)
+        return ours and Path(process.cwd()).name.startswith("spikeboard-cell-")
     except (psutil.Error, OSError):
-        return ""
+        return False
