@@ -2,8 +2,9 @@
 
 A file is an implementation when it lies in ``neurons/``, ``training/``, ``topologies/`` or ``peers/`` and its name
 does not begin with an underscore; a third-party package offers its modules through the entry point group
-``spikeboard.implementations``. Nothing is registered by hand. Must not import torch or an implementation
-until :func:`load_class` is asked to.
+``spikeboard.implementations``; and so is every such file in a folder ``spikeboard_entries`` on Python's path, for who
+has no package yet. Nothing is registered by hand. Must not import torch or an implementation until :func:`load_class`
+is asked to.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from reference_impls.names import MOST_NAMED, UnknownNameError, nearest, unknown
 
 __all__ = [
     "ENTRY_POINT_GROUP",
+    "FOLDERS",
+    "LOOSE",
     "Catalogue",
     "Source",
     "discover",
@@ -36,6 +39,8 @@ __all__ = [
 ]
 
 ENTRY_POINT_GROUP = "spikeboard.implementations"
+LOOSE = "spikeboard_entries"
+"""Folder of entries without a package, on Python's path; the command puts the folder there that it is run in."""
 ELSEWHERE = ("task",)
 """Kinds that an entry point may offer and that are none of this package's: whoever knows them asks for them."""
 FOLDERS: Mapping[Kind, str] = {"neuron": "neurons", "training": "training", "topology": "topologies", "peer": "peers"}
@@ -94,9 +99,13 @@ def _candidates(root: Path) -> Iterator[tuple[Kind, str, Path]]:
 
 
 def installed_modules() -> Iterator[str]:
-    """Yield the module name of everything that installed packages offer, tasks as well."""
+    """Yield the module name of everything that installed packages offer, tasks as well, and of loose files."""
     for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: entry.name):
         yield entry.module
+    spec = importlib.util.find_spec(LOOSE)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for path in sorted(Path(folder).glob("[!_]*.py")):
+            yield f"{LOOSE}.{path.stem}"
 
 
 def module_path(module: str) -> Path:
@@ -109,12 +118,15 @@ def module_path(module: str) -> Path:
     """
     top, *rest = module.split(".")
     spec = importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
-        raise CardError(f"entry point group {ENTRY_POINT_GROUP!r}: module {module!r} is not installed")
-    if not rest:
+    if spec is not None and not rest and spec.origin is not None:
         return Path(spec.origin)
-    stem = Path(spec.origin).parent.joinpath(*rest)
-    return stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
+    # A package without ``__init__.py`` may lie in several folders.
+    folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or () if rest]
+    stems = [folder.joinpath(*rest) for folder in folders]
+    paths = [stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py") for stem in stems]
+    if not paths:
+        raise CardError(f"entry point group {ENTRY_POINT_GROUP!r}: module {module!r} is not installed")
+    return next((path for path in paths if path.is_file()), paths[0])
 
 
 def _read(kind: Kind | None, path: Path, module: str) -> Source:

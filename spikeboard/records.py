@@ -151,7 +151,7 @@ class Tables:
     def _repr_html_(self) -> str:
         """Return what a notebook shows: escaped, because names in records may be anybody's."""
         parts = (
-            f"<p><b>{html.escape(title)}</b></p>\n{formats.html(one)}"
+            f"<p><b>{html.escape(title)}</b></p>\n{formats.to_text([one], 'html')}"
             for title, one in zip(map(_title, self.tables), self.tables, strict=True)
         )
         return "\n".join(parts)

@@ -129,6 +129,9 @@ _QUICK_METHODS = (
 """What `quick` trains, and on which network: on chains one of every file, and two variants that differ in what they
 learn; not the forward gradient, whose eight simulations an update take a minute, and of the conversions one."""
 _STREAMED_DIGITS = ("digits-events", "digits-rows")
+_TELLING = ("digits", "digits-rows", "moving-shapes")
+"""What a new row is shown on: the board that has most rows, and embedded tasks on which the errors of neurons differ by
+factors after seconds of training (row by row; by the order of events)."""
 _SETS = (
     *("digits", "digits-rows", "mnist", "nmnist", "fsdd", "fsdd-speakers", "smnist-rows", "delayed-xor", "adding"),
     *("fashion-mnist", "moving-shapes", "smnist-49", "cifar10", "shd", "dvsgesture"),
@@ -226,6 +229,21 @@ PRESETS: Mapping[str, Preset] = {
                     Selection(("scaling",), ("digits-rows",), ("if",), methods, on)
                     for methods, on in _QUICK_METHODS[:2]
                 ),
+            ),
+        ),
+        Preset(
+            "new",
+            (
+                "A row of one's own (--neuron NAME or --method NAME) on three embedded tasks, two of which tell rows "
+                "apart, 3 seeds; ends in its place among the published rows. Under a minute for a neuron."
+            ),
+            "quick",
+            (
+                *_conformance(ANY, ANY, ()),
+                # On the named neuron: filters leave no IF to judge the method on, and no row is verified without it.
+                Selection(("conformance",), neurons=ANY, methods=("bptt",), topologies=("mlp",), dtype="float64"),
+                Selection(("accuracy",), _TELLING, ANY, ("bptt",), ("mlp",), seeds=3),
+                Selection(("accuracy",), _TELLING, ("if",), ANY, ("mlp",), seeds=3),
             ),
         ),
         Preset(

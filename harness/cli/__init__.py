@@ -15,6 +15,7 @@ import typer
 from harness.cli import (
     aiming,
     asv,
+    beginning,
     checking,
     comparing,
     data,
@@ -33,6 +34,7 @@ from harness.extras import missing_extra
 from harness.streams import prepared_streams
 from harness.terminal import say
 from reference_impls.card import CardError
+from reference_impls.discovery import LOOSE
 from reference_impls.exchange.errors import NirError
 from reference_impls.names import UnknownNameError
 
@@ -51,6 +53,7 @@ app = typer.Typer(
 )
 for module in (
     listing,
+    beginning,
     running,
     measuring,
     checking,
@@ -77,9 +80,21 @@ def _is_homeless() -> bool:
     return False
 
 
+def _with_loose_entries() -> None:
+    """Let entries that lie in the folder of this command be found, by it and by the processes that it starts.
+
+    A console script, unlike ``python -m``, does not have that folder on its path. It comes last, and hides nothing.
+    """
+    here = os.getcwd()
+    if os.path.isdir(os.path.join(here, LOOSE)) and here not in sys.path:
+        sys.path.append(here)
+
+
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(*COLLECTED_AFTER)
+    if not _is_homeless():
+        _with_loose_entries()
     with prepared_streams():
         try:
             app()

@@ -1,4 +1,4 @@
-"""``spikeboard check``: golden vectors, contract and backends of every entry (or of some), as one table."""
+"""``spikeboard check``: golden vectors, contract and backends of every entry (or of some, tasks too), as one table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli._options import Address, Device, ExecutorName
+from harness.cli._options import Address, DataRoot, Device, ExecutorName
+from harness.cli.watching import OPTION, again_and_again, folders_of
 from harness.terminal import say
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 def check(
     entry: Annotated[
-        list[str] | None, typer.Argument(metavar="[ENTRY]...", help="Neurons, methods and peers (patterns).")
+        list[str] | None, typer.Argument(metavar="[ENTRY]...", help="Neurons, methods, peers and tasks (patterns).")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Check every entry there is.")] = False,
     backend: Annotated[
@@ -52,15 +53,26 @@ def check(
     executor: ExecutorName = "local",
     address: Address = None,
     slots: Annotated[int | None, typer.Option(help="Entries side by side. [default: physical cores]")] = None,
+    data_root: DataRoot = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            OPTION,
+            help="Check again whenever a file is saved, until Ctrl-C; under eager only, unless --backend says.",
+        ),
+    ] = False,
 ) -> None:
     """Say whether every entry keeps its contract and equals its authors' numbers, under every backend.
 
     Nothing is stored. Exit code 1 if anything fails, 130 after Ctrl-C.
     """
+    if watch:
+        again_and_again([] if backend else ["--backend", "eager"], folders_of(entry or ()))
+        return
     from harness.catalogue.cards import load_registry
     from harness.errors import UserError
     from harness.execute.where import Where
-    from harness.planning.checking import check_rows, plan_check, unanswered
+    from harness.planning.checking import check_rows, plan_check, tasks_to_check, unanswered
     from harness.results.store import Store
 
     if bool(entry) == everything:
@@ -73,11 +85,25 @@ def check(
         plan = plan_check(registry, entry or (), backend or (), store, where.kind)
         summary = _run(where, plan, registry, store, vectors, slots, console)
         found = check_rows(plan, store.read().records, registry)
+    found += [_task_row(task, registry, data_root) for task in tasks_to_check(registry, entry or ())]
     _print(console, found, plan)
     _explain(found)
     for slug, files in strangers.items():
         say(f"not run: nothing here implements {slug!r} ({', '.join(map(str, files))})", fg="yellow")
     _conclude(found, summary)
+
+
+def _task_row(name: str, registry: Registry, data_root: Path | None) -> CheckRow:
+    """Check a task in this process: its data are read, and nothing is trained."""
+    from dataclasses import asdict
+
+    from harness.conformance import run_checks
+    from harness.conformance.tasks import TASK_CHECKS, TaskSubject
+    from harness.data import data_root as resolve
+    from harness.planning.checking import task_row
+
+    subject = TaskSubject(name, registry, resolve(data_root))
+    return task_row(name, [asdict(outcome) for outcome in run_checks(TASK_CHECKS, subject)])
 
 
 def _console() -> Console:

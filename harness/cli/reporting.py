@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from harness.catalogue.boards import Board
     from harness.catalogue.cards import Registry
+    from harness.report.trimming import Trimmed
     from harness.results.tables import Table
 
 __all__ = ["current_tables", "print_tables", "register", "spread"]
@@ -49,6 +50,19 @@ def table(
     output_format: Annotated[
         str | None, typer.Option("--format", help="md, latex, csv or html. [default: for the terminal]")
     ] = None,
+    rows: Annotated[
+        list[str] | None, typer.Option(help="Only these rows (patterns; may be repeated); ranks stay those of all.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only these columns, in this order: metrics or headings; rank, contract, vectors, differences."
+        ),
+    ] = None,
+    top: Annotated[int | None, typer.Option(metavar="N", help="Only the first N rows of each table.")] = None,
+    sort: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Best figure of this column first; name: by name.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Tables with a single row as well.")] = False,
     current: Annotated[
         bool, typer.Option("--current", help="Leave out what was measured with older code, instead of marking it.")
@@ -57,10 +71,15 @@ def table(
 ) -> None:
     """Print the ranked tables."""
     from harness.cli.deciding import CLAIMS, OVERALL, print_claims, print_overall
+    from harness.errors import UserError
     from harness.report.formats import to_text
+    from harness.report.trimming import Trim, trim
     from harness.results.tables import worth_comparing
 
     axes = {"task": task, "neuron": neuron, "method": method, "budget": budget, "recipe": recipe}
+    wanted = Trim(tuple(rows or ()), tuple(columns or ()), top, sort)
+    if wanted != Trim() and board is not None and (board == CLAIMS or board in OVERALL):
+        raise UserError(f"{board} is no table of one board", "--rows, --columns, --top and --sort need --board neurons")
     if board == CLAIMS:
         print_claims(store, output_format)
         return
@@ -68,11 +87,11 @@ def table(
         print_overall(board, _asked(store, board.removeprefix("overall-"), axes, machine, True), output_format)
         return
     tables = _tables(store, board, axes, machine, current)
-    tables = tables if every else worth_comparing(tables)
+    parts = trim(tables if every else worth_comparing(tables), wanted)
     if output_format is None:
-        print_tables(tables)
+        print_tables(parts)
     else:
-        say(to_text(tables, output_format), nl=False)
+        say(to_text(parts, output_format), nl=False)
 
 
 def show(
@@ -102,21 +121,28 @@ def figure(
     budget: Annotated[str | None, typer.Option(help="Training budget of the table.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Hyper-parameters of the table: default, tuned.")] = None,
     against: Annotated[str, typer.Option(help="Cost to draw the error against.")] = "throughput.train_step_ratio",
+    rows: Annotated[list[str] | None, typer.Option(help="Draw only these rows (patterns; may be repeated).")] = None,
+    highlight: Annotated[
+        list[str] | None, typer.Option(help="Draw these rows in a colour of their own, always with their names.")
+    ] = None,
     machine: MachineName = None,
     store: Stores = None,
 ) -> None:
     """Draw test error against a cost, with intervals and frontier, for a paper.
 
-    Of several tables that fit, the one with most rows of those that have current figures.
+    Of several tables that fit, the one with most rows of those that have current figures. With --rows, the frontier is
+    that of the rows drawn.
     """
     from harness.extras import require
     from harness.report.figures import draw_pareto, has_ranks, pareto_plot
+    from harness.report.trimming import Trim, trim
 
     require("matplotlib")
     tables = _tables(store, board, {"task": task, "budget": budget, "recipe": recipe}, machine)
+    tables = [part.table for part in trim(tables, Trim(rows=tuple(rows or ())))]
     fullest = next(filter(has_ranks, tables), tables[0])
     plot = pareto_plot(fullest, against)
-    draw_pareto(plot, out)
+    draw_pareto(plot, out, highlight or ())
     say(f"{out}: {fullest.group.label} ({fullest.group.machine}). {plot.caption}")
 
 
@@ -183,18 +209,21 @@ def publish(
     )
 
 
-def print_tables(tables: Sequence[Table]) -> None:
-    """Print tables: fitted to a terminal, at their full width to anything else."""
+def print_tables(tables: Sequence[Table | Trimmed]) -> None:
+    """Print tables, or parts of them: fitted to a terminal, at their full width to anything else."""
     from harness.report.formats import readable
+    from harness.report.trimming import FIXED, Trimmed, whole
     from harness.terminal import Console
 
     console = Console()
-    for item in tables:
+    for part in (one if isinstance(one, Trimmed) else whole(one) for one in tables):
+        item = part.table
         measured = [row for row in item.rows if row.values]
-        frame = readable(replace(item, rows=tuple(measured)))
+        frame = readable(replace(item, rows=tuple(measured)), fixed=FIXED if part.fixed is None else part.fixed)
         title = f"{item.board.title}: {item.group.label}"
         blank = len(item.rows) - len(measured)
-        note = f"; {blank} rows without a figure (impossible or failed) are not shown" if blank else ""
+        note = f"; {len(item.rows)} of {part.of_rows} rows" * (len(item.rows) < part.of_rows)
+        note += f"; {blank} rows without a figure (impossible or failed) are not shown" if blank else ""
         foot = f"{item.group.machine}; {RANKS_SAY}{note}"
         lines = [list(frame.columns), *frame.itertuples(index=False)]
         left = [column in ("#", item.board.axis, "contract", "vectors") for column in frame.columns]

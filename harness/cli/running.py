@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli._options import DEVICES, Address, DataRoot, ExecutorName, tell_problems
+from harness.cli.placing import print_places
 from harness.terminal import say
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ __all__ = ["register"]
 
 Patterns = list[str] | None
 GIBIBYTE = 2**30
+ONES_OWN = "new"
+"""The preset that is about named rows: it ends with their places among the published ones."""
 
 
 def register(app: typer.Typer) -> None:
@@ -151,7 +154,9 @@ def run(
     summary = _measure(
         where.for_cells(job.cell for job in jobs), jobs, registry, target, root, by_default(SCRATCH), slots
     )
-    _conclude(summary, plan, target, registry)
+    if preset == ONES_OWN:
+        print_places((*(planned.cell for planned in plan.todo), *plan.done), stores, registry, machine.name)
+    _conclude(summary, plan, target, registry, tables=preset != ONES_OWN)
 
 
 def _preset_plan(plan_with: Callable[..., Plan], preset: str | None, budget: str | None, combined: bool) -> Plan:
@@ -230,8 +235,11 @@ def _list_cells(plan: Plan) -> None:
         say(f"impossible  {count:>9,}  {sentence}", dim=True)
 
 
-def _conclude(summary: Summary, plan: Plan, store: Store, registry: Registry) -> None:
-    """Say how it went and print the tables; exit 1 if a cell failed for a reason of its own, 128 + n after signal n."""
+def _conclude(summary: Summary, plan: Plan, store: Store, registry: Registry, tables: bool) -> None:
+    """Print the `tables`, unless others were, and say how it went.
+
+    Exit 1 if a cell failed for a reason of its own, 128 + n after signal n.
+    """
     from harness.cli.reporting import print_tables
     from harness.results.index import select
     from harness.results.queries import Wanted
@@ -239,9 +247,10 @@ def _conclude(summary: Summary, plan: Plan, store: Store, registry: Registry) ->
     from harness.results.tables import build_tables, worth_comparing
 
     touched = {(cell.task, cell.budget) for cell in (*(planned.cell for planned in plan.todo), *plan.done)}
-    contents = select([store.root], [Wanted({"task": (task,), "budget": (budget,)}) for task, budget in touched])
-    tell_problems(contents.problems)
-    print_tables(worth_comparing(build_tables(contents.records, registry)))
+    if tables:
+        contents = select([store.root], [Wanted({"task": (task,), "budget": (budget,)}) for task, budget in touched])
+        tell_problems(contents.problems)
+        print_tables(worth_comparing(build_tables(contents.records, registry)))
     if summary.counts:
         say("this run: " + ", ".join(f"{count} {status}" for status, count in summary.counts.items()))
     if summary.interrupted:

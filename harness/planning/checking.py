@@ -6,6 +6,7 @@ into a table of one row an entry. Must not import torch, and must not know how a
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +25,17 @@ from reference_impls.card import Kind
 from reference_impls.discovery import resolve
 from reference_impls.names import UnknownNameError
 
-__all__ = ["COLUMNS", "SURROGATES", "CheckRow", "EntryVerdict", "check_rows", "plan_check", "unanswered"]
+__all__ = [
+    "COLUMNS",
+    "SURROGATES",
+    "CheckRow",
+    "EntryVerdict",
+    "check_rows",
+    "plan_check",
+    "task_row",
+    "tasks_to_check",
+    "unanswered",
+]
 
 SURROGATES = "surrogates"
 """The entry that is no row: what all neurons build on. The conformance suite knows it by this name too."""
@@ -73,6 +84,8 @@ def plan_check(registry: Registry, names: Sequence[str], backends: Sequence[str]
         If a pattern matches nothing; the message suggests the nearest name.
     """
     known = {SURROGATES: None, **dict.fromkeys(registry.cell_neurons), **dict.fromkeys(registry.methods)}
+    if names:  # tasks have no cells of the gate, see `tasks_to_check`
+        known |= dict.fromkeys(registry.tasks)
     wanted = set(match("entry to check", names, known)) if names else set(known)
     plan = make_plan(
         registry,
@@ -94,6 +107,16 @@ def plan_check(registry: Registry, names: Sequence[str], backends: Sequence[str]
         todo.insert(0, PlannedCell(Cell(GATE, neuron=SURROGATES, dtype="float64", device=device), 0.2))
     impossible = tuple(one for one in plan.impossible if entry_of(one.cell) in wanted)
     return Plan(tuple(todo), (), impossible, {})
+
+
+def tasks_to_check(registry: Registry, names: Sequence[str]) -> list[str]:
+    """Return the tasks among the entries `names` (patterns): their contract is asked without a cell."""
+    return [task for task in registry.tasks if any(fnmatch.fnmatchcase(task, name) for name in names)]
+
+
+def task_row(name: str, outcomes: Sequence[Mapping[str, object]]) -> CheckRow:
+    """Return the row of a task of which every clause had one of the `outcomes`."""
+    return CheckRow(name, "task", {"contract": _verdict(outcomes, len(outcomes), named=True)})
 
 
 def entry_of(cell: Cell) -> str:

@@ -6,6 +6,8 @@ when a figure is asked for.
 
 from __future__ import annotations
 
+import fnmatch
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,7 @@ __all__ = ["FORMATS", "draw_pareto", "has_ranks", "pareto_plot"]
 FORMATS = ("pdf", "svg", "png")
 DOTS_PER_INCH = 200
 SIZE_INCHES = (5.2, 3.4)
-INK, QUIET, MARK = "#1f2328", "#8c959f", "#0b5cad"
+INK, QUIET, MARK, BRIGHT = "#1f2328", "#8c959f", "#0b5cad", "#c2410c"
 OFFSETS = {"top right": (5, 4), "bottom right": (5, -9), "top left": (-5, 4), "bottom left": (-5, -9)}
 
 
@@ -54,14 +56,18 @@ def pareto_plot(table: Table, cost: str) -> ParetoPlot:
     return plots[cost]
 
 
-def draw_pareto(plot: ParetoPlot, path: Path) -> None:
+def draw_pareto(plot: ParetoPlot, path: Path, highlight: Sequence[str] = ()) -> None:
     """Draw `plot` into `path`, in the format of its ending (pdf, svg or png).
+
+    Points whose label fits one of the patterns `highlight` are drawn larger, in a colour of their own and over all
+    others, with their name even where it covers something.
 
     Raises
     ------
     UserError
-        If the ending is none of them.
+        If the ending is none of them, or a pattern fits no point.
     """
+    lit = _highlighted(plot, highlight)
     if path.suffix.removeprefix(".") not in FORMATS:
         raise UserError(f"{path}: cannot draw a {path.suffix or 'file without an ending'}", f"use {', '.join(FORMATS)}")
     from matplotlib import rc_context
@@ -87,7 +93,7 @@ def draw_pareto(plot: ParetoPlot, path: Path) -> None:
     if plot.frontier:
         axes.plot(*zip(*plot.frontier, strict=True), linestyle="--", linewidth=1, color=MARK, drawstyle="steps-post")
     for point in plot.points:
-        _draw_point(axes, point)
+        _draw_point(axes, point, lit=point.label in lit)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The same records make the same file: no date, and names inside an SVG that do not come from a random number.
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(path.suffix.removeprefix("."))
@@ -95,8 +101,23 @@ def draw_pareto(plot: ParetoPlot, path: Path) -> None:
         figure.savefig(path, dpi=DOTS_PER_INCH, metadata=undated)
 
 
-def _draw_point(axes: Axes, point: Point) -> None:
-    colour = MARK if point.on_frontier else QUIET
+def _highlighted(plot: ParetoPlot, patterns: Sequence[str]) -> set[str]:
+    labels = [point.label for point in plot.points]
+    lit: set[str] = set()
+    for pattern in patterns:
+        # "my-lif" is also the row whose label says on which network: "my-lif (mlp)".
+        found = [one for one in labels if any(fnmatch.fnmatchcase(one, form) for form in (pattern, f"{pattern} (*)"))]
+        found += [one for one in labels if one == pattern]
+        if not found:
+            raise UserError(
+                unknown_message("point to highlight", pattern, labels), "is the row drawn: has it both figures?"
+            )
+        lit.update(found)
+    return lit
+
+
+def _draw_point(axes: Axes, point: Point, lit: bool) -> None:
+    colour = BRIGHT if lit else MARK if point.on_frontier else QUIET
     errors = {"xerr": [[part] for part in point.x_error], "yerr": [[part] for part in point.y_error]}
     filling = colour if point.ranked else "white"
     axes.errorbar(
@@ -104,12 +125,13 @@ def _draw_point(axes: Axes, point: Point) -> None:
         point.y,
         **errors,  # type: ignore[arg-type]
         fmt="o",
-        markersize=4,
+        markersize=6 if lit else 4,
         markerfacecolor=filling,
         linewidth=0.8,
         color=colour,
+        zorder=4 if lit else 2,
     )
-    side = point.sides.get("wide")
+    side = point.sides.get("wide") or ("top right" if lit else None)
     if side is not None:
         left = "left" in side
         axes.annotate(
@@ -119,5 +141,8 @@ def _draw_point(axes: Axes, point: Point) -> None:
             textcoords="offset points",
             horizontalalignment="right" if left else "left",
             fontsize=7,
-            color=INK if point.on_frontier else QUIET,
+            parse_math=False,
+            fontweight="bold" if lit else "normal",
+            color=BRIGHT if lit else INK if point.on_frontier else QUIET,
+            zorder=5 if lit else 3,
         )

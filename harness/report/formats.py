@@ -7,7 +7,8 @@ or a paper wants. Must not rank or combine.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.catalogue.boards import COMPARED, Column
@@ -23,6 +24,7 @@ from harness.report.ranks import (
     rank_text,
     references,
 )
+from harness.report.trimming import FIXED, Trimmed, whole
 from harness.report.units import Scale, scale_for, with_interval
 from harness.results.record import MEASURED
 from harness.results.tables import Table, TableRow, Value
@@ -43,10 +45,10 @@ class Style(NamedTuple):
 
 
 PLAIN = Style(one_line, str)
-LATEX_NOTE = (
-    r"A rank spans the places a row may hold, by paired comparisons at a family-wise 95\,\%; "
-    "bold: not significantly worse than the best."
-)
+PLAIN_SCALE = Scale(1.0, "")
+LATEX_NEEDS = "% needs \\usepackage{booktabs}, and \\usepackage{longtable} for tables of several pages\n"
+MOST_ROWS_OF_A_PAGE = 40
+"""A longer table does not fit a page, and is set as one that goes on."""
 DIFFERENCE = ("value", "low", "high", "relative", "no_worse")
 """Fields of a difference, in CSV."""
 
@@ -70,26 +72,29 @@ def mark_of(value: Value) -> str:
     return "" if value.standing.ranked else f" ({value.standing.value})"
 
 
-def readable(table: Table, style: Style = PLAIN, differences: bool = True) -> pd.DataFrame:
+def readable(table: Table, style: Style = PLAIN, fixed: Collection[str] = FIXED) -> pd.DataFrame:
     """Return the table as a reader wants it: rank, row, figures with intervals in pretty units.
 
-    `differences` says whether the ranking column is followed by how far its figures are from the best and the baseline.
+    `fixed` names the columns beside the figures; ``differences`` follow the ranking column, and say how far its figures
+    are from the best and the baseline.
     """
     import pandas as pd
 
     several = len({row.topology for row in table.rows}) > 1
     names = [f"{row.name} ({row.topology})" if several else row.name for row in table.rows]
-    data: dict[str, list[str]] = {
-        "#": [rank_text(row.values.get(table.board.rank_by)) for row in table.rows],
-        table.board.axis: [style.escape(name) for name in names],
-        "contract": ["yes" if row.verified else "no" for row in table.rows],
-        "vectors": ["yes" if row.vectors else "" for row in table.rows],
-    }
+    data: dict[str, list[str]] = {}
+    if "rank" in fixed:
+        data["#"] = [rank_text(row.values.get(table.board.rank_by)) for row in table.rows]
+    data[table.board.axis] = [style.escape(name) for name in names]
+    if "contract" in fixed:
+        data["contract"] = ["yes" if row.verified else "no" for row in table.rows]
+    if "vectors" in fixed:
+        data["vectors"] = ["yes" if row.vectors else "" for row in table.rows]
     for column in table.columns:
         scale, marks = column_scale(table, column), marks_of(table, column)
         title = heading(table, column, scale, short=True)
         data[title] = [_cell(row, column, scale, style, marks) for row in table.rows]
-        if differences and column.key == table.board.rank_by:
+        if "differences" in fixed and column.key == table.board.rank_by:
             data |= {head: list(map(style.escape, cells)) for head, cells in _differences(table, column, scale).items()}
     frame = pd.DataFrame(data)
     frame.columns = [style.escape(name) for name in frame.columns]
@@ -137,23 +142,65 @@ def raw(table: Table) -> pd.DataFrame:
     return pd.DataFrame(lines, dtype=object)
 
 
-def markdown(table: Table) -> str:
+def markdown(part: Trimmed) -> str:
     """Return a title and a Markdown table, the best figures bold."""
-    frame = readable(table, Style(markdown_text, lambda text: f"**{text}**"))
-    return f"**{markdown_text(_title(table))}**\n\n{frame.to_markdown(index=False, disable_numparse=True)}\n"
+    frame = readable(part.table, Style(markdown_text, lambda text: f"**{text}**"), _fixed(part))
+    return f"**{markdown_text(_title(part))}**\n\n{frame.to_markdown(index=False, disable_numparse=True)}\n"
 
 
-def latex(table: Table) -> str:
-    """Return a ``booktabs`` table environment with caption and label, the best figures bold."""
-    frame = readable(table, Style(latex_text, lambda text: f"\\textbf{{{text}}}"), differences=False)
+def latex(part: Trimmed) -> str:
+    """Return a ``booktabs`` table with caption and label, the best figures bold; one over several pages if it is long.
+
+    The label is unique among tables and their parts. The caption says units, and of how many runs figures are.
+    """
+    table = part.table
+    fixed = [name for name in _fixed(part) if part.fixed is not None or name != "differences"]
+    frame = readable(table, Style(latex_text, lambda text: f"\\textbf{{{text}}}"), fixed)
+    # After the end of a line, LaTeX takes a bracket for an option of it, and a star for a variant.
+    first = frame.columns[0]
+    frame[first] = [f"{{}}{text}" if text.startswith(("[", "*")) else text for text in frame[first]]
+    left = {latex_text(name) for name in (table.board.axis, "contract", "vectors")}
+    pages = len(frame) > MOST_ROWS_OF_A_PAGE
+    label = f"tab:{table.board.name}.{group_id(table.group)}"
     return frame.to_latex(
         index=False,
         escape=False,
-        caption=f"{latex_text(_title(table))}. {LATEX_NOTE}",
-        label=f"tab:{table.board.name}.{group_id(table.group)}",
-        column_format="rlll" + "r" * len(table.columns),
-        position="t",
+        caption=_caption(part, fixed),
+        label=f"{label}.{part.digest}" if part.digest else label,
+        column_format="".join("l" if name in left else "r" for name in frame.columns),
+        longtable=pages,
+        position=None if pages else "t",
     )
+
+
+def _caption(part: Trimmed, fixed: Collection[str]) -> str:
+    """Say what a LaTeX table shows, what its marks mean, and for each figure its unit and what n it rests on."""
+    table = part.table
+    bold = any(marks_of(table, column).separates for column in table.columns)
+    intervals = any(
+        "±" in with_interval(value.estimate, PLAIN_SCALE) for row in table.rows for value in row.values.values()
+    )
+    said = [
+        latex_text(_title(part)),
+        r"A rank spans the places a row may hold, by paired comparisons at a family-wise 95\,\%" * ("rank" in fixed),
+        "Bold: not significantly worse than the best" * bold,
+        r"$\pm$: 95\,\% interval" * intervals,
+        latex_text(_basis(table)),
+    ]
+    return ". ".join(filter(None, said)) + "."
+
+
+def _basis(table: Table) -> str:
+    """Return each heading with its unit, and the n that its figures rest on: "test error [%]: n = 3 seeds"."""
+    headings: dict[str, list[str]] = defaultdict(list)
+    for column in table.columns:
+        estimates = [row.values[column.key].estimate for row in table.rows if column.key in row.values]
+        counts = sorted({estimate.n for estimate in estimates})
+        if counts:
+            n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+            covered = ", ".join(sorted({estimate.covers for estimate in estimates if estimate.covers})) or "run"
+            headings[f"n = {n} {covered}"].append(heading(table, column, column_scale(table, column), short=True))
+    return "; ".join(f"{', '.join(names)}: {n}" for n, names in headings.items())
 
 
 def csv(*tables: Table) -> str:
@@ -164,25 +211,34 @@ def csv(*tables: Table) -> str:
     return pd.concat(frames).to_csv(index=False, lineterminator="\n") if frames else ""
 
 
-def html(table: Table) -> str:
+def html(part: Trimmed) -> str:
     """Return a plain HTML table, escaped."""
-    return readable(table).to_html(index=False, border=0)
+    return readable(part.table, fixed=_fixed(part)).to_html(index=False, border=0)
 
 
-FORMATS: dict[str, Callable[[Table], str]] = {"md": markdown, "latex": latex, "csv": csv, "html": html}
+_OF_ONE: dict[str, Callable[[Trimmed], str]] = {"md": markdown, "latex": latex, "html": html}
+FORMATS = (*_OF_ONE, "csv")
 
 
-def to_text(tables: Iterable[Table], name: str) -> str:
-    """Return all `tables` in the format `name`; an unknown one is an error that suggests the nearest."""
+def to_text(tables: Iterable[Table | Trimmed], name: str) -> str:
+    """Return all `tables`, or parts of them, in a format; an unknown `name` is an error that suggests the nearest."""
     if name not in FORMATS:
-        raise UserError(unknown_message("format", name, list(FORMATS)))
+        raise UserError(unknown_message("format", name, FORMATS))
+    parts = [whole(one) if isinstance(one, Table) else one for one in tables]
     if name == "csv":
-        return csv(*tables)
-    return "\n".join(FORMATS[name](table) for table in tables)
+        return csv(*(part.table for part in parts))
+    return (LATEX_NEEDS if name == "latex" and parts else "") + "\n".join(_OF_ONE[name](part) for part in parts)
 
 
-def _title(table: Table) -> str:
-    return f"{table.board.title}: {table.group.label} ({table.group.machine})"
+def _fixed(part: Trimmed) -> Collection[str]:
+    """Return the columns beside the figures."""
+    return FIXED if part.fixed is None else part.fixed
+
+
+def _title(part: Trimmed) -> str:
+    table, shown = part.table, len(part.table.rows)
+    some = f", {shown} of {part.of_rows} rows" if shown < part.of_rows else ""
+    return f"{table.board.title}: {table.group.label} ({table.group.machine}){some}"
 
 
 def _cell(row: TableRow, column: Column, scale: Scale, style: Style, marks: Marks) -> str:

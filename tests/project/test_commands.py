@@ -25,6 +25,7 @@ PLACEHOLDERS = {
     # Where published records are stale, all of them may take hours.
     "run --stale": "run --stale --suite spikes --task digits --neuron lif --method bptt",
     "--golden DIR": "--golden harness/golden/vectors",
+    "--watch": "--backend eager",  # which nobody would end
     # In place it would take from the commands after it what they show.
     "--to reports/data --only-current": "--to build/current --only-current",
     "--data-root DIR": f"--data-root {os.environ.get('SPIKEBOARD_DATA', 'DIR')}",

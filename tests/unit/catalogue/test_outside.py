@@ -34,9 +34,11 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     load_registry.cache_clear()
 
 
-def test_a_task_and_a_neuron_of_another_package_are_rows(outside: Path) -> None:
+def test_entries_of_another_package_are_rows(outside: Path) -> None:
     registry = load_registry()
     assert registry.problems == ()
+    assert registry.neurons["outside-learned"].module == "outside_package.neurons.learned"
+    assert registry.methods["outside-late"].capabilities.structures == ("chain",)
     assert registry.neurons["outside-lif"].params["tau"] == 1.5
     assert registry.task("secret-noise").data is None
     assert registry.tasks["secret-noise"].module == "outside_package.noise"
@@ -59,11 +61,62 @@ def test_its_code_decides_its_figures(outside: Path) -> None:
     )
     before = dict(fingerprint(cell, load_registry()).inputs)
     task = outside / "outside_package" / "noise.py"
-    task.write_text(task.read_text().replace("0.7, 0.2", "0.6, 0.2"))
+    task.write_text(task.read_text().replace("test_fraction=0.2", "test_fraction=0.3"))
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{outside}"}
     said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     after = eval(said.stdout)
     assert {name for name in before if before[name] != after.get(name)} == {"task"}
+
+
+def command(outside: Path, folder: Path, *words: str, code: int = 0) -> str:
+    """Run the command, away from any clone, with the package installed; one module of tests may measure only once."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{outside}", "COLUMNS": "200"}
+    program = [sys.executable, "-c", "from harness.cli import main; main()", *words]
+    said = subprocess.run(
+        program, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert said.returncode == code, said.stdout
+    return said.stdout
+
+
+def test_they_keep_the_contract_and_are_measured_unchanged(outside: Path, tmp_path: Path) -> None:
+    names = ("outside-lif", "outside-learned", "outside-late", "secret-noise")
+    assert "4 entries pass" in command(outside, tmp_path, "check", *names, "--backend", "eager")
+    run = ("run", "--budget", "smoke", "--suite", "accuracy", "--task", "secret-noise", "--topology", "mlp")
+    rows = (
+        "--neuron",
+        "outside-*",
+        "--method",
+        "outside-late",
+        "--method",
+        "bptt",
+        "--backend",
+        "eager",
+        "--seed",
+        "0",
+    )
+    assert "this run: 4 ok" in command(outside, tmp_path, *run, *rows)
+    store = tmp_path / "reports/runs"
+    told = command(outside, tmp_path, "table", "--board", "neurons", "--task", "secret-noise", "--store", str(store))
+    assert {"outside-lif", "outside-learned"} <= {*told.split()}
+    # What the package's own modules do decides its figures, too.
+    assert "0 cells to measure, 4 done already" in command(outside, tmp_path, *run, *rows, "--dry-run")
+    shared = outside / "outside_package/shared/membrane.py"
+    shared.write_text(shared.read_text().replace("0.5 * v", "0.6 * v"))
+    assert "2 cells to measure, 2 done already" in command(outside, tmp_path, *run, *rows, "--dry-run")
+
+
+def test_data_that_are_missing_are_said_with_the_task(outside: Path, tmp_path: Path) -> None:
+    (outside / "outside_package/noise.npz").unlink()
+    said = command(outside, tmp_path, "check", "secret-noise", code=1)
+    assert "noise.npz" in said
+
+
+def test_a_module_that_is_not_there_is_a_problem_and_no_crash(outside: Path, tmp_path: Path) -> None:
+    (outside / "outside_package/late.py").unlink()
+    said = command(outside, tmp_path, "list", "neurons")
+    assert "outside-lif" in said
+    assert "late.py" in said
 
 
 def test_two_tasks_of_one_name_are_a_problem_of_the_second(outside: Path) -> None:
