@@ -78,7 +78,7 @@ CARD = {
         },
         "latency_steps": {
             "short": "latency, within a point",
-            "title": "time steps to the answer, all windows, from which on the error is within a point of the ANN's",
+            "title": "time steps to the answer, over all windows, at which the error is within a point of the ANN's (or its own)",
             "unit": "time steps",
             "direction": "lower",
         },

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from reference_impls.conversion.method import Conversion
 from reference_impls.conversion.one_spike import (
@@ -25,7 +26,7 @@ from reference_impls.conversion.one_spike import (
     put_ramps,
 )
 from reference_impls.conversion.spiking import affine, ann_layers, refuse_unless_convertible, time_mean
-from reference_impls.method import OptimizerFactory, TrainingMethod
+from reference_impls.method import OptimizerFactory, SpikeCounts, TrainingMethod, UpdateReport
 from reference_impls.network import Network, Synapse
 
 __all__ = ["SpikeTimes", "Timed", "Windows"]
@@ -64,6 +65,9 @@ class Timed(Conversion):
     gathers = False
     """Whether the weights of the spikes that arrived go on: they are added to the rise, and to the read-out."""
 
+    steepest: float | None = None
+    """What the derivatives of a spike time by membrane and rise are clipped to; None: they are exact."""
+
     def __init__(self, pretraining_share: float = 0.75, calibration_samples: int = 512) -> None:
         super().__init__(pretraining_share, calibration_samples)
 
@@ -92,6 +96,15 @@ class Timed(Conversion):
         self.windows = Windows(1.0, [1.0] * len(network.neurons()))
         self.stale = True
 
+    def training_logits(self, frame: Tensor) -> Tensor:
+        """Return the ANN's logits ``[B, C]`` that are differentiated."""
+        return super().training_logits(self.seen(frame))
+
+    @torch.no_grad()
+    def predict_ann(self, x: Tensor) -> Tensor:
+        """Return the logits of the ANN as it is now."""
+        return ann_layers(self.network, self.seen(time_mean(x)), self.activation)[1]
+
     def walk(self, x: Tensor, steps: int | None = None, windows: Windows | None = None) -> SpikeTimes:
         """Pass spike times through the network, in continuous time or on a grid of `steps` a window.
 
@@ -106,7 +119,7 @@ class Timed(Conversion):
             opening, threshold, rise = block.synapse(z), windows.layers[layer], self.rise(layer, windows)
             if self.gathers:
                 rise = rise + block.synapse((share < 1) * sign)
-            share = crossing(opening, rise, threshold, steps)
+            share = crossing(opening, rise, threshold, steps, self.steepest)
             shares.append(share)
             early.append(opening.detach() > threshold)
             z, sign = decoded(share, threshold), torch.ones_like(share)
@@ -114,6 +127,26 @@ class Timed(Conversion):
         if self.gathers:
             logits = logits + network.readout((share < 1) * sign)
         return SpikeTimes(tuple(shares), tuple(early), logits, windows)
+
+    def accumulate_times(self, x: Tensor, target: Tensor, windows: Windows) -> tuple[UpdateReport, SpikeTimes]:
+        """Differentiate the cross-entropy of the read-out through the spike times in continuous time.
+
+        The report's stage counts one spike a neuron at most; its counters are the share of neurons that would have
+        fired before their window (``early_fraction``), and of those that do not fire (``silent_fraction``).
+        """
+        self.network.begin_batch()
+        found = self.walk(time_mean(x).unsqueeze(0), windows=windows)
+        loss = functional.cross_entropy(found.logits, target)
+        loss.backward()
+        counts = SpikeCounts(len(found.early))
+        for layer, share in enumerate(found.shares[1:]):
+            counts.add(layer, (share < 1).to(share.dtype).unsqueeze(0))
+        stages = (counts.report("forward", 1),) if self.count_spikes else ()
+        counters = {
+            "early_fraction": _share(found.early),
+            "silent_fraction": _share([share == 1 for share in found.shares[1:]]),
+        }
+        return UpdateReport(float(loss.detach()), stages=stages, counters=counters), found
 
     @torch.no_grad()
     def spike_times(self, x: Tensor) -> SpikeTimes:
@@ -193,3 +226,7 @@ class Timed(Conversion):
             neuron.bias = own.bias.detach().view(-1, *[1] * (own.weight.dim() - 2))
             neuron.parameter_shape = tuple(neuron.bias.shape)
             block.scale = window
+
+
+def _share(masks: Sequence[Tensor]) -> float:
+    return sum(int(mask.sum()) for mask in masks) / sum(mask.numel() for mask in masks)

@@ -26,7 +26,14 @@ from reference_impls.conversion.timed import Windows
 
 FEATURES, CLASSES, BATCH = 6, 3, 12
 REGISTRY = load_registry()
-ROWS = ("ttfs", "ttfs-scratch", "ttfs-wide")
+PASS_TIMES = [
+    (name, topology)
+    for name, row in sorted(REGISTRY.methods.items())
+    if row.capabilities.passes_times
+    for topology in ("mlp", "conv")
+    if why_unsupported(Cell("spike_times", "digits", "if", name, topology), REGISTRY) is None
+]
+"""Every row of spike times, on the networks that it can be."""
 
 
 @pytest.fixture(autouse=True)
@@ -176,8 +183,7 @@ def test_windows_of_training_hold_ten_times_the_largest_activation_and_never_shr
         method.update(*batch())
 
 
-@pytest.mark.parametrize("name", ROWS)
-@pytest.mark.parametrize("topology", ["mlp", "conv"])
+@pytest.mark.parametrize(("name", "topology"), PASS_TIMES)
 @pytest.mark.parametrize("T", [1, 4, 23])
 def test_step_by_step_it_fires_once_and_when_the_times_say(name: str, topology: str, T: int) -> None:
     method, x = prepared(name, topology, updates=15), of(topology, T)
