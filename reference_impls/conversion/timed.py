@@ -51,7 +51,8 @@ class SpikeTimes:
     """Which neurons of every layer would have fired before their window, and fire where it begins."""
     logits: Tensor
     """``[B, C]``."""
-    windows: Windows
+    latency: Tensor
+    """When each sample is answered, in windows of the input, ``[B]``."""
 
 
 class Timed(Conversion):
@@ -126,7 +127,8 @@ class Timed(Conversion):
         logits = network.readout(z)
         if self.gathers:
             logits = logits + network.readout((share < 1) * sign)
-        return SpikeTimes(tuple(shares), tuple(early), logits, windows)
+        latency = logits.new_full(logits.shape[:1], 1 + sum(windows.layers) / windows.input)
+        return SpikeTimes(tuple(shares), tuple(early), logits, latency)
 
     def accumulate_times(self, x: Tensor, target: Tensor, windows: Windows) -> tuple[UpdateReport, SpikeTimes]:
         """Differentiate the cross-entropy of the read-out through the spike times in continuous time.
@@ -183,9 +185,7 @@ class Timed(Conversion):
         found = self.walk(x, x.shape[0])
         wanted, _ = ann_layers(self.network, self.seen(time_mean(x)), self.activation)
         early, silenced, rounded = [], [], []
-        for a, share, too_early, window in zip(
-            wanted, found.shares[1:], found.early, found.windows.layers, strict=True
-        ):
+        for a, share, too_early, window in zip(wanted, found.shares[1:], found.early, self.windows.layers, strict=True):
             active = a > 0
             early.append(float(too_early.double().mean()))
             silenced.append(float((active & (share == 1)).sum() / active.sum().clamp(min=1)))
