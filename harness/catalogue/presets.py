@@ -102,7 +102,7 @@ OTHER_NETWORKS = ("feedback", "recurrent", "nf-resnet", "reversible")
 """Networks of the methods that train no chain."""
 TRAINED = ("mlp", *OTHER_NETWORKS)
 """Networks on which training methods are compared."""
-_TIMED = ("ttfs", "lc-ttfs", "dft", "stdbp")
+_TIMED = ("ttfs", "lc-ttfs", "t2fsnn", "dft", "stdbp")
 """Files of methods that pass spike times."""
 _CONVERSIONS = (
     "threshold-balancing*",
@@ -115,6 +115,7 @@ _CONVERSIONS = (
     "hsd*",
     "ttfs*",
     "lc-ttfs*",
+    "t2fsnn",
     "dft",
     "stdbp",
 )

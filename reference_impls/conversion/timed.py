@@ -80,6 +80,10 @@ class Timed(Conversion):
         """Return what a membrane of `layer` gains over its window; here as much as its threshold."""
         return windows.layers[layer]
 
+    def said(self, layer: int, share: Tensor) -> Tensor:
+        """Return the numbers that spike times of `layer` stand for."""
+        return decoded(share, self.windows.layers[layer])
+
     def seen(self, frame: Tensor) -> Tensor:
         """Return what ANN and spiking network see of the mean ``frame[B, ...]`` of a sample."""
         return frame
@@ -185,11 +189,11 @@ class Timed(Conversion):
         found = self.walk(x, x.shape[0])
         wanted, _ = ann_layers(self.network, self.seen(time_mean(x)), self.activation)
         early, silenced, rounded = [], [], []
-        for a, share, too_early, window in zip(wanted, found.shares[1:], found.early, self.windows.layers, strict=True):
+        for layer, (a, share, too_early) in enumerate(zip(wanted, found.shares[1:], found.early, strict=True)):
             active = a > 0
             early.append(float(too_early.double().mean()))
             silenced.append(float((active & (share == 1)).sum() / active.sum().clamp(min=1)))
-            off = (decoded(share, window) - a).abs()
+            off = (self.said(layer, share) - a).abs()
             rounded.append(float(off.sum() / a.sum().clamp(min=1e-12)))
         return {"early": early, "silenced": silenced, "rounded": rounded}
 
