@@ -102,7 +102,7 @@ OTHER_NETWORKS = ("feedback", "recurrent", "nf-resnet", "reversible")
 """Networks of the methods that train no chain."""
 TRAINED = ("mlp", *OTHER_NETWORKS)
 """Networks on which training methods are compared."""
-_TIMED = ("ttfs",)
+_TIMED = ("ttfs", "lc-ttfs", "t2fsnn", "dft", "stdbp")
 """Files of methods that pass spike times."""
 _CONVERSIONS = (
     "threshold-balancing*",
@@ -114,6 +114,10 @@ _CONVERSIONS = (
     "hybrid-coding",
     "hsd*",
     "ttfs*",
+    "lc-ttfs*",
+    "t2fsnn",
+    "dft",
+    "stdbp",
 )
 """Methods that make their network of an ANN."""
 _SLOW_IN_QUICK = tuple(

@@ -20,6 +20,7 @@ from harness.suites.common.weights import trained_method
 from harness.tasks.common.base import Samples
 from harness.tasks.common.encoding import stretched
 from harness.workload import Workload
+from reference_impls.card import TrainingCapabilities
 
 CARD = {
     "name": "spike_times",
@@ -78,7 +79,7 @@ CARD = {
         },
         "latency_steps": {
             "short": "latency, within a point",
-            "title": "time steps to the answer, all windows, from which on the error is within a point of the ANN's",
+            "title": "time steps, over all windows, at which the error is within a point of the ANN's (or its own)",
             "unit": "time steps",
             "direction": "lower",
         },
@@ -96,14 +97,14 @@ class SpikeTimesSuite(Suite):
     def run(self, workload: Workload) -> Answer:
         """Read the cell's trained network."""
         method: Any = trained_method(workload)
-        converts = workload.registry.methods[workload.cell.method].capabilities.converts
+        able = workload.registry.methods[workload.cell.method].capabilities
         test = limited(workload.split.test, workload.budget.test_limit)
         method.network.eval()
         try:
-            read = _read(method, test, workload, converts)
+            read = _read(method, test, workload, able)
         finally:
             method.network.train()
-        return Answer(read.figures(), {"error_over_latency": read.series()}, read.details())
+        return Answer(read.figures(), read.series(), read.details())
 
 
 @dataclass
@@ -111,8 +112,8 @@ class _Read:
     """Sums over the test split."""
 
     samples: int = 0
-    windows: tuple[float, ...] = ()
-    """Length of every window, the input's first, as the last batch had them."""
+    latency: float = 0.0
+    """Windows of the input until the answer, summed over samples."""
     errors: int = 0
     ann_errors: int | None = None
     difference: float = 0.0
@@ -121,12 +122,13 @@ class _Read:
     """Spikes of the input, and of every layer."""
     neurons: list[int] = field(default_factory=list)
     early: int = 0
-    on_grid: list[int] = field(default_factory=lambda: [0] * len(STEPS))
+    on_grid: list[int] = field(default_factory=list)
+    """Errors by steps of a window; empty for a network that cannot be read so."""
 
-    def add(self, times: Any, read_outs: Tensor, target: Tensor, ann: Tensor | None) -> None:
+    def add(self, times: Any, read_outs: Tensor | None, target: Tensor, ann: Tensor | None) -> None:
         """Add what a batch says."""
         self.samples += len(target)
-        self.windows = (times.windows.input, *times.windows.layers)
+        self.latency += float(times.latency.double().sum())
         self.errors += int((times.logits.argmax(1) != target).sum())
         if ann is not None:
             self.ann_errors = (self.ann_errors or 0) + int((ann.argmax(1) != target).sum())
@@ -136,13 +138,14 @@ class _Read:
         self.fired = [a + b for a, b in zip(self.fired or [0] * len(fired), fired, strict=True)]
         self.neurons = [share[0].numel() for share in times.shares]
         self.early += sum(int(part.sum()) for part in times.early)
-        missed = (read_outs.argmax(-1) != target).sum(1)
-        self.on_grid = [a + int(b) for a, b in zip(self.on_grid, missed, strict=True)]
+        if read_outs is not None:
+            missed = (read_outs.argmax(-1) != target).sum(1)
+            self.on_grid = [a + int(b) for a, b in zip(self.on_grid or [0] * len(STEPS), missed, strict=True)]
 
     @property
     def latencies(self) -> Sequence[int]:
         """Return how many steps an answer takes, by the steps of one window."""
-        return [len(self.windows) * steps for steps in STEPS]
+        return [len(self.fired) * steps for steps in STEPS]
 
     def figures(self) -> dict[str, Measurement]:
         """Return the figures of the whole split."""
@@ -153,9 +156,9 @@ class _Read:
             "spikes_per_neuron": sum(self.fired[1:]) / hidden,
             "input_spikes_per_entry": self.fired[0] / (self.samples * self.neurons[0]),
             "early_fraction": self.early / hidden,
-            "latency_windows": sum(self.windows) / self.windows[0],
+            "latency_windows": self.latency / self.samples,
         }
-        if not late or late[-1] + 1 < len(STEPS):
+        if self.on_grid and (not late or late[-1] + 1 < len(STEPS)):
             values["latency_steps"] = float(self.latencies[late[-1] + 1 if late else 0])
         found = {name: Measurement(value, n=self.samples) for name, value in values.items()}
         found["error_fraction"] = share_missed(self.errors, self.samples)
@@ -164,16 +167,18 @@ class _Read:
             found["ann_difference"] = Measurement(self.difference / max(self.largest, 1e-12), n=self.samples)
         return found
 
-    def series(self) -> Series:
-        """Return the error against the steps to the answer."""
+    def series(self) -> Mapping[str, Series]:
+        """Return the error against the steps to the answer, where there is a grid."""
+        if not self.on_grid:
+            return {}
         errors = [missed / self.samples for missed in self.on_grid]
         points = tuple(zip(map(float, self.latencies), errors, strict=True))
-        return Series(x="latency", x_unit="time steps", y="error_fraction", y_unit="fraction", points=points)
+        curve = Series(x="latency", x_unit="time steps", y="error_fraction", y_unit="fraction", points=points)
+        return {"error_over_latency": curve}
 
     def details(self) -> Mapping[str, Any]:
-        """Return windows and spikes layer by layer."""
+        """Return spikes layer by layer, the input's first."""
         return {
-            "windows": list(self.windows),
             "spikes_per_neuron_by_layer": [
                 fired / (self.samples * neurons) for fired, neurons in zip(self.fired, self.neurons, strict=True)
             ],
@@ -181,10 +186,10 @@ class _Read:
 
 
 @torch.no_grad()
-def _read(method: Any, test: Samples, workload: Workload, converts: bool) -> _Read:
+def _read(method: Any, test: Samples, workload: Workload, able: TrainingCapabilities) -> _Read:
     found = _Read()
     for x, target in batches(test, EVALUATION_BATCH, workload, None):
-        ann = method.predict_ann(x) if converts else None
-        read_outs = method.read_outs(stretched(x, STEPS[-1]), STEPS)
+        ann = method.predict_ann(x) if able.converts else None
+        read_outs = method.read_outs(stretched(x, STEPS[-1]), STEPS) if able.anytime else None
         found.add(method.spike_times(x), read_outs, target, ann)
     return found

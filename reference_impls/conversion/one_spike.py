@@ -13,11 +13,14 @@ import torch
 from torch import Tensor
 
 from reference_impls.neuron import ParallelNeuron
+from reference_impls.surrogate import straight_through
 
 __all__ = ["Ramp", "arrived", "crossing", "decoded", "input_spikes", "on_grid", "put_ramps"]
 
 
-def crossing(z: Tensor, rise: Tensor | float, threshold: float, steps: int | None = None) -> Tensor:
+def crossing(
+    z: Tensor, rise: Tensor | float, threshold: float, steps: int | None = None, steepest: float | None = None
+) -> Tensor:
     """Return when a membrane reaches its threshold, as a share of the window; 1 is no spike.
 
     Parameters
@@ -27,11 +30,16 @@ def crossing(z: Tensor, rise: Tensor | float, threshold: float, steps: int | Non
     threshold : a membrane that has it when the window opens fires at once, 0.
     steps : None: in continuous time, with the exact derivatives of ``(threshold - z) / rise`` where a spike falls
         inside the window and 0 elsewhere. Else on a grid of so many steps, to the nearest.
+    steepest : None: the derivatives are exact. Else the two by membrane and rise are clipped to +-`steepest`.
     """
     slope = torch.as_tensor(rise, dtype=z.dtype, device=z.device)
     rises = slope > 0
     share = (threshold - z) / torch.where(rises, slope, torch.ones_like(slope))
     share = torch.where(rises, share, (z < threshold).to(z.dtype))
+    if steepest is not None:
+        by_z = (-1 / torch.where(rises, slope, torch.ones_like(slope))).detach() * rises
+        clipped = [part.clamp(-steepest, steepest) for part in (by_z, by_z * share.detach())]
+        share = straight_through(share, clipped[0] * z + clipped[1] * slope)
     if steps is not None:
         share = torch.ceil(share * steps - 0.5) / steps
     return share.clamp(0, 1)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from reference_impls.conversion.method import Conversion
 from reference_impls.conversion.one_spike import (
@@ -25,7 +26,7 @@ from reference_impls.conversion.one_spike import (
     put_ramps,
 )
 from reference_impls.conversion.spiking import affine, ann_layers, refuse_unless_convertible, time_mean
-from reference_impls.method import OptimizerFactory, TrainingMethod
+from reference_impls.method import OptimizerFactory, SpikeCounts, TrainingMethod, UpdateReport
 from reference_impls.network import Network, Synapse
 
 __all__ = ["SpikeTimes", "Timed", "Windows"]
@@ -50,7 +51,8 @@ class SpikeTimes:
     """Which neurons of every layer would have fired before their window, and fire where it begins."""
     logits: Tensor
     """``[B, C]``."""
-    windows: Windows
+    latency: Tensor
+    """When each sample is answered, in windows of the input, ``[B]``."""
 
 
 class Timed(Conversion):
@@ -64,6 +66,9 @@ class Timed(Conversion):
     gathers = False
     """Whether the weights of the spikes that arrived go on: they are added to the rise, and to the read-out."""
 
+    steepest: float | None = None
+    """What the derivatives of a spike time by membrane and rise are clipped to; None: they are exact."""
+
     def __init__(self, pretraining_share: float = 0.75, calibration_samples: int = 512) -> None:
         super().__init__(pretraining_share, calibration_samples)
 
@@ -74,6 +79,10 @@ class Timed(Conversion):
     def rise(self, layer: int, windows: Windows) -> Tensor | float:
         """Return what a membrane of `layer` gains over its window; here as much as its threshold."""
         return windows.layers[layer]
+
+    def said(self, layer: int, share: Tensor) -> Tensor:
+        """Return the numbers that spike times of `layer` stand for."""
+        return decoded(share, self.windows.layers[layer])
 
     def seen(self, frame: Tensor) -> Tensor:
         """Return what ANN and spiking network see of the mean ``frame[B, ...]`` of a sample."""
@@ -92,6 +101,15 @@ class Timed(Conversion):
         self.windows = Windows(1.0, [1.0] * len(network.neurons()))
         self.stale = True
 
+    def training_logits(self, frame: Tensor) -> Tensor:
+        """Return the ANN's logits ``[B, C]`` that are differentiated."""
+        return super().training_logits(self.seen(frame))
+
+    @torch.no_grad()
+    def predict_ann(self, x: Tensor) -> Tensor:
+        """Return the logits of the ANN as it is now."""
+        return ann_layers(self.network, self.seen(time_mean(x)), self.activation)[1]
+
     def walk(self, x: Tensor, steps: int | None = None, windows: Windows | None = None) -> SpikeTimes:
         """Pass spike times through the network, in continuous time or on a grid of `steps` a window.
 
@@ -106,14 +124,35 @@ class Timed(Conversion):
             opening, threshold, rise = block.synapse(z), windows.layers[layer], self.rise(layer, windows)
             if self.gathers:
                 rise = rise + block.synapse((share < 1) * sign)
-            share = crossing(opening, rise, threshold, steps)
+            share = crossing(opening, rise, threshold, steps, self.steepest)
             shares.append(share)
             early.append(opening.detach() > threshold)
             z, sign = decoded(share, threshold), torch.ones_like(share)
         logits = network.readout(z)
         if self.gathers:
             logits = logits + network.readout((share < 1) * sign)
-        return SpikeTimes(tuple(shares), tuple(early), logits, windows)
+        latency = logits.new_full(logits.shape[:1], 1 + sum(windows.layers) / windows.input)
+        return SpikeTimes(tuple(shares), tuple(early), logits, latency)
+
+    def accumulate_times(self, x: Tensor, target: Tensor, windows: Windows) -> tuple[UpdateReport, SpikeTimes]:
+        """Differentiate the cross-entropy of the read-out through the spike times in continuous time.
+
+        The report's stage counts one spike a neuron at most; its counters are the share of neurons that would have
+        fired before their window (``early_fraction``), and of those that do not fire (``silent_fraction``).
+        """
+        self.network.begin_batch()
+        found = self.walk(time_mean(x).unsqueeze(0), windows=windows)
+        loss = functional.cross_entropy(found.logits, target)
+        loss.backward()
+        counts = SpikeCounts(len(found.early))
+        for layer, share in enumerate(found.shares[1:]):
+            counts.add(layer, (share < 1).to(share.dtype).unsqueeze(0))
+        stages = (counts.report("forward", 1),) if self.count_spikes else ()
+        counters = {
+            "early_fraction": _share(found.early),
+            "silent_fraction": _share([share == 1 for share in found.shares[1:]]),
+        }
+        return UpdateReport(float(loss.detach()), stages=stages, counters=counters), found
 
     @torch.no_grad()
     def spike_times(self, x: Tensor) -> SpikeTimes:
@@ -150,13 +189,11 @@ class Timed(Conversion):
         found = self.walk(x, x.shape[0])
         wanted, _ = ann_layers(self.network, self.seen(time_mean(x)), self.activation)
         early, silenced, rounded = [], [], []
-        for a, share, too_early, window in zip(
-            wanted, found.shares[1:], found.early, found.windows.layers, strict=True
-        ):
+        for layer, (a, share, too_early) in enumerate(zip(wanted, found.shares[1:], found.early, strict=True)):
             active = a > 0
             early.append(float(too_early.double().mean()))
             silenced.append(float((active & (share == 1)).sum() / active.sum().clamp(min=1)))
-            off = (decoded(share, window) - a).abs()
+            off = (self.said(layer, share) - a).abs()
             rounded.append(float(off.sum() / a.sum().clamp(min=1e-12)))
         return {"early": early, "silenced": silenced, "rounded": rounded}
 
@@ -193,3 +230,7 @@ class Timed(Conversion):
             neuron.bias = own.bias.detach().view(-1, *[1] * (own.weight.dim() - 2))
             neuron.parameter_shape = tuple(neuron.bias.shape)
             block.scale = window
+
+
+def _share(masks: Sequence[Tensor]) -> float:
+    return sum(int(mask.sum()) for mask in masks) / sum(mask.numel() for mask in masks)

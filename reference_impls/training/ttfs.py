@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from reference_impls.conversion.method import unclipped
 from reference_impls.conversion.spiking import ann_layers, time_mean
 from reference_impls.conversion.statistics import LEAST, STATISTICS, threshold_of
 from reference_impls.conversion.timed import Timed, Windows
-from reference_impls.method import SpikeCounts, UpdateReport
+from reference_impls.method import UpdateReport
 from reference_impls.names import check_name
 
 CARD = {
@@ -125,8 +124,7 @@ class TTFS(Timed):
     by_times : whether training passes spike times, in place of the activations that they stand for.
     pretraining_share, calibration_samples : as in :class:`Conversion`.
 
-    Counters of training by times: ``early_fraction``, neurons that would have fired before their window. Shapes:
-    ``x[T, B, ...]``, classes ``[B]``.
+    Counters of training by times: as in :meth:`Timed.accumulate_times`. Shapes: ``x[T, B, ...]``, classes ``[B]``.
     """
 
     def __init__(
@@ -167,18 +165,9 @@ class TTFS(Timed):
         """Differentiate the cross-entropy: through the ReLU network, or through spike times in continuous time."""
         if not self.by_times:
             return super().accumulate(x, target)
-        self.network.begin_batch()
-        frame = time_mean(x)
-        found = self.walk(frame.unsqueeze(0), windows=self._training_windows(frame))
-        loss = functional.cross_entropy(found.logits, target)
-        loss.backward()
+        report, found = self.accumulate_times(x, target, self._training_windows(time_mean(x)))
         self._grow(found.shares)
-        counts = SpikeCounts(len(found.early))
-        for layer, share in enumerate(found.shares[1:]):
-            counts.add(layer, (share < 1).to(share.dtype).unsqueeze(0))
-        early = sum(int(part.sum()) for part in found.early) / sum(part.numel() for part in found.early)
-        stages = (counts.report("forward", 1),) if self.count_spikes else ()
-        return UpdateReport(float(loss.detach()), stages=stages, counters={"early_fraction": early})
+        return report
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return network, windows, and those of training."""

@@ -26,7 +26,14 @@ from reference_impls.conversion.timed import Windows
 
 FEATURES, CLASSES, BATCH = 6, 3, 12
 REGISTRY = load_registry()
-ROWS = ("ttfs", "ttfs-scratch", "ttfs-wide")
+PASS_TIMES = [
+    (name, topology)
+    for name, row in sorted(REGISTRY.methods.items())
+    if row.capabilities.passes_times and row.capabilities.anytime
+    for topology in ("mlp", "conv")
+    if why_unsupported(Cell("spike_times", "digits", "if", name, topology), REGISTRY) is None
+]
+"""Every row whose spike times lie in windows, on the networks that it can be."""
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +74,7 @@ def test_the_mapped_network_is_the_relu_network(topology: str) -> None:
     assert torch.allclose(found.logits, method.predict_ann(x), rtol=0, atol=1e-12)
     assert torch.equal(found.logits.argmax(1), method.predict_ann(x).argmax(1))
     activations, _ = ann_layers(method.network, x[0], lambda _layer, z: z.relu())
-    for share, window, a in zip(found.shares[1:], found.windows.layers, activations, strict=True):
+    for share, window, a in zip(found.shares[1:], method.windows.layers, activations, strict=True):
         assert torch.equal(share < 1, a > 0)
         assert torch.allclose(decoded(share, window), a, rtol=0, atol=1e-12)
         assert 0 < float((share < 1).double().mean()) < 1
@@ -79,7 +86,7 @@ def test_times_are_those_of_a_membrane_that_is_integrated() -> None:
     """Item by item on one clock: slope by the spikes that came, then slope 1 from the window's begin to threshold."""
     method, x = prepared("ttfs-wide", updates=10), of("mlp")
     found, dt = method.spike_times(x), 2e-4
-    begin, length = 0.0, found.windows.input
+    begin, length = 0.0, method.windows.input
     times = (found.shares[0][0] * length).numpy()
     sign = np.sign(x[0, 0].numpy())
     for layer, block in enumerate(method.network.layers()):
@@ -87,7 +94,7 @@ def test_times_are_those_of_a_membrane_that_is_integrated() -> None:
         membrane = bias.copy()
         for t in np.arange(begin, begin + length, dt):
             membrane += dt * (weight * sign) @ (times <= t)
-        begin, length = begin + length, found.windows.layers[layer]
+        begin, length = begin + length, method.windows.layers[layer]
         fired = np.full(len(bias), begin + length)
         for t in np.arange(begin, begin + length, dt):
             fired[(membrane >= length) & (fired == begin + length)] = t
@@ -176,8 +183,7 @@ def test_windows_of_training_hold_ten_times_the_largest_activation_and_never_shr
         method.update(*batch())
 
 
-@pytest.mark.parametrize("name", ROWS)
-@pytest.mark.parametrize("topology", ["mlp", "conv"])
+@pytest.mark.parametrize(("name", "topology"), PASS_TIMES)
 @pytest.mark.parametrize("T", [1, 4, 23])
 def test_step_by_step_it_fires_once_and_when_the_times_say(name: str, topology: str, T: int) -> None:
     method, x = prepared(name, topology, updates=15), of(topology, T)

@@ -34,7 +34,7 @@ def test_figures_are_those_of_the_trained_network(tmp_path: Path) -> None:
     assert 0 < found["spikes_per_neuron"] < 1
     assert found["input_spikes_per_entry"] == pytest.approx(float((inputs < 1).double().mean()))
     assert found["early_fraction"] == pytest.approx(float(times.early[0].double().mean()))
-    assert found["latency_windows"] == pytest.approx(1 + times.windows.layers[0] / times.windows.input)
+    assert found["latency_windows"] == pytest.approx(1 + method.windows.layers[0] / method.windows.input)
     assert found["error_fraction"] == pytest.approx(int((times.logits.argmax(1) != labels).sum()) / size)
     ann = method.predict_ann(x)
     ann_errors = int((ann.argmax(1) != labels).sum())
