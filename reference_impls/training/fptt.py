@@ -30,12 +30,13 @@ CARD = {
     "title": "FPTT: forward propagation through time",
     "summary": (
         "The state is cut and the optimizer steps after every part of the sequence. Early parts are asked for less: "
-        "their loss is mostly one of uncertainty. A dynamic regulariser ties the weights to their running average, so that "
-        "what late parts learn does not undo the early ones. Memory does not grow with T."
+        "their loss is mostly one of uncertainty. A dynamic regulariser ties the weights to their running average, so "
+        "that what late parts learn does not undo the early ones. Memory does not grow with T."
     ),
     "equations": (
         "L[p] = r CE(y[p]) + (1 - r) mean(-Q log softmax(y[p])) + sum_W (alpha/2 (W - W')^2 - W lambda), r = p/P, "
-        "Q uniform; after each step: lambda <- lambda - alpha (W - W'), W' <- (1 - beta) W' + beta W - (beta/alpha) lambda"
+        "Q uniform; after each step: lambda <- lambda - alpha (W - W'), W' <- (1 - beta) W' + beta W - (beta/alpha) "
+        "lambda"
     ),
     "citations": [
         {
