@@ -157,7 +157,8 @@ class EventProp(TrainingMethod):
     loss : ``max_ce``: cross-entropy of the greatest read-out membrane over time. ``mean_ce``: of its mean over time.
     least_rise : smallest rise of the membrane at a spike that is divided by, in units of the membrane; 0: none.
 
-    The adjoint equations and their jumps are Eqs. 1 and 2 and table 1 of the paper, the step being the unit of time.
+    Adjoint variables, their jumps and the gradient are those of the paper's Eq. 2 and table 1, the step being the unit
+    of time.
     Shapes: ``x[T, B, ...]``, classes ``[B]``.
     """
 
