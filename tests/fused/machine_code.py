@@ -36,7 +36,7 @@ class Kernel:
     """Name and operands; none without a disassembler."""
 
     def flushing(self) -> set[str]:
-        """Return instructions that take subnormal numbers for zero; the exact reciprocal's change of sign may."""
+        """Return the arithmetic that takes subnormal numbers for zero; the change of sign before a division may."""
         return {name for name, rest in self.instructions if ".FTZ" in name and not re.search(r"-R\d+, -RZ", rest)}
 
     def most_loads_in_flight(self) -> int:
@@ -110,6 +110,7 @@ def _taken_apart(cubin: bytes) -> Iterator[tuple[str, tuple[tuple[str, str], ...
         file.flush()
         text = subprocess.run([program, "-c", file.name], check=True, capture_output=True, text=True).stdout
     for section in text.split(".text.")[1:]:
+        section = section.partition("\n$__internal")[0]  # NVIDIA's own division, which knows what it flushes
         name = section.partition(":")[0].strip()
         if name.isidentifier():
             yield name, tuple(INSTRUCTION.findall(section))

@@ -12,7 +12,7 @@ from test_fused_equals_eager import SEQUENTIAL, build
 
 from reference_impls.api import SequentialNeuron
 from reference_impls.backends import UnsupportedError
-from reference_impls.backends.fused.cuda_source import KERNELS, PACK_BYTES, lanes_of
+from reference_impls.backends.fused.cuda_source import BYTES_AHEAD, KERNELS, MOST_AHEAD, PACK_BYTES, lanes_of
 from reference_impls.backends.fused.program import trace_step
 
 ARCHITECTURES = (80, 90)
@@ -40,8 +40,12 @@ def check(neuron: SequentialNeuron, dtype: str, architecture: int) -> None:
         assert kernel.registers <= MOST_REGISTERS, name
         if disassembler() is not None:
             assert not kernel.flushing(), name
-            assert kernel.most_loads_in_flight() >= (8 if "backward" not in name or name.endswith("_1") else 6), name
-            assert name.endswith("_1") or PACK_BYTES in kernel.bytes_of_loads(), name
+            loads = kernel.most_loads_in_flight()
+            if name.endswith("_1"):
+                assert loads >= MOST_AHEAD, name
+            else:
+                assert PACK_BYTES in kernel.bytes_of_loads(), name
+                assert loads * PACK_BYTES >= BYTES_AHEAD // 2, name
 
 
 @pytest.mark.parametrize(("name", "dtype", "architecture"), [("lif", "float32", 90), *EVERYTHING])

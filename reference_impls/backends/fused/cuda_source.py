@@ -11,7 +11,7 @@ it too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,8 @@ _BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 """Of the numbers that a tensor consists of."""
 BYTES_AHEAD = 128
 """What a thread asks for before it waits, of all its arrays together; they take as much of its registers."""
+CALLING = frozenset(("div", "reciprocal", "sigmoid"))
+"""Exactly rounded divisions call a function now and then, and what is live across a call crowds its registers: half."""
 FEWEST_AHEAD, MOST_AHEAD = 2, 8
 """Steps that it asks for."""
 
@@ -151,6 +153,7 @@ class _Printer:
             f"{name}_{lanes}",
             inputs=["xs", *(f"first{i}" for i in states)],
             params=self.shared,
+            used=program.used(),
             outputs=["spikes", *(f"last{i}" for i in states), *(f"kept_{kept}" for kept in written)],
             lanes=lanes,
             before=[
@@ -185,6 +188,7 @@ class _Printer:
             f"backward_{lanes}",
             inputs=[f"kept_{name}" for name in kept],
             params=self.shared,
+            used=program.used(),
             more_inputs=["dspikes", *(f"dlast{i}" for i in states)],
             outputs=["dxs", *(f"dfirst{i}" for i in states)],
             gradients=[f"dparam{i}" for i in params],
@@ -230,7 +234,8 @@ class _Printer:
         """Print the loop over time: ask for several steps of the `arrays`, then compute one after the other."""
         used = program.used()
         read = {name: array for name, array in arrays.items() if name in used}
-        ahead = BYTES_AHEAD // max(1, len(read) * lanes * self.size)
+        calls = any(one.operation in CALLING for one in program.body)
+        ahead = BYTES_AHEAD // (2 if calls else 1) // max(1, len(read) * lanes * self.size)
         ahead = max(FEWEST_AHEAD, min(MOST_AHEAD, 1 << max(0, ahead.bit_length() - 1)))
         taken = [f"const real {name} = widened({name}_ahead[i].lane[l]);" for name in read]
         taken += [f"const real {name} = {array}[l];" for name, array in carried.items() if name in used]
@@ -280,6 +285,7 @@ def _kernel(
     *,
     inputs: Sequence[str],
     params: Sequence[bool],
+    used: Container[object],
     more_inputs: Sequence[str] = (),
     outputs: Sequence[str],
     gradients: Sequence[str] = (),
@@ -291,7 +297,10 @@ def _kernel(
     after: Sequence[str],
     end: Sequence[str] = (),
 ) -> str:
-    """Print a kernel around its loop over time; `arrays` are its numbers per neuron, `totals` those per thread."""
+    """Print a kernel around its loop over time; `arrays` are its numbers per neuron, `totals` those per thread.
+
+    Of its `params` (whether each is shared) it reads those `used`.
+    """
     arguments = [f"const stored *__restrict__ {given}" for given in inputs]
     for i, is_shared in enumerate(params):
         arguments.append(f"const real *__restrict__ param{i}")
@@ -299,14 +308,15 @@ def _kernel(
     arguments += [f"const stored *__restrict__ {given}" for given in more_inputs]
     arguments += [f"stored *__restrict__ {given}" for given in outputs]
     arguments += [f"real *__restrict__ {given}" for given in gradients]
-    each = [i for i, is_shared in enumerate(params) if not is_shared]
+    each = [i for i, is_shared in enumerate(params) if not is_shared and f"p{i}" in used]
+    one = [i for i, is_shared in enumerate(params) if is_shared and f"p{i}" in used]
     lines = [
         f'extern "C" __global__ void __launch_bounds__({THREADS_PER_BLOCK}) {name}(',
         *(f"    {argument}," for argument in arguments),
         "    int steps, offset neurons)",
         "{",
         f"    enum {{ LANES = {lanes} }};",
-        *(f"    const real p{i} = param{i}[0];" for i, is_shared in enumerate(params) if is_shared),
+        *(f"    const real p{i} = param{i}[0];" for i in one),
         *(f"    real {total}[LANES] = {{}};" for total in totals),
         "    const offset threads = offset(gridDim.x) * blockDim.x * LANES;",
         "    for (offset at = (offset(blockIdx.x) * blockDim.x + threadIdx.x) * LANES; at < neurons; at += threads) {",
