@@ -29,8 +29,28 @@ def tests(session: nox.Session) -> None:
     install(session, "test", "asv")
     # Tensors of the tests are small: threads inside an operation only get into each other's way.
     alone = {"OMP_NUM_THREADS": "1"}
-    which = "not gpu and not perf and not slow and not ray"
+    which = "not gpu and not perf and not slow and not ray and not cuda_compile"
     session.run("pytest", "--numprocesses=2", "--dist=loadfile", "-m", which, *session.posargs, env=alone)
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Test the CUDA kernels and measure them, on a machine with a GPU and CUDA 13 (``-- cuda12``: with CUDA 12)."""
+    cuda = "cuda12" if "cuda12" in session.posargs else "cuda13"
+    install(session, "test", "fused", cuda)
+    session.run("pytest", "-m", "gpu")
+    wanted = ("--suite", "throughput", "--suite", "memory", "--suite", "conformance")
+    session.run("spikeboard", "run", "--preset", "quick", *wanted, "--device", "cuda", success_codes=[0, 1])
+    session.run("spikeboard", "report")
+
+
+@nox.session
+def cuda_compile(session: nox.Session) -> None:
+    """Compile the CUDA kernels of every neuron and read their machine code; no GPU is needed."""
+    install(session, "test", "cuda13")
+    # Not in constraints.txt: a torch for CUDA pins an NVRTC of its own.
+    session.install("nvidia-cuda-nvrtc==13.5.37", "nvidia-cuda-nvdisasm==13.5.37")
+    session.run("pytest", "tests/fused/test_cuda_compile.py", *session.posargs)
 
 
 @nox.session

@@ -11,6 +11,7 @@ import fnmatch
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any
 
 from harness.catalogue.cards import Registry, Row, match
@@ -26,6 +27,8 @@ __all__ = ["Combinations", "Filters", "Impossible", "NothingLeftError", "combina
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 ORDER = ("task", "topology", "method", "neuron", "backend", "suite")
 """Axes in the order in which they are added: what rules out most comes first. The number format is always given."""
+FUSED_WITH = {"fused-cupy": "cupy", "fused-numba": "numba"}
+"""Backends that are faster than eager where they run -> the library that compiles for them."""
 UNDECIDED = ""
 """The suite of a cell that has none yet; no suite is called so."""
 
@@ -209,15 +212,15 @@ def _with(cell: Cell, axis: str, name: str) -> Cell:
 
 
 def _with_fastest_backend(cell: Cell, registry: Registry) -> Cell:
-    """Return `cell` with the first backend that can run its neuron, the fastest first.
+    """Return `cell` with the first backend that is installed and can run its neuron, the fastest first.
 
     A method that updates at every step calls the step itself, which no backend replaces.
     """
     method = registry.methods.get(cell.method)
     if method is None or method.capabilities.updates == "per_batch":
-        for name in ("fused-cupy", "fused-numba"):
+        for name, library in FUSED_WITH.items():
             faster = replace(cell, backend=name)
-            if why_unsupported(faster, registry) is None:
+            if find_spec(library) is not None and why_unsupported(faster, registry) is None:
                 return faster
     return replace(cell, backend="eager")
 

@@ -37,7 +37,14 @@ SETTLED = frozenset({*RULED_BY, *(name for names in COMPILERS.values() for name 
 _FUSED = "reference_impls.backends.fused"
 PRINTERS = {
     "cpu": frozenset({f"{_FUSED}_numba", f"{_FUSED}.kernels_numba", f"{_FUSED}.numba_source"}),
-    "cuda": frozenset({f"{_FUSED}_cupy", f"{_FUSED}.kernels_cupy", f"{_FUSED}.kernels_cuda", f"{_FUSED}.cuda_source"}),
+    "cuda": frozenset(
+        {
+            f"{_FUSED}_cupy",
+            *(f"{_FUSED}.cuda_{part}" for part in ("arithmetic", "multistep", "prelude", "source")),
+            *(f"{_FUSED}.kernels_{part}" for part in ("cuda", "cupy")),
+            f"{_FUSED}.nvrtc",
+        }
+    ),
 }
 """Modules that print kernels for one device; a figure of another does not depend on them."""
 ALWAYS = (

@@ -9,11 +9,13 @@ import copy
 import itertools
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import host_kernels
 import pytest
 import torch
+from cuda_eager import INEXACT, CudaArithmetic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_neurons import Adaptive, Extreme, Graded, Offset, Stateless, Warm
@@ -96,11 +98,25 @@ def answers(neuron: SequentialNeuron, x: Tensor, state: Any, upstream: list[Tens
     return [out.detach() for out in results] + list(gradients)
 
 
-def compare(eager: Neuron, fused: Neuron, x: Tensor, dtype: torch.dtype, with_state: bool) -> None:
+def compare(
+    eager: Neuron,
+    fused: Neuron,
+    x: Tensor,
+    dtype: torch.dtype,
+    with_state: bool,
+    arithmetic: AbstractContextManager[object] | None = None,
+    may_differ: float = 0.0,
+) -> None:
+    """Compare all that a neuron answers; eager runs in `arithmetic`, a fraction of spikes `may_differ`."""
     first = eager.init_state(x[0])
     state = type(first)(*(torch.rand_like(part) for part in first)) if with_state else None
     upstream = [torch.randn_like(x), *(torch.randn_like(part) for part in first)]
-    expected, found = (answers(neuron, x, state, upstream) for neuron in (eager, fused))
+    with arithmetic or nullcontext():
+        expected = answers(eager, x, state, upstream)
+    found = answers(fused, x, state, upstream)
+    if may_differ and not torch.equal(expected[0], found[0]):  # and then nothing after such a spike is the same
+        assert (expected[0] != found[0]).double().mean() <= may_differ
+        return
     assert torch.equal(expected[0], found[0])
     for one, other in zip(expected[1:], found[1:], strict=True):
         assert one.shape == other.shape
@@ -142,7 +158,8 @@ def test_every_card(
         x = 1.5 * torch.randn(*reversed(shape), T, dtype=dtype, device=device).permute(*reversed(range(len(shape) + 1)))
     if broadcast:
         x = x[:1].expand(x.shape)
-    compare(eager, fused, x, dtype, with_state)
+    arithmetic = CudaArithmetic() if way == "cuda-text" else None
+    compare(eager, fused, x, dtype, with_state, arithmetic, 0.01 if way == "cupy" and name in INEXACT else 0.0)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 from own_neurons import Adaptive, Mixing, Special
-from test_fused_equals_eager import CORE, build
 
 from reference_impls import backends
 from reference_impls.api import UnsupportedError, build_neuron
 from reference_impls.backends.fused.cache import CACHE_VARIABLE, kept_source
-from reference_impls.backends.fused.cuda_source import STORAGE, cuda_source
 from reference_impls.backends.fused.numba_source import numba_source
 from reference_impls.backends.fused.program import trace_step
 
@@ -54,18 +50,3 @@ def test_kernels_are_kept_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyP
         numba_source(trace_step(build_neuron("lif", tau=tau), torch.float32), "float32") for tau in (2.0, 3.0)
     )
     assert kept_source(same, ".py") != kept_source(other, ".py")
-
-
-@pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed; with it the CUDA text is compiled")
-@pytest.mark.parametrize(
-    "dtype",
-    [pytest.param(dtype, marks=() if dtype in ("float32", "bfloat16") else pytest.mark.slow) for dtype in STORAGE],
-)
-def test_the_cuda_text_compiles(dtype: str, tmp_path: Path) -> None:
-    traced = torch.float64 if dtype == "float64" else torch.float32
-    for name in CORE:
-        path = tmp_path / f"{name}.cu"
-        path.write_text(cuda_source(trace_step(build(name), traced), dtype), encoding="utf-8")
-        command = ["nvcc", "-std=c++17", "--fmad=false", "-ptx", str(path), "-o", str(path.with_suffix(".ptx"))]
-        subprocess.run(command, check=True, timeout=120)
-        assert ".entry backward" in path.with_suffix(".ptx").read_text()

@@ -10,12 +10,17 @@ import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from reference_impls.backends import UnsupportedError
 from reference_impls.user_cache import cache_folders
 
-__all__ = ["CACHE_VARIABLE", "kept_source"]
+__all__ = ["CACHE_VARIABLE", "kept_result", "kept_source"]
+
+Answer = TypeVar("Answer")
 
 CACHE_VARIABLE = "SPIKEBOARD_KERNELS"
 """Environment variable that replaces the folder of kernels."""
@@ -30,18 +35,45 @@ def kept_source(text: str, suffix: str) -> Path:
     The folder is ``$SPIKEBOARD_KERNELS``, else ``kernels`` in the user's cache, else, where that cannot be written or
     others can write to it, one of the user's below the system's folder for temporary files.
     """
-    name = f"step_{hashlib.sha256(text.encode()).hexdigest()[:32]}{suffix}"
+
+    def keep(path: Path) -> Path:
+        if not _holds(path, text):
+            _write(path, text.encode())
+        return path
+
+    return _in_first_folder(_name(text, suffix), keep)
+
+
+def kept_result(key: str, suffix: str, make: Callable[[], bytes]) -> bytes:
+    """Return what `make` returned when it was first called for `key`, by whatever process of this user.
+
+    `key` must say all that the result depends on; it lies in the folder of `kept_source`.
+    """
+
+    def keep(path: Path) -> bytes:
+        with suppress(FileNotFoundError):
+            if _is_own_file(path):
+                return path.read_bytes()
+        result = make()
+        _write(path, result)
+        return result
+
+    return _in_first_folder(_name(key, suffix), keep)
+
+
+def _name(key: str, suffix: str) -> str:
+    return f"step_{hashlib.sha256(key.encode()).hexdigest()[:32]}{suffix}"
+
+
+def _in_first_folder(name: str, keep: Callable[[Path], Answer]) -> Answer:
+    """Return what `keep` makes of the file `name` in the first folder that is private and can be written."""
     refused = []
     for folder in _folders():
-        path = folder / name
         try:
             _make_private(folder)
-            if not _holds(path, text):
-                _write(path, text)
+            return keep(folder / name)
         except OSError as error:
             refused.append(f"{folder}: {error.strerror}")
-            continue
-        return path
     raise UnsupportedError(
         f"no folder for compiled kernels ({'; '.join(refused)}); set {CACHE_VARIABLE} to one of your own"
     )
@@ -77,15 +109,19 @@ def _is_ours(state: os.stat_result) -> bool:
 def _holds(path: Path, text: str) -> bool:
     """Whether the file at `path` is ours and holds exactly `text`."""
     try:
-        state = path.lstat()
-        return stat.S_ISREG(state.st_mode) and _is_ours(state) and path.read_bytes() == text.encode()
+        return _is_own_file(path) and path.read_bytes() == text.encode()
     except FileNotFoundError:
         return False
 
 
-def _write(path: Path, text: str) -> None:
+def _is_own_file(path: Path) -> bool:
+    state = path.lstat()
+    return stat.S_ISREG(state.st_mode) and _is_ours(state)
+
+
+def _write(path: Path, content: bytes) -> None:
     """Write a file as a whole: another process may be writing the same."""
     handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     with os.fdopen(handle, "wb") as file:
-        file.write(text.encode())
+        file.write(content)
     os.replace(draft, path)

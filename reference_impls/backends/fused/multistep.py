@@ -21,7 +21,7 @@ from reference_impls.backends.fused.kernels import Kernels
 from reference_impls.backends.fused.program import Traced, trace_step
 from reference_impls.neuron import Neuron, SequentialNeuron, State, plain_attributes
 
-__all__ = ["KernelFactory", "Maker", "attach_fused"]
+__all__ = ["Kept", "KernelFactory", "Maker", "attach_fused", "short"]
 
 KernelFactory = Callable[[Traced, torch.dtype], Kernels]
 
@@ -55,7 +55,7 @@ def attach_fused(neuron: Neuron, makers: Mapping[str, Maker]) -> None:
         raise UnsupportedError(
             f"{type(neuron).__name__} is a parallel neuron: the fused backends replace a loop over T, and it has none"
         )
-    made = {device: _Kept(maker.make) for device, maker in makers.items()}
+    made = {device: Kept(maker.make) for device, maker in makers.items()}
     for one in made.values():
         one.get(neuron, torch.float32)
 
@@ -65,7 +65,7 @@ def attach_fused(neuron: Neuron, makers: Mapping[str, Maker]) -> None:
         if maker is None or x.dtype not in maker.dtypes:
             raise UnsupportedError(
                 f"the backend {neuron.backend!r} takes {' or '.join(_taken(makers))}; this input is "
-                f"{_short(x.dtype)} on {x.device.type}"
+                f"{short(x.dtype)} on {x.device.type}"
             )
         traced, kernels = made[x.device.type].get(neuron, x.dtype)
         if state is not None and len(state) != len(traced.states):
@@ -83,26 +83,27 @@ def attach_fused(neuron: Neuron, makers: Mapping[str, Maker]) -> None:
 
 def _taken(makers: Mapping[str, Maker]) -> Iterator[str]:
     for device, maker in makers.items():
-        yield f"{', '.join(map(_short, maker.dtypes))} on {device}"
+        yield f"{', '.join(map(short, maker.dtypes))} on {device}"
 
 
-def _short(dtype: torch.dtype) -> str:
+def short(dtype: torch.dtype) -> str:
+    """Return the name of a dtype without ``torch.``."""
     return str(dtype).removeprefix("torch.")
 
 
-class _Kept:
+class Kept:
     """The kernels of one neuron and its replicas, made when they are first wanted.
 
     A trace takes the neuron's plain attributes (a threshold, a reset mode) as constants; when a training method has
     changed one, its kernels are other kernels. Replicas may ask at the same time, each in a thread of its own.
     """
 
-    def __init__(self, make: KernelFactory) -> None:
+    def __init__(self, make: Callable[[Traced, torch.dtype], Any]) -> None:
         self._make = make
         self._made: dict[tuple[Any, ...], tuple[Traced, Kernels]] = {}
         self._last: tuple[tuple[Any, ...], tuple[Traced, Kernels]] | None = None
 
-    def get(self, neuron: SequentialNeuron, dtype: torch.dtype) -> tuple[Traced, Kernels]:
+    def get(self, neuron: SequentialNeuron, dtype: torch.dtype) -> tuple[Traced, Any]:
         """Return the trace and the kernels for input of `dtype` and `neuron` as it now is."""
         # Asking whether each attribute is the very object that it was is a tenth of the work of comparing them.
         seen = dtype, *vars(neuron), *vars(neuron).values()
@@ -114,7 +115,7 @@ class _Kept:
             self._last = seen, current
         return current
 
-    def _find(self, neuron: SequentialNeuron, dtype: torch.dtype) -> tuple[Traced, Kernels]:
+    def _find(self, neuron: SequentialNeuron, dtype: torch.dtype) -> tuple[Traced, Any]:
         key = dtype, *plain_attributes(neuron).items()
         if key not in self._made:
             # Half precision is a way of storing: arithmetic is float32's.
