@@ -132,9 +132,11 @@ def test_what_a_cell_leaves_behind_makes_no_noise(program: Program) -> None:
     ("number", "to_all"),
     [
         (signal.SIGTERM, False),
-        (signal.SIGHUP, True),
-        pytest.param(signal.SIGTERM, True, marks=pytest.mark.slow),
-        pytest.param(signal.SIGHUP, False, marks=pytest.mark.slow),
+        # To all it goes in the test of an interrupt, and SIGHUP in the test after this.
+        *(
+            pytest.param(number, to_all, marks=pytest.mark.slow)
+            for number, to_all in ((signal.SIGTERM, True), (signal.SIGHUP, False), (signal.SIGHUP, True))
+        ),
     ],
 )
 def test_other_signals_that_end_a_run_leave_the_same_records(

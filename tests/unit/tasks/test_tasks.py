@@ -93,7 +93,12 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("name", "epochs", "least"),
-    [("digits", 5, 0.8), ("digits-rows", 8, 0.4), ("digits-events", 5, 0.6), ("delayed-xor-0", 8, 0.6)],
+    [
+        ("digits", 5, 0.8),
+        ("digits-rows", 8, 0.4),
+        ("digits-events", 5, 0.6),
+        pytest.param("delayed-xor-0", 8, 0.6, marks=pytest.mark.slow),  # eight times as many samples as the others
+    ],
 )
 @pytest.mark.usefixtures("one_thread")
 def test_tasks_without_files_can_be_learned(name: str, epochs: int, least: float) -> None:
