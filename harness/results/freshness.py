@@ -65,6 +65,8 @@ class Today:
     registry: Registry
     root: Path | None = None
     _answers: dict[tuple[object, ...], Freshness] = field(default_factory=dict)
+    _records: dict[int, tuple[Freshness, Record]] = field(default_factory=dict)
+    """By identity, with the record, so that it lives as long: a table asks a dozen times for each."""
 
     def of(self, cell: Cell, code_hash: str, inputs: Mapping[str, str] | None) -> Freshness:
         """Say whether what was measured of `cell`, with such inputs, is current."""
@@ -76,7 +78,11 @@ class Today:
 
     def of_record(self, record: Record) -> Freshness:
         """Say whether a record is current."""
-        return self.of(record.cell, record.provenance.code_hash, record.provenance.inputs)
+        known = self._records.get(id(record))
+        if known is None:
+            origin = record.provenance
+            known = self._records[id(record)] = (self.of(record.cell, origin.code_hash, origin.inputs), record)
+        return known[0]
 
     def is_current(self, record: Record) -> bool:
         """Whether a record is current; one of the gate verifies only then."""

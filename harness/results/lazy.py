@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import operator
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -65,6 +66,19 @@ class Place:
         if not isinstance(found, Record):
             raise UserError(f"{self._path} changed while it was read: {found.reason}", "run the command again")
         return found
+
+    def part(self, *names: str) -> Any:
+        """Return what stands under `names` in the record, without judging the rest again: it was when it was indexed.
+
+        Raises
+        ------
+        UserError
+            If the file is not what it was when it was indexed.
+        """
+        try:
+            return functools.reduce(operator.getitem, names, json.loads(self.text()))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{self._path} changed while it was read: {error}", "run the command again") from error
 
 
 def kept(record: Record) -> tuple[Any, ...]:
@@ -167,7 +181,7 @@ class _Predictions(Predictions):
         """Read the rest."""
         place = self.__dict__.pop(self.KEY, None)
         if place is not None:
-            self.__dict__["packed"] = place.record().predictions.packed
+            self.__dict__["packed"] = place.part("predictions", "packed")
         return self
 
     def __getattr__(self, name: str) -> Any:
@@ -258,7 +272,8 @@ class _Details(_Later[Any]):
         self._place = place
 
     def _make(self) -> Mapping[str, Any]:
-        return self._place.record().details
+        found: Mapping[str, Any] = self._place.part("details")
+        return found
 
 
 class _Series(_Later[Series]):

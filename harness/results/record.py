@@ -7,6 +7,7 @@ not import torch: records are read where nothing was ever run.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -31,6 +32,7 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 AXES = tuple(Cell.__dataclass_fields__)
+_axes_of = operator.attrgetter(*AXES)
 
 Status = Literal["ok", "noisy", "unsupported", "oom", "timeout", "diverged", "crashed", "interrupted", "error"]
 
@@ -206,7 +208,7 @@ class Record(BaseModel):
 
     def axes(self) -> dict[str, Any]:
         """Return the cell's fields."""
-        return {name: getattr(self.cell, name) for name in AXES}
+        return dict(zip(AXES, _axes_of(self.cell), strict=True))
 
     def series_axes(self) -> frozenset[str]:
         """Return over what its series go; a record from an index knows it without reading them."""

@@ -179,7 +179,7 @@ def _group(record: Record, board: Board) -> Group:
 def _table(board: Board, group: Group, records: Sequence[Record], registry: Registry, verified: Verification) -> Table:
     by_row: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
-        by_row[(record.axes()[board.axis], record.cell.topology)].append(record)
+        by_row[(getattr(record.cell, board.axis), record.cell.topology)].append(record)
     unranked = [_row(board, key, members, registry, verified) for key, members in by_row.items()]
     ranks = {column.key: _places(column, board, unranked) for column in board.columns}
     below = {column.key: _below(column, unranked, len(ranks[column.key])) for column in board.columns}
