@@ -77,7 +77,7 @@ def measure(suite: str) -> Measured:
     """Run the tracked cells of `suite` with the implementations of the installed commit."""
     from harness.catalogue.cards import load_registry
     from harness.execute.jobs import jobs_of
-    from harness.execute.where import Where
+    from harness.execute.pool import LocalPool
     from harness.planning.plan import plan_cells
     from harness.results.store import Store
 
@@ -85,8 +85,9 @@ def measure(suite: str) -> Measured:
     cells = _present(suite, registry)
     with tempfile.TemporaryDirectory(prefix="spikeboard-asv-") as folder:
         store = Store(Path(folder))
-        with Where().executor_for(store, registry=registry) as executor:
-            executor.run(jobs_of(plan_cells(cells.values(), registry), registry))
+        # By its own name: asv runs this file with older commits, too.
+        with LocalPool(store, registry=registry) as pool:
+            pool.run(jobs_of(plan_cells(cells.values(), registry), registry))
         records = {record.cell: record for record in store.read().records}
     return {label: _figures(records.get(cell)) for label, cell in cells.items()}
 

@@ -31,6 +31,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.syspath_prepend(str(folder))
         path = [str(folder), str(HELPERS), *filter(None, [os.environ.get("PYTHONPATH")])]
         patch.setenv("PYTHONPATH", os.pathsep.join(path))
+        patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("FLAG", str(folder / "flag"))
         patch.setenv("SPIKEBOARD_DATA", str(tmp_path_factory.mktemp("no data")))
         for known in (discover, load_registry):

@@ -29,19 +29,23 @@ class Expected:
     """A cell for each fingerprint of the run, and what its figures depend on."""
     data: tuple[str, ...]
     """Data sets that the cells read."""
+    timed: bool = False
+    """Whether a cell measures time."""
 
 
 def expected_of(cells: Iterable[Cell], registry: Registry, origin: Origin, machine: str) -> Expected:
     """Return what nodes must have to run `cells`: as it is here, on the driver of `origin`, but on that `machine`."""
     inputs: dict[str, tuple[Cell, Mapping[str, str]]] = {}
     data: set[str] = set()
+    timed = False
     for cell in cells:
         if cell.suite in registry.suites:
             found = fingerprint(cell, registry)
             inputs.setdefault(found.code_hash, (cell, dict(found.inputs)))
+            timed = timed or registry.suite(cell.suite).timed
         if cell.task != NOT_APPLICABLE and (name := registry.task(cell.task).data) is not None:
             data.add(name)
-    return Expected(origin.commit, machine, dict(inputs.values()), tuple(sorted(data)))
+    return Expected(origin.commit, machine, dict(inputs.values()), tuple(sorted(data)), timed)
 
 
 def why_unfit(
@@ -50,6 +54,7 @@ def why_unfit(
     origin: Origin,
     data_root: Path,
     verify: Callable[[str, Path], Sequence[str]] | None = None,
+    niceness: int = 0,
 ) -> list[str]:
     """Return what keeps this node, of `origin`, from taking part; a sentence each.
 
@@ -57,6 +62,7 @@ def why_unfit(
     ----------
     registry : the driver's rows.
     verify : what is wrong with a data set below a root; None: read it and compare its digests.
+    niceness : of what this node runs; other processes go before one that is nice.
     """
     if origin.machine.name != expected.machine:
         return [
@@ -64,6 +70,10 @@ def why_unfit(
         ]
     if origin.commit != expected.commit:
         return [f"it has commit {_short(origin.commit)}, and the run is of {_short(expected.commit)}"]
+    if expected.timed and niceness > 0:
+        return [
+            f"its cells have niceness {niceness}, and times are measured: start Ray there with RAY_worker_niceness=0"
+        ]
     return [*_other_code(expected, registry), *_other_data(expected, data_root, verify or broken_data)]
 
 

@@ -67,7 +67,7 @@ class Node:
 
     def prepare(self, registry: Registry, expected: Expected) -> list[str]:
         """Be ready to start jobs of these rows; return why this node cannot take part, if it cannot."""
-        unfit = why_unfit(expected, registry, this_origin(), self._root, self._verify)
+        unfit = why_unfit(expected, registry, this_origin(), self._root, self._verify, os.nice(0))
         if unfit:
             return unfit
         try:

@@ -76,6 +76,15 @@ def test_a_node_that_differs_is_refused_with_a_sentence(
     assert unfit(*change(expected)) == [reason]
 
 
+def test_a_node_that_runs_cells_in_the_background_measures_no_times(expected: Expected) -> None:
+    timed = replace(expected, timed=True)
+    assert not expected.timed
+    assert expected_of([Cell("throughput", neuron="lif")], load_registry(), this_origin(), "any").timed
+    assert why_unfit(expected, load_registry(), this_origin(), ROOT, lambda *_: (), 15) == []
+    (said,) = why_unfit(timed, load_registry(), this_origin(), ROOT, lambda *_: (), 15)
+    assert said.endswith("start Ray there with RAY_worker_niceness=0")
+
+
 def test_a_node_with_other_data_is_refused(expected: Expected) -> None:
     finding = "SHA-256 of all is 1234, expected 5678"
     assert unfit(expected, findings={"fsdd": finding}) == [f"data set 'fsdd': {finding}"]
