@@ -156,13 +156,16 @@ def report(
     from harness.report import links
     from harness.report.site import build_site
     from harness.results.index import select
+    from harness.results.record import MEASURED
 
     site, stores = out or by_default(SITE), readable_stores(store)
     index = build_site(stores, site, over_commits=graphs_over_commits(site / links.ASV))
-    if not any(select([root]).records for root in stores):
+    found = [record.status for root in stores for record in select([root]).records]
+    if not MEASURED.intersection(found):
         looked = ", ".join(map(str, stores)) or f"neither {by_default(PUBLISHED)} nor {by_default(RUNS)} is there"
+        why = f"none of {len(found)} records has one" if found else "no record was found"
         say(
-            f"these pages are empty of figures: no record was found ({looked}). Measure something first: "
+            f"these pages are empty of figures: {why} ({looked}). Measure something first: "
             "spikeboard run --preset smoke",
             fg="yellow",
             err=True,

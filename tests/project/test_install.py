@@ -60,11 +60,19 @@ def test_pages_without_a_record_say_so(environment: Path, tmp_path: Path) -> Non
     assert "empty of figures" in spikeboard(environment, tmp_path, "report", "--store", "empty")
 
 
-def test_entries_of_another_package_are_measured(environment: Path, tmp_path: Path) -> None:
+def test_entries_of_another_package_are_checked_and_measured(environment: Path, tmp_path: Path) -> None:
     assert "secret-noise" in spikeboard(environment, tmp_path, "list", "tasks")
-    words = ("--budget", "smoke", "--suite", "accuracy", "--task", "secret-noise", "--neuron", "outside-lif")
-    said = spikeboard(
-        environment, tmp_path, "run", *words, "--method", "bptt", "--topology", "mlp", "--backend", "eager"
-    )
-    assert " ok" in said.splitlines()[-1]
-    assert "1 ok" in said or "3 ok" in said
+    names = ("outside-lif", "outside-learned", "outside-late", "secret-noise")
+    assert "4 entries pass" in spikeboard(environment, tmp_path, "check", *names, "--backend", "eager")
+    words = ("--budget", "smoke", "--suite", "accuracy", "--task", "secret-noise", "--neuron", "outside-*")
+    methods = ("--method", "outside-late", "--topology", "mlp", "--backend", "eager", "--seed", "0")
+    said = spikeboard(environment, tmp_path, "run", *words, *methods)
+    assert "this run: 2 ok" in said
+
+
+def test_an_entry_begins_in_any_folder(environment: Path, tmp_path: Path) -> None:
+    for kind in ("neuron", "method", "task"):
+        assert "spikeboard_entries" in spikeboard(environment, tmp_path, "new", kind, f"own-{kind}")
+    said = spikeboard(environment, tmp_path, "check", "own-neuron", "own-method", "own-task", "--backend", "eager")
+    assert "3 entries pass" in said
+    assert not list(environment.glob("lib/python*/site-packages/**/own_*.py"))

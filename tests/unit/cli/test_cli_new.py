@@ -109,8 +109,8 @@ def test_in_a_clone_it_lies_where_the_projects_own_do(tmp_path: Path) -> None:
     on_copy(clone, "new", "task", "my-own-task")
     assert (clone / "harness/tasks/my_own_task.py").is_file()
     assert "there is a package" in on_copy(clone, "new", "task", "common", code=2)
-    for kind in KINDS:
-        assert f"my-own-{kind}" in on_copy(clone, "list", f"{kind}s")
+    listed = on_copy(clone, "list")
+    assert all(f"my-own-{kind}" in listed for kind in KINDS)
 
 
 def test_from_nothing_to_a_place_among_the_published_rows(tmp_path: Path) -> None:
@@ -119,8 +119,9 @@ def test_from_nothing_to_a_place_among_the_published_rows(tmp_path: Path) -> Non
         said = spikeboard(tmp_path, "new", kind, f"own-{kind}")
         assert f"spikeboard_entries/own_{kind}.py" in said
         assert f"spikeboard check own-{kind} --watch" in said
-        assert f"own-{kind}" in spikeboard(tmp_path, "list", f"{kind}s")
         assert f"  spikeboard run --{NEXT[kind]}" in said
+    listed = spikeboard(tmp_path, "list")
+    assert all(f"own-{kind}" in listed for kind in KINDS)
     said = spikeboard(tmp_path, "check", "own-neuron", "own-method", "own-task", "--backend", "eager")
     assert "3 entries pass" in said
     new = ("run", "--preset", "new", "--neuron", "own-neuron", "--neuron", "lif")

@@ -14,13 +14,16 @@ from pathlib import Path
 import pytest
 import synthetic
 from pages import Page
-from synthetic import Factory
+from synthetic import Factory, record, write_store
+from typer.testing import CliRunner
 
 from harness.asv.series import graphs_over_commits
 from harness.catalogue.cell import Cell
+from harness.cli import app
 from harness.errors import UserError
 from harness.report import board_view, site
 from harness.report.site import build_site
+from harness.results.record import Status
 from harness.results.store import Store
 
 
@@ -226,3 +229,14 @@ def test_files_of_a_site_have_the_mode_that_the_umask_asks_for(tmp_path: Path) -
     for path in (tmp_path / "site").rglob("*"):
         full = 0o777 if path.is_dir() else 0o666
         assert stat.S_IMODE(path.stat().st_mode) == full & ~umask, path
+
+
+@pytest.mark.parametrize(("status", "told"), [(None, "no record was found"), ("crashed", "none of 1 records has one")])
+def test_pages_without_a_figure_say_so_and_why(status: Status | None, told: str, tmp_path: Path) -> None:
+    failed = [] if status is None else [record(Cell("accuracy", "digits", "lif", "bptt", "mlp"), status)]
+    store = write_store(tmp_path / "store", failed, corrupt=False)
+    store.mkdir(exist_ok=True)
+    said = CliRunner().invoke(app, ["report", "--store", str(store), "--out", str(tmp_path / "site")])
+    assert said.exit_code == 0, said.output
+    assert "these pages are empty of figures" in said.output
+    assert told in said.output
