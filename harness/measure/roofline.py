@@ -13,11 +13,24 @@ from torch import Tensor
 from harness.measure.clock import Function
 from reference_impls.api import Neuron
 
-__all__ = ["FLOOR_FLOATS", "copying", "training_layer"]
+__all__ = [
+    "FLOOR_FLOATS",
+    "FLOOR_FLOATS_RECOMPUTED",
+    "FLOOR_FLOATS_SPIKES_AS_BITS",
+    "NEURONS_PAST_GPU_CACHE",
+    "copying",
+    "training_layer",
+]
 
 FLOOR_FLOATS = 6
 """Numbers that training a layer must move for each neuron and step, 24 bytes in float32: forward reads the input and
 writes the spikes and one value to differentiate at; backward reads that and the upstream gradient and writes dx."""
+FLOOR_FLOATS_RECOMPUTED = 5
+"""The same, 20 bytes in float32, where backward runs the step again from an input that it has in registers."""
+FLOOR_FLOATS_SPIKES_AS_BITS = 4
+"""The same, 16 bytes in float32 and a bit, where spikes are written as bits, too: no kernel can move less."""
+NEURONS_PAST_GPU_CACHE = 4 << 20
+"""Of a layer whose one step of float32, 16 MiB, leaves no room in a GPU's second cache (50 MB) for what comes after."""
 
 
 def copying(count: int, dtype: torch.dtype, device: torch.device) -> Function:
