@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli._options import Address, DataRoot, Device, ExecutorName
 from harness.cli.watching import OPTION, again_and_again, folders_of
 from harness.terminal import say
@@ -40,7 +41,12 @@ def register(app: typer.Typer) -> None:
 
 def check(
     entry: Annotated[
-        list[str] | None, typer.Argument(metavar="[ENTRY]...", help="Neurons, methods, peers and tasks (patterns).")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ENTRY]...",
+            help="Neurons, methods, peers and tasks (patterns).",
+            autocompletion=completion.entries,
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Check every entry there is.")] = False,
     backend: Annotated[

@@ -96,7 +96,7 @@ def test_tables_come_in_every_format(measured: Path, name: str, sign: str) -> No
 def test_a_cell_can_be_shown(measured: Path) -> None:
     path = next((measured / "reports/runs").rglob("*.json"))
     cell_id = json.loads(path.read_text())["cell_id"]
-    shown = json.loads(spikeboard(measured, "show", cell_id[:6]))
+    shown = json.loads(spikeboard(measured, "show", "--json", cell_id[:6]))
     assert shown["cell_id"] == cell_id
     assert set(shown["predictions"]) == {"digest", "samples"}, "packed bytes are not for reading"
 
@@ -170,6 +170,12 @@ def test_a_broken_file_in_the_store_is_named_and_skipped(measured: Path) -> None
         (["run", "--device", "cuda"], "no CUDA device"),
         (["run", "--device", "gpu"], "unknown device 'gpu'"),
         (["table", "--board", "neuron"], "did you mean 'neurons'"),
+        (["table", "--neuron", "liff"], "did you mean 'lif'"),
+        (["table", "--task", "fsd"], "did you mean 'fsdd'"),
+        (["table", "--method", "bpt"], "did you mean 'bptt'"),
+        (["table", "--budget", "quik"], "did you mean 'quick'"),
+        (["table", "--recipe", "tund"], "Known: default"),
+        (["-q", "-v", "list"], "contradict each other"),
         (["table", "--machine", "nobodys"], "measure something first: spikeboard run --preset smoke"),
         (["show", "ffff"], "no record of a cell 'ffff'"),
         (["data", "fetch", "minst"], "did you mean 'mnist'"),
