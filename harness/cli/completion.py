@@ -11,9 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 __all__ = [
+    "among",
     "backends",
     "boards",
     "budgets",
+    "costs",
+    "data_sets",
     "entries",
     "machines",
     "methods",
@@ -25,6 +28,12 @@ __all__ = [
 ]
 
 Completer = Callable[[str], list[str]]
+
+
+def among(names: Iterable[str]) -> Completer:
+    """Return a function that completes to one of `names`."""
+    known = list(names)
+    return _completing(lambda: known)
 
 
 def _completing(names: Callable[[], Iterable[str]]) -> Completer:
@@ -91,6 +100,18 @@ def _backends() -> Iterable[str]:
     return of_neurons.names()
 
 
+def _costs() -> Iterable[str]:
+    from harness.report.plots import COST_NAMES
+
+    return COST_NAMES
+
+
+def _data_sets() -> Iterable[str]:
+    from harness.data import DATA_SETS
+
+    return DATA_SETS
+
+
 def _machines() -> Iterable[str]:
     """Yield the machines of the stores by the names of their folders."""
     from harness.paths import readable_stores
@@ -100,6 +121,8 @@ def _machines() -> Iterable[str]:
 
 neurons = _completing(lambda: _rows("neuron", "peer"))
 methods = _completing(lambda: _rows("training"))
+costs = _completing(_costs)
+data_sets = _completing(_data_sets)
 entries = _completing(lambda: _rows("neuron", "training", "peer"))
 topologies = _completing(lambda: _rows("topology"))
 tasks = _completing(lambda: _rows("task"))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.terminal import say
 
 __all__ = ["register"]
@@ -21,7 +22,12 @@ def register(app: typer.Typer) -> None:
 
 
 def list_rows(
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help=", ".join(KINDS) + ". [default: all]")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND]", help=", ".join(KINDS) + ". [default: all]", autocompletion=completion.among(KINDS)
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Show neurons, training methods, topologies, peers, tasks, suites, backends, presets and boards."""

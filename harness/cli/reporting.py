@@ -136,15 +136,20 @@ def show(
 
 def figure(
     out: Annotated[Path, typer.Argument(help="File to write: .pdf, .svg or .png.")],
-    board: Annotated[str, typer.Option(help="neurons or methods.")] = "neurons",
-    task: Annotated[str, typer.Option(help="Task of the table.")] = "digits",
-    budget: Annotated[str | None, typer.Option(help="Training budget of the table.")] = None,
+    board: Annotated[
+        str, typer.Option(help="neurons or methods.", autocompletion=completion.among(("neurons", "methods")))
+    ] = "neurons",
+    task: Annotated[str, typer.Option(help="Task of the table.", autocompletion=completion.tasks)] = "digits",
+    budget: Annotated[
+        str | None, typer.Option(help="Training budget of the table.", autocompletion=completion.budgets)
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="Hyper-parameters of the table: default, tuned.")] = None,
     against: Annotated[
         str,
         typer.Option(
             metavar="COST",
             help="Cost to draw the error against: time, energy, memory (peak), saved (for backward), or a column.",
+            autocompletion=completion.costs,
         ),
     ] = "time",
     rows: Annotated[list[str] | None, typer.Option(help="Draw only these rows (patterns; may be repeated).")] = None,
