@@ -70,7 +70,7 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def beginning(
+def habits(
     context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")

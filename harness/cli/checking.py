@@ -212,4 +212,4 @@ def _conclude(found: Sequence[CheckRow], summary: Summary) -> None:
     if failed:
         say(f"{len(failed)} of {len(found)} entries fail: spikeboard check {' '.join(failed)}", fg="red")
         raise typer.Exit(1)
-    say(f"{len(found)} entries pass.", fg="green")
+    say("1 entry passes." if len(found) == 1 else f"{len(found)} entries pass.", fg="green")

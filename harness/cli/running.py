@@ -219,20 +219,21 @@ def _measure(
 def _describe(plan: Plan, registry: Registry, machine: str, machines: int, slots: int) -> None:
     from harness.data import data_set
     from harness.report.units import pretty
+    from harness.report.words import count
     from harness.results.provenance import why_no_commit
 
     note(f"machine {machine}" + (f", {machines} of them" if machines > 1 else ""))
     if plan.todo and (why := why_no_commit()):
         say(f"the records will carry no commit: {why}", fg="yellow")
-    parts = [f"{len(plan.todo)} cells to measure", f"{len(plan.done)} done already"]
+    parts = [f"{count(len(plan.todo), 'cell')} to measure", f"{len(plan.done)} done already"]
     if plan.impossible:
         parts.append(f"{sum(one.cells for one in plan.impossible):,} combinations impossible")
     note(
         ", ".join(parts)
         + (f"; about {pretty(_wall_seconds(plan, registry, machines, slots), 'seconds')}" if plan.todo else "")
     )
-    for name, count in plan.missing.items():
-        say(f"{count} cells wait for the data set {name!r}. {data_set(name).how_to_get}", fg="yellow")
+    for name, cells in plan.missing.items():
+        say(f"{count(cells, 'cell')} wait for the data set {name!r}. {data_set(name).how_to_get}", fg="yellow")
 
 
 def _wall_seconds(plan: Plan, registry: Registry, machines: int, slots: int) -> float:
@@ -248,6 +249,8 @@ def _wall_seconds(plan: Plan, registry: Registry, machines: int, slots: int) -> 
 
 
 def _list_cells(plan: Plan) -> None:
+    if plan.todo:
+        note(f"{'cell':<12}  {'estimated':>9}  {'suite':<12} {'task':<14} row", dim=True)
     for planned in plan.todo:
         cell = planned.cell
         say(f"{cell.id}  {planned.estimated_seconds:7.1f} s  {cell.suite:<12} {cell.task:<14} {cell.label}")

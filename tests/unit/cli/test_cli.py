@@ -41,7 +41,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_same_command_does_only_what_is_new(measured: Path) -> None:
     assert "0 cells to measure, 1 done already" in spikeboard(measured, "run", *ONE)
     said = spikeboard(measured, "run", *ONE, "--seed", "0", "--seed", "1", "--dry-run")
-    assert "1 cells to measure, 1 done already" in said
+    assert "1 cell to measure, 1 done already" in said
     assert "lif+bptt+mlp+eager+s1" in said
 
 
@@ -82,7 +82,7 @@ def test_a_record_names_the_command_that_reproduces_it(measured: Path) -> None:
     command = record["provenance"]["command"].split()
     assert command[:2] == ["spikeboard", "run"]
     said = spikeboard(measured, *command[1:], "--dry-run")
-    assert "1 cells to measure, 0 done already" in said
+    assert "1 cell to measure, 0 done already" in said
     assert record["cell_id"] in said
 
 

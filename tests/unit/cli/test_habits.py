@@ -81,7 +81,7 @@ def test_quiet_says_less_of_a_plan_and_verbose_whence_defaults_come(folder: Path
     words = ("run", "--preset", "smoke", "--suite", "accuracy", "--neuron", "lif", "--method", "bptt", "--dry-run")
     usual, quiet = said(*words), said("-q", *words)
     assert usual.splitlines()[0].startswith("machine ")
-    assert "1 cells to measure" in usual
+    assert "1 cell to measure" in usual
     assert quiet == usual.splitlines(keepends=True)[-1]
     (folder / "spikeboard.toml").write_text('store = "own"\n')
     ended = CliRunner().invoke(app, ["-v", "list", "suites"], catch_exceptions=False)
