@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from harness.defaults import STORE_VARIABLE, defaults
 from harness.errors import UserError
 
 __all__ = [
@@ -34,8 +36,11 @@ SCRATCH = Path(".spikeboard")
 def by_default(path: Path) -> Path:
     """Return where the default `path` lies: in the nearest folder upward, inside one clone, that has reports.
 
-    So every verb works in a subfolder of a clone as it does at its top.
+    So every verb works in a subfolder of a clone as it does at its top. One's own records lie where SPIKEBOARD_STORE or
+    ``spikeboard.toml`` say, if one of them does.
     """
+    if path == RUNS and (own := os.environ.get(STORE_VARIABLE) or defaults().store):
+        return Path(own).expanduser()
     here = Path.cwd()
     for folder in (here, *here.parents):
         if any((folder / store).is_dir() for store in (PUBLISHED, RUNS)):

@@ -17,7 +17,32 @@ from rich.text import Text
 
 from harness.text import printable
 
-__all__ = ["Console", "say"]
+__all__ = ["Console", "be", "is_quiet", "is_verbose", "note", "say"]
+
+_loudness = 0
+"""Below 0: results and errors only; above 0: what helps to find out why, too."""
+
+
+def be(loudness: int) -> None:
+    """Be quiet (below 0), usual (0) or verbose (above 0) from now on."""
+    global _loudness
+    _loudness = loudness
+
+
+def is_quiet() -> bool:
+    """Whether only results and errors are wanted."""
+    return _loudness < 0
+
+
+def is_verbose() -> bool:
+    """Whether what helps to find out why is wanted, too."""
+    return _loudness > 0
+
+
+def note(message: object, *, fg: str | None = None, dim: bool | None = None) -> None:
+    """Say what is neither a result nor an error, unless to be quiet."""
+    if not is_quiet():
+        say(message, fg=fg, dim=dim)
 
 
 def say(message: object, *, fg: str | None = None, dim: bool | None = None, err: bool = False, nl: bool = True) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fnmatch
 import functools
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from harness.catalogue.recipes import Recipe, Recipes, combination_of, read_reci
 from harness.catalogue.spaces import check_space
 from harness.catalogue.targets import TARGETS, Target, read_targets
 from harness.catalogue.validation import validated
-from harness.catalogue.vocabulary import check_words, vocabulary_of
+from harness.catalogue.vocabulary import check_row_name, check_words, vocabulary_of
 from harness.errors import UserError
 from reference_impls.card import (
     REPORTED,
@@ -55,8 +54,6 @@ __all__ = [
     "with_targets",
 ]
 
-ROW_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-"""What a row may be called: it stands in commands, file names, addresses and LaTeX."""
 Direction = Literal["lower", "higher", "none"]
 
 
@@ -384,22 +381,13 @@ def _rows_of(file: CardFile, papers: bool) -> list[Row]:
         said = variant.changes or changes
         rows.append(Row(name, kind, variant.title, summary, own, params, merged, path, module, said))
     for row in rows:
-        _check_row_name(row.name, path, _where(file, row.name) or ("name",))
+        check_row_name(row.name, path, _where(file, row.name) or ("name",))
     return rows
 
 
 def _where(file: CardFile, row: str) -> tuple[str, ...]:
     """Return the keys that lead to a row in its card; none for the card's own."""
     return () if row == file.literal.get("name") else ("variants", row)
-
-
-def _check_row_name(name: str, path: Path, at: Iterable[str]) -> None:
-    if ROW_NAME.fullmatch(name) is None:
-        instead = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")
-        raise CardError(
-            f"{path}:{line_of(path, at)}: the name {name!r} has more in it than lower-case letters, digits, '-', '_' "
-            f"and '.': did you mean {instead or 'my-neuron'!r}?"
-        )
 
 
 def _with_reported(kind: str, path: Path, literal: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ card uses, and that is all but one of those that are used, is taken for a slip. 
 from __future__ import annotations
 
 import difflib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +17,10 @@ from reference_impls.card import CardError, NeuronCapabilities, TrainingCapabili
 from reference_impls.card_files import line_of
 from reference_impls.names import nearest, unknown_message
 
-__all__ = ["Vocabulary", "check_words", "vocabulary_of"]
+__all__ = ["Vocabulary", "check_row_name", "check_words", "vocabulary_of"]
 
+ROW_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+"""What a row may be called: it stands in commands, file names, addresses and LaTeX."""
 FREE: Mapping[str, tuple[str, ...]] = {"neuron": ("reset", "membrane"), "training": ("memory_in_T",)}
 """Kind of card -> capabilities that are words of its own."""
 ALL_BUT_ONE = 0.85
@@ -37,6 +40,16 @@ def vocabulary_of(files: Iterable[tuple[str, Path, Mapping[str, Any]]]) -> Vocab
                 if isinstance(word, str):
                     found[key, word].add(path)
     return {key: frozenset(paths) for key, paths in found.items()}
+
+
+def check_row_name(name: str, path: Path, at: Iterable[str]) -> None:
+    """Raise CardError if the name of a row, at the keys `at` of the card in `path`, is none for a row."""
+    if ROW_NAME.fullmatch(name) is None:
+        instead = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._") or "my-neuron"
+        raise CardError(
+            f"{path}:{line_of(path, at)}: the name {name!r} has more in it than lower-case letters, digits, '-', '_' "
+            f"and '.': did you mean {instead!r}?"
+        )
 
 
 def check_words(able: object, path: Path, at: Sequence[str], words: Vocabulary) -> None:

@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.terminal import say
 
 if TYPE_CHECKING:
     from harness.results.store import Problem
 
-__all__ = ["Address", "DataRoot", "Device", "ExecutorName", "MachineName", "Stores", "tell_problems"]
+__all__ = [
+    "DEVICES",
+    "DEVICE_VARIABLE",
+    "Address",
+    "DataRoot",
+    "Device",
+    "ExecutorName",
+    "MachineName",
+    "Stores",
+    "tell_problems",
+]
 
 MOST_PROBLEMS = 20
 
@@ -32,7 +43,8 @@ DataRoot = Annotated[
     ),
 ]
 DEVICES = "cpu, cuda (the first GPU), cuda:0,cuda:3 or cuda:all."
-Device = Annotated[str, typer.Option(metavar="DEVICE", help=DEVICES)]
+DEVICE_VARIABLE = "SPIKEBOARD_DEVICE"
+Device = Annotated[str, typer.Option(metavar="DEVICE", help=DEVICES, envvar=DEVICE_VARIABLE, show_envvar=False)]
 ExecutorName = Annotated[
     str, typer.Option("--executor", metavar="NAME", help="local: this machine; ray: the nodes of a Ray cluster.")
 ]
@@ -42,7 +54,12 @@ Address = Annotated[
 ]
 MachineName = Annotated[
     str | None,
-    typer.Option("--machine", metavar="NAME", help="Show this machine's records only. [default: all]"),
+    typer.Option(
+        "--machine",
+        metavar="NAME",
+        help="Show this machine's records only. [default: all]",
+        autocompletion=completion.machines,
+    ),
 ]
 
 

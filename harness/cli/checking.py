@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli._options import Address, DataRoot, Device, ExecutorName
 from harness.cli.watching import OPTION, again_and_again, folders_of
 from harness.terminal import say
@@ -40,7 +41,12 @@ def register(app: typer.Typer) -> None:
 
 def check(
     entry: Annotated[
-        list[str] | None, typer.Argument(metavar="[ENTRY]...", help="Neurons, methods, peers and tasks (patterns).")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ENTRY]...",
+            help="Neurons, methods, peers and tasks (patterns).",
+            autocompletion=completion.entries,
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Check every entry there is.")] = False,
     backend: Annotated[
@@ -72,7 +78,7 @@ def check(
     from harness.catalogue.cards import load_registry
     from harness.errors import UserError
     from harness.execute.where import Where
-    from harness.planning.checking import check_rows, plan_check, tasks_to_check, unanswered
+    from harness.planning.checking import check_rows, explained, plan_check, tasks_to_check, unanswered
     from harness.results.store import Store
 
     if bool(entry) == everything:
@@ -83,11 +89,11 @@ def check(
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         plan = plan_check(registry, entry or (), backend or (), store, where.kind)
-        summary = _run(where, plan, registry, store, vectors, slots, console)
+        summary = _run(where, plan, explained(registry), store, vectors, slots, console)
         found = check_rows(plan, store.read().records, registry)
     found += [_task_row(task, registry, data_root) for task in tasks_to_check(registry, entry or ())]
     _print(console, found, plan)
-    _explain(found)
+    _explain(found, registry)
     for slug, files in strangers.items():
         say(f"not run: nothing here implements {slug!r} ({', '.join(map(str, files))})", fg="yellow")
     _conclude(found, summary)
@@ -171,7 +177,7 @@ def _field(verdict: EntryVerdict | None, column: str) -> Text:
     return Text(words, FIELDS[verdict.state])
 
 
-def _explain(found: Iterable[CheckRow]) -> None:
+def _explain(found: Iterable[CheckRow], registry: Registry) -> None:
     """Give the reasons: one line for all entries that cannot be run for the same one, one for each failure."""
     alike: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in found:
@@ -187,7 +193,15 @@ def _explain(found: Iterable[CheckRow]) -> None:
     for row in found:
         for column, verdict in row.verdicts.items():
             if verdict.state == "failed":
-                say(f"{row.name}, {column}: {'; '.join(verdict.problems)}", fg="red")
+                say(_failure(row, column, verdict.problems, registry), fg="red")
+
+
+def _failure(row: CheckRow, column: str, problems: Sequence[str], registry: Registry) -> str:
+    """Say what is wrong in one column, with the entry's file unless that is said already."""
+    entry = {**registry.peers, **registry.methods, **registry.neurons}.get(row.name)
+    unnamed = entry is not None and column == "contract" and not all(str(entry.path) in problem for problem in problems)
+    who = f"{row.name}, {column} ({entry.path}):" if entry and unnamed else f"{row.name}, {column}:"
+    return f"{who} {problems[0]}" if len(problems) == 1 else "\n  ".join([who, *problems])
 
 
 def _conclude(found: Sequence[CheckRow], summary: Summary) -> None:
@@ -198,4 +212,4 @@ def _conclude(found: Sequence[CheckRow], summary: Summary) -> None:
     if failed:
         say(f"{len(failed)} of {len(found)} entries fail: spikeboard check {' '.join(failed)}", fg="red")
         raise typer.Exit(1)
-    say(f"{len(found)} entries pass.", fg="green")
+    say("1 entry passes." if len(found) == 1 else f"{len(found)} entries pass.", fg="green")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli._options import DataRoot
 from harness.terminal import say
 
@@ -51,7 +52,10 @@ def overview(context: typer.Context, data_root: DataRoot = None) -> None:
 
 
 @commands.command("fetch")
-def fetch(name: Annotated[str, typer.Argument(help="Data set to download.")], data_root: DataRoot = None) -> None:
+def fetch(
+    name: Annotated[str, typer.Argument(help="Data set to download.", autocompletion=completion.data_sets)],
+    data_root: DataRoot = None,
+) -> None:
     """Download a data set, verify it, and put it below the data root."""
     from rich.progress import Progress
 
@@ -70,7 +74,10 @@ def fetch(name: Annotated[str, typer.Argument(help="Data set to download.")], da
 
 @commands.command("verify")
 def verify(
-    name: Annotated[str | None, typer.Argument(help="Data set to verify. [default: all that are present]")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Data set to verify. [default: all that are present]", autocompletion=completion.data_sets),
+    ] = None,
     data_root: DataRoot = None,
 ) -> None:
     """Check digests and counts; exit code 1 if something is not as it should be."""

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.terminal import say
 
 __all__ = ["register"]
@@ -21,10 +22,18 @@ def register(app: typer.Typer) -> None:
 
 
 def list_rows(
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help=", ".join(KINDS) + ". [default: all]")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND]", help=", ".join(KINDS) + ". [default: all]", autocompletion=completion.among(KINDS)
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Show neurons, training methods, topologies, peers, tasks, suites, backends, presets and boards."""
+    """Show neurons, training methods, topologies, peers, tasks, suites, backends, presets and boards.
+
+    Without KIND the names of all, with it a line on each: spikeboard list neurons.
+    """
     from reference_impls.names import check_name
 
     kinds = KINDS if kind is None else (check_name("kind to list", kind, KINDS),)
@@ -36,7 +45,11 @@ def list_rows(
         }
         say(json.dumps(data, indent=1))
         return
-    _print(found)
+    if kind is None:
+        _print_names(found)
+    else:
+        _print(found[kinds[0]])
+    _print_problems()
 
 
 def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
@@ -74,24 +87,40 @@ def _note(kind: str, row: object) -> str:
     return ""
 
 
-def _print(found: dict[str, list[tuple[str, str, str]]]) -> None:
-    from rich.table import Table
+def _print_names(found: dict[str, list[tuple[str, str, str]]]) -> None:
+    """Print what there is of every kind, by name."""
+    from rich.padding import Padding
+    from rich.text import Text
 
-    from harness.catalogue.cards import load_registry
     from harness.terminal import Console
 
     console = Console()
     for kind, entries in found.items():
-        table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False)
-        table.add_column(style="cyan", no_wrap=True)
-        table.add_column()
-        table.add_column(style="dim")
-        for entry in entries:
-            table.add_row(*entry)
-        console.print(table)
-        console.print()
+        console.print(Text.assemble((kind, "bold"), f" ({len(entries)})", (f"  spikeboard list {kind}", "dim")))
+        console.print(Padding(Text(", ".join(name for name, *_ in entries), "cyan"), (0, 0, 0, 2)))
+
+
+def _print(entries: list[tuple[str, str, str]]) -> None:
+    from rich.table import Table
+
+    from harness.cli._console import print_whole
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column()
+    table.add_column(style="dim")
+    for entry in entries:
+        table.add_row(*entry)
+    print_whole(table)
+
+
+def _print_problems() -> None:
+    from harness.catalogue.cards import load_registry
+    from harness.terminal import Console
+
     problems = load_registry().problems
     if problems:
+        console = Console()
         console.print("cards that cannot be used", style="bold red")
         for problem in problems:
-            console.print(f"  {problem}", style="red")
+            console.print(f"  {problem}", style="red", soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from harness.cli import completion
 from harness.cli._options import DataRoot
 from harness.terminal import say
 
@@ -28,7 +29,9 @@ def register(app: typer.Typer) -> None:
 
 def measure(
     graph: Annotated[Path, typer.Argument(help="NIR graph: an HDF5 file, as nir.write gives it.")],
-    task: Annotated[str, typer.Option(help="Task of the board that the network was trained for.")],
+    task: Annotated[
+        str, typer.Option(help="Task of the board that the network was trained for.", autocompletion=completion.tasks)
+    ],
     name: Annotated[str | None, typer.Option(help="Under which it is recorded. [default: the file's]")] = None,
     convention: Annotated[
         str, typer.Option(help="Whose export it is: nir (the documented equations), spikingjelly, snntorch or norse.")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli._options import MachineName, Stores, tell_problems
-from harness.terminal import say
+from harness.terminal import is_quiet, say
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["current_tables", "print_tables", "register", "spread"]
 
+OfTask = Annotated[str | None, typer.Option(help="Only tables of this task.", autocompletion=completion.tasks)]
+OfBudget = Annotated[
+    str | None, typer.Option(help="Only tables of this training budget.", autocompletion=completion.budgets)
+]
 RANKS_SAY = "a rank spans the places a row may hold, by paired comparisons at a family-wise 95 %; ≈: no worse"
 
 
@@ -38,17 +43,23 @@ def table(
     board: Annotated[
         str | None,
         typer.Option(
-            help="neurons, methods, backends, tasks, ...; overall-neurons, overall-methods, claims. [default: boards]"
+            help="neurons, methods, backends, tasks, ...; overall-neurons, overall-methods, claims. [default: boards]",
+            autocompletion=completion.boards,
         ),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="Only tables of this task.")] = None,
-    neuron: Annotated[str | None, typer.Option(help="Only tables of this neuron.")] = None,
-    method: Annotated[str | None, typer.Option(help="Only tables of this training method.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Only tables of this training budget.")] = None,
+    task: OfTask = None,
+    neuron: Annotated[
+        str | None, typer.Option(help="Only tables of this neuron, or with it.", autocompletion=completion.neurons)
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="Only tables of this training method, or with it.", autocompletion=completion.methods),
+    ] = None,
+    budget: OfBudget = None,
     recipe: Annotated[str | None, typer.Option(help="Only tables of these hyper-parameters: default, tuned.")] = None,
     machine: MachineName = None,
     output_format: Annotated[
-        str | None, typer.Option("--format", help="md, latex, csv or html. [default: for the terminal]")
+        str | None, typer.Option("--format", help="md, latex, csv, html or json. [default: for the terminal]")
     ] = None,
     rows: Annotated[
         list[str] | None, typer.Option(help="Only these rows (patterns; may be repeated); ranks stay those of all.")
@@ -96,31 +107,51 @@ def table(
 
 def show(
     cell: Annotated[str, typer.Argument(help="Id of a cell, or the beginning of one.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON alone.")] = False,
     store: Stores = None,
 ) -> None:
-    """Show what is recorded of a cell: figures, provenance, the end of its output.
+    """Show what is recorded of a cell: ten lines of summary, then all of it as JSON.
 
     Packed predictions are left out: nobody reads them, and the record's file has them.
     """
+    from harness.catalogue.cards import load_registry
     from harness.errors import UserError
     from harness.paths import readable_stores
+    from harness.report.record_summary import summary
+    from harness.results.freshness import Today
     from harness.results.index import select
     from harness.results.queries import Wanted
 
     records = select(readable_stores(store), [Wanted(cell_id=cell)]).records
     if not records:
         raise UserError(f"no record of a cell {cell!r}", "spikeboard table and the pages show the ids of cells")
+    registry = load_registry()
+    today = Today(registry)
     for record in records:
-        say(record.model_dump_json(indent=1, exclude={"predictions": {"packed"}}))
+        if not as_json:
+            say(summary(record, registry, today) + "\n")
+        if as_json or not is_quiet():
+            say(record.model_dump_json(indent=1, exclude={"predictions": {"packed"}}))
 
 
 def figure(
     out: Annotated[Path, typer.Argument(help="File to write: .pdf, .svg or .png.")],
-    board: Annotated[str, typer.Option(help="neurons or methods.")] = "neurons",
-    task: Annotated[str, typer.Option(help="Task of the table.")] = "digits",
-    budget: Annotated[str | None, typer.Option(help="Training budget of the table.")] = None,
+    board: Annotated[
+        str, typer.Option(help="neurons or methods.", autocompletion=completion.among(("neurons", "methods")))
+    ] = "neurons",
+    task: Annotated[str, typer.Option(help="Task of the table.", autocompletion=completion.tasks)] = "digits",
+    budget: Annotated[
+        str | None, typer.Option(help="Training budget of the table.", autocompletion=completion.budgets)
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="Hyper-parameters of the table: default, tuned.")] = None,
-    against: Annotated[str, typer.Option(help="Cost to draw the error against.")] = "throughput.train_step_ratio",
+    against: Annotated[
+        str,
+        typer.Option(
+            metavar="COST",
+            help="Cost to draw the error against: time, energy, memory (peak), saved (for backward), or a column.",
+            autocompletion=completion.costs,
+        ),
+    ] = "time",
     rows: Annotated[list[str] | None, typer.Option(help="Draw only these rows (patterns; may be repeated).")] = None,
     highlight: Annotated[
         list[str] | None, typer.Option(help="Draw these rows in a colour of their own, always with their names.")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli._options import DEVICES, Address, DataRoot, ExecutorName, tell_problems
+from harness.cli import completion
+from harness.cli._options import DEVICE_VARIABLE, DEVICES, Address, DataRoot, ExecutorName, tell_problems
 from harness.cli.placing import print_places
-from harness.terminal import say
+from harness.terminal import note, say
 
 if TYPE_CHECKING:
     from harness.catalogue.cards import Registry
+    from harness.catalogue.cell import Cell
     from harness.execute.job import Job, Summary
     from harness.execute.where import Where
     from harness.planning.plan import Plan
@@ -25,6 +27,8 @@ __all__ = ["register"]
 
 Patterns = list[str] | None
 GIBIBYTE = 2**30
+MOST_TABLES = 8
+"""Tables at the end of a run, the fullest: more than that nobody reads on a terminal."""
 ONES_OWN = "new"
 """The preset that is about named rows: it ends with their places among the published ones."""
 
@@ -36,22 +40,41 @@ def register(app: typer.Typer) -> None:
 
 def run(
     preset: Annotated[
-        str | None, typer.Option(help="smoke, quick or standard. [default: quick; with --budget: every combination]")
+        str | None,
+        typer.Option(
+            help="smoke, quick or standard. [default: quick; with --budget: every combination]",
+            autocompletion=completion.presets,
+        ),
     ] = None,
-    suite: Annotated[Patterns, typer.Option(help="Only these suites (patterns; may be repeated).")] = None,
-    task: Annotated[Patterns, typer.Option(help="Only these tasks.")] = None,
-    neuron: Annotated[Patterns, typer.Option(help="Only these neurons.")] = None,
-    method: Annotated[Patterns, typer.Option(help="Only these training methods.")] = None,
-    topology: Annotated[Patterns, typer.Option(help="Only these topologies.")] = None,
-    backend: Annotated[Patterns, typer.Option(help="Only these backends.")] = None,
+    suite: Annotated[
+        Patterns,
+        typer.Option(help="Only these suites (patterns; may be repeated).", autocompletion=completion.suites),
+    ] = None,
+    task: Annotated[Patterns, typer.Option(help="Only these tasks.", autocompletion=completion.tasks)] = None,
+    neuron: Annotated[Patterns, typer.Option(help="Only these neurons.", autocompletion=completion.neurons)] = None,
+    method: Annotated[
+        Patterns, typer.Option(help="Only these training methods.", autocompletion=completion.methods)
+    ] = None,
+    topology: Annotated[
+        Patterns, typer.Option(help="Only these topologies.", autocompletion=completion.topologies)
+    ] = None,
+    backend: Annotated[Patterns, typer.Option(help="Only these backends.", autocompletion=completion.backends)] = None,
     dtype: Annotated[Patterns, typer.Option(help="Only these number formats.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="These seeds instead of the preset's.")] = None,
     recipe: Annotated[
         Patterns, typer.Option(help="Hyper-parameters: default (the cards'), tuned. [default: the preset's]")
     ] = None,
-    budget: Annotated[str | None, typer.Option(help="Training budget instead of the preset's.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Training budget instead of the preset's.", autocompletion=completion.budgets)
+    ] = None,
     device: Annotated[
-        str | None, typer.Option(metavar="DEVICE", help=f"{DEVICES} [default: cpu; with --stale: both]")
+        str | None,
+        typer.Option(
+            metavar="DEVICE",
+            help=f"{DEVICES} [default: cpu; with --stale: both]",
+            envvar=DEVICE_VARIABLE,
+            show_envvar=False,
+        ),
     ] = None,
     executor: ExecutorName = "local",
     address: Address = None,
@@ -196,20 +219,21 @@ def _measure(
 def _describe(plan: Plan, registry: Registry, machine: str, machines: int, slots: int) -> None:
     from harness.data import data_set
     from harness.report.units import pretty
+    from harness.report.words import count
     from harness.results.provenance import why_no_commit
 
-    say(f"machine {machine}" + (f", {machines} of them" if machines > 1 else ""))
+    note(f"machine {machine}" + (f", {machines} of them" if machines > 1 else ""))
     if plan.todo and (why := why_no_commit()):
         say(f"the records will carry no commit: {why}", fg="yellow")
-    parts = [f"{len(plan.todo)} cells to measure", f"{len(plan.done)} done already"]
+    parts = [f"{count(len(plan.todo), 'cell')} to measure", f"{len(plan.done)} done already"]
     if plan.impossible:
         parts.append(f"{sum(one.cells for one in plan.impossible):,} combinations impossible")
-    say(
+    note(
         ", ".join(parts)
         + (f"; about {pretty(_wall_seconds(plan, registry, machines, slots), 'seconds')}" if plan.todo else "")
     )
-    for name, count in plan.missing.items():
-        say(f"{count} cells wait for the data set {name!r}. {data_set(name).how_to_get}", fg="yellow")
+    for name, cells in plan.missing.items():
+        say(f"{count(cells, 'cell')} wait for the data set {name!r}. {data_set(name).how_to_get}", fg="yellow")
 
 
 def _wall_seconds(plan: Plan, registry: Registry, machines: int, slots: int) -> float:
@@ -225,6 +249,8 @@ def _wall_seconds(plan: Plan, registry: Registry, machines: int, slots: int) -> 
 
 
 def _list_cells(plan: Plan) -> None:
+    if plan.todo:
+        note(f"{'cell':<12}  {'estimated':>9}  {'suite':<12} {'task':<14} row", dim=True)
     for planned in plan.todo:
         cell = planned.cell
         say(f"{cell.id}  {planned.estimated_seconds:7.1f} s  {cell.suite:<12} {cell.task:<14} {cell.label}")
@@ -240,17 +266,10 @@ def _conclude(summary: Summary, plan: Plan, store: Store, registry: Registry, ta
 
     Exit 1 if a cell failed for a reason of its own, 128 + n after signal n.
     """
-    from harness.cli.reporting import print_tables
-    from harness.results.index import select
-    from harness.results.queries import Wanted
     from harness.results.record import DONE, MEASURED
-    from harness.results.tables import build_tables, worth_comparing
 
-    touched = {(cell.task, cell.budget) for cell in (*(planned.cell for planned in plan.todo), *plan.done)}
     if tables:
-        contents = select([store.root], [Wanted({"task": (task,), "budget": (budget,)}) for task, budget in touched])
-        tell_problems(contents.problems)
-        print_tables(worth_comparing(build_tables(contents.records, registry)))
+        _print_touched([*(planned.cell for planned in plan.todo), *plan.done], store, registry)
     if summary.counts:
         say("this run: " + ", ".join(f"{count} {status}" for status, count in summary.counts.items()))
     if summary.interrupted:
@@ -270,3 +289,21 @@ def _conclude(summary: Summary, plan: Plan, store: Store, registry: Registry, ta
     if failed:
         say(f"{failed} cells failed; their records say why (spikeboard show ID, or the pages)", fg="red")
         raise typer.Exit(1)
+
+
+def _print_touched(cells: Sequence[Cell], store: Store, registry: Registry) -> None:
+    """Print the tables in which the cells of a run stand, and how many more there are."""
+    from harness.cli.reporting import print_tables
+    from harness.results.index import select
+    from harness.results.queries import Wanted
+    from harness.results.tables import build_tables, touched_by, worth_comparing
+
+    settings = {(cell.task, cell.budget) for cell in cells}
+    contents = select([store.root], [Wanted({"task": (task,), "budget": (budget,)}) for task, budget in settings])
+    tell_problems(contents.problems)
+    tables = worth_comparing(touched_by(cells, build_tables(contents.records, registry)))
+    print_tables(tables[:MOST_TABLES])
+    if len(tables) > MOST_TABLES:
+        say(
+            f"and {len(tables) - MOST_TABLES} more tables that this run touched: spikeboard table, or spikeboard report"
+        )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli._options import Address, DataRoot, Device, ExecutorName
 from harness.terminal import say
 
@@ -25,10 +26,12 @@ def register(app: typer.Typer) -> None:
 
 
 def search(
-    task: Annotated[str, typer.Option(help="Task to search on.")] = "digits",
-    topology: Annotated[str, typer.Option(help="Network whose skips are searched.")] = "skip-mlp",
-    neuron: Annotated[str, typer.Option(help="Neuron in it.")] = "lif",
-    method: Annotated[str, typer.Option(help="Training method.")] = "bptt",
+    task: Annotated[str, typer.Option(help="Task to search on.", autocompletion=completion.tasks)] = "digits",
+    topology: Annotated[
+        str, typer.Option(help="Network whose skips are searched.", autocompletion=completion.topologies)
+    ] = "skip-mlp",
+    neuron: Annotated[str, typer.Option(help="Neuron in it.", autocompletion=completion.neurons)] = "lif",
+    method: Annotated[str, typer.Option(help="Training method.", autocompletion=completion.methods)] = "bptt",
     evaluations: Annotated[int, typer.Option(min=1, help="Candidates to train, those at the start included.")] = 40,
     initial: Annotated[int, typer.Option(min=1, help="Of these, at random before the model is asked.")] = 8,
     kappa: Annotated[float, typer.Option(min=0, help="Weight of the uncertainty in the acquisition.")] = 2.0,
@@ -38,11 +41,15 @@ def search(
     skip_type: Annotated[list[str] | None, typer.Option(help="Only this type: dsc or asc. [default: both]")] = None,
     max_skips: Annotated[int | None, typer.Option(min=1, help="Most skips into a layer.")] = None,
     max_parameters: Annotated[int | None, typer.Option(min=1, help="Most weights and biases.")] = None,
-    budget: Annotated[str, typer.Option(help="Training budget of a candidate.")] = "quick",
+    budget: Annotated[
+        str, typer.Option(help="Training budget of a candidate.", autocompletion=completion.budgets)
+    ] = "quick",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of a candidate; their mean counts.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
     baseline: Annotated[bool, typer.Option(help="Also try as many candidates at random.")] = True,
-    final_budget: Annotated[str, typer.Option(help="Training budget of the best.")] = "standard",
+    final_budget: Annotated[
+        str, typer.Option(help="Training budget of the best.", autocompletion=completion.budgets)
+    ] = "standard",
     final_seeds: Annotated[int, typer.Option(min=0, help="Trainings of the best, and of no skips. 0: none.")] = 3,
     export: Annotated[str | None, typer.Option(metavar="NAME", help="Write the best as a topology.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the search. [default: from what is searched]")] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli._options import Address, DataRoot, Device, ExecutorName
 from harness.terminal import say
 
@@ -38,12 +39,23 @@ def register(app: typer.Typer) -> None:
 
 
 def tune(
-    preset: Annotated[str | None, typer.Option(help="Combinations of this preset: neurons, methods.")] = None,
-    task: Annotated[Patterns, typer.Option(help="Only these tasks (patterns; may be repeated).")] = None,
-    neuron: Annotated[Patterns, typer.Option(help="Only these neurons.")] = None,
-    method: Annotated[Patterns, typer.Option(help="Only these training methods.")] = None,
-    topology: Annotated[Patterns, typer.Option(help="Only these topologies.")] = None,
-    budget: Annotated[str, typer.Option(help="Training budget of a trial.")] = "standard",
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Combinations of this preset: neurons, methods.", autocompletion=completion.presets),
+    ] = None,
+    task: Annotated[
+        Patterns, typer.Option(help="Only these tasks (patterns; may be repeated).", autocompletion=completion.tasks)
+    ] = None,
+    neuron: Annotated[Patterns, typer.Option(help="Only these neurons.", autocompletion=completion.neurons)] = None,
+    method: Annotated[
+        Patterns, typer.Option(help="Only these training methods.", autocompletion=completion.methods)
+    ] = None,
+    topology: Annotated[
+        Patterns, typer.Option(help="Only these topologies.", autocompletion=completion.topologies)
+    ] = None,
+    budget: Annotated[
+        str, typer.Option(help="Training budget of a trial.", autocompletion=completion.budgets)
+    ] = "standard",
     trials: Annotated[int, typer.Option(min=2, help="Trials of each row; the first is the cards' default.")] = 12,
     jobs: Annotated[int | None, typer.Option(min=1, help="Trials side by side. [default: physical cores]")] = None,
     device: Device = "cpu",
@@ -178,9 +190,15 @@ def _conclude(summary: Summary, plan: TuningPlan) -> None:
 
 
 def tunability(
-    task: Annotated[str | None, typer.Option(help="Only studies of this task.")] = None,
-    neuron: Annotated[str | None, typer.Option(help="Only studies of this neuron.")] = None,
-    method: Annotated[str | None, typer.Option(help="Only studies of this training method.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Only studies of this task.", autocompletion=completion.tasks)
+    ] = None,
+    neuron: Annotated[
+        str | None, typer.Option(help="Only studies of this neuron.", autocompletion=completion.neurons)
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Only studies of this training method.", autocompletion=completion.methods)
+    ] = None,
     studies: Studies = None,
     output_format: Annotated[
         str | None, typer.Option("--format", help="md or csv. [default: for the terminal]")

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.defaults import defaults
 from harness.errors import UserError
 from reference_impls.user_cache import cache_home
 
@@ -26,8 +27,11 @@ Progress = Callable[[float, str], None]
 
 
 def data_root(explicit: Path | None = None) -> Path:
-    """Return the folder of data sets: `explicit`, else SPIKEBOARD_DATA, else ``~/.cache/spikeboard/data``."""
-    chosen = explicit or os.environ.get(ROOT_VARIABLE)
+    """Return the folder of data sets: the first that is given.
+
+    `explicit`, SPIKEBOARD_DATA, that of ``spikeboard.toml``, ``~/.cache/spikeboard/data``.
+    """
+    chosen = explicit or os.environ.get(ROOT_VARIABLE) or defaults().data_root
     try:
         return Path(chosen).expanduser() if chosen else cache_home() / "data"
     except RuntimeError as error:  # the home of a user whom the system does not know

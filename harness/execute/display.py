@@ -1,6 +1,7 @@
 """Shows a run while it happens: a bar for everything, a line for each running cell, a line for each that ended.
 
-Where the output is no terminal, only the lines of ended cells are printed. A listener: it decides nothing.
+Where the output is no terminal, only the lines of ended cells are printed, with the time that is left. A listener: it
+decides nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from rich.text import Text
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.execute.job import Job, Listener
 from harness.measure.neighbours import Load
-from harness.results.record import Record, Status
+from harness.results.record import DONE, MEASURED, Record, Status
 from harness.streams import Lasting
-from harness.terminal import Console
+from harness.terminal import Console, is_quiet
 
 __all__ = ["Display"]
 
@@ -46,7 +47,8 @@ class Display(Listener):
     ----------
     jobs : all that will run; their expected durations weigh the time left.
     console : where to draw; None: standard output.
-    worth_a_line : whether a cell that ended gets a line of its own; None: all of them.
+    worth_a_line : whether a cell that ended gets a line of its own; None: all of them, or those that failed if the
+        command is to be quiet.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class Display(Listener):
         console: Console | None = None,
         worth_a_line: Callable[[Record], bool] | None = None,
     ) -> None:
-        self._worth_a_line = worth_a_line or (lambda _record: True)
+        self._worth_a_line = worth_a_line or (_failed if is_quiet() else lambda _record: True)
         # Nobody need listen: what is being measured goes on.
         self._console = console or Console(file=cast("TextIO", Lasting(sys.stdout)))
         self._total = len(jobs)
@@ -74,7 +76,7 @@ class Display(Listener):
             refresh_per_second=REFRESHES_PER_SECOND,
             expand=True,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not self._console.is_terminal or is_quiet(),
         )
         self._expected_end: float | None = None
         self._overall = self._progress.add_task("all cells", total=1.0, note=self._overall_note)
@@ -132,6 +134,8 @@ class Display(Listener):
         line.append(f"{_title(job.cell)}  {record.provenance.duration_seconds:.1f} s")
         if record.reason is not None:
             line.append(f"  {record.reason}", "dim")
+        if not self._console.is_terminal and (left := self._time_left()):
+            line.append(f"  ({left})")
         return line
 
     def _update_overall(self) -> None:
@@ -149,9 +153,12 @@ class Display(Listener):
         return (self._finished_seconds + running) / self._expected_seconds if self._expected_seconds else 1.0
 
     def _overall_note(self) -> str:
-        note = f"{self._done} of {self._total} cells"
+        return ", ".join(filter(None, (f"{self._done} of {self._total} cells", self._time_left())))
+
+    def _time_left(self) -> str:
+        """Say when the end is expected; nothing where that is not known, or now."""
         left = 0 if self._expected_end is None else round(self._expected_end - time.monotonic())
-        return f"{note}, about {_duration(left)} left" if left > 0 else note
+        return f"about {_duration(left)} left" if left > 0 else ""
 
 
 class _Note(ProgressColumn):
@@ -160,6 +167,10 @@ class _Note(ProgressColumn):
     def render(self, task: Task) -> Text:
         note = task.fields["note"]
         return Text(note() if callable(note) else note, style="dim")
+
+
+def _failed(record: Record) -> bool:
+    return record.status not in DONE | MEASURED
 
 
 def _title(cell: Cell) -> str:

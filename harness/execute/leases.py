@@ -185,7 +185,7 @@ def chosen_gpus(device: str, visible: Sequence[Gpu]) -> tuple[Gpu, ...]:
     if indices == ():
         return ()
     if not visible:
-        raise UserError("no CUDA device on this machine", f"leave out --device {device}")
+        raise UserError(f"no CUDA device on this machine, and {device!r} was asked for", "say --device cpu")
     beyond = [index for index in indices or () if index >= len(visible)]
     if beyond:
         there = ", ".join(f"cuda:{index} ({gpu.name})" for index, gpu in enumerate(visible))

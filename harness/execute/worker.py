@@ -13,13 +13,15 @@ import os
 import random
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import numpy.random
 import torch
 
 from harness.catalogue.cell import Cell
 from harness.catalogue.recipes import trains
+from harness.conformance.places import place_of
 from harness.errors import UserError
 from harness.execute import allocator
 from harness.execute.hyper_parameters import hyper_parameters
@@ -31,6 +33,7 @@ from harness.measure.neighbours import Load, Watch
 from harness.results import provenance
 from harness.results.record import Series
 from harness.suites.common.base import Answer, DivergedError, Measurement, Suite, to_metrics
+from harness.text import redacted
 from harness.workload import Workload
 from reference_impls.api import UnsupportedError
 from reference_impls.discovery import load_class
@@ -68,7 +71,7 @@ def work(request: CellRequest, send: Send) -> CellOutcome:
         encoded(outcome)  # what cannot be written is the suite's error, and named here
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         lift_memory_limit()
-        outcome = _outcome_of(error)
+        outcome = _outcome_of(error, _files(request))
         if outcome.status != "unsupported":
             _print(error)
     return outcome
@@ -179,8 +182,15 @@ def _noise(answer: Answer, load: Load | None) -> str | None:
     return answer.noise
 
 
-def _outcome_of(error: BaseException) -> CellOutcome:
-    """Classify what a cell raised."""
+def _files(request: CellRequest) -> list[Path]:
+    """Return the files of the rows that a cell names: what their authors can mend."""
+    cell, known = request.cell, request.registry
+    axes = ((cell.neuron, known.cell_neurons), (cell.method, known.methods), (cell.topology, known.topologies))
+    return [rows[name].path for name, rows in (*axes, (cell.task, known.tasks)) if name in rows]
+
+
+def _outcome_of(error: BaseException, files: Iterable[Path] = ()) -> CellOutcome:
+    """Classify what a cell raised; of an error that passed through one of `files`, the place there is named."""
     message = str(error)
     if isinstance(error, UnsupportedError):
         return CellOutcome(status="unsupported", reason=_sentence(message))
@@ -196,7 +206,9 @@ def _outcome_of(error: BaseException) -> CellOutcome:
         error, message = missing, str(missing)
     if isinstance(error, UserError):
         return CellOutcome(status="error", reason=_sentence(message.replace("\n", "; ")))
-    return CellOutcome(status="error", reason=_sentence(f"{type(error).__name__}: {message}"))
+    place = place_of(error, files)
+    where = f" ({redacted(place)})" if place else ""
+    return CellOutcome(status="error", reason=_sentence(f"{type(error).__name__}: {message}", where))
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
@@ -216,7 +228,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(mark in str(error) for mark in NO_MEMORY)
 
 
-def _sentence(text: str) -> str:
-    """Return `text` on one line, not longer than a reason may be."""
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
+def _sentence(text: str, end: str = "") -> str:
+    """Return `text` on one line, shortened to what a reason may be, and the whole of `end`."""
+    line, most = " ".join(text.split()), LONGEST_REASON - len(end)
+    return (line if len(line) <= most else line[: most - 1] + "…") + end

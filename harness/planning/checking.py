@@ -31,6 +31,7 @@ __all__ = [
     "CheckRow",
     "EntryVerdict",
     "check_rows",
+    "explained",
     "plan_check",
     "task_row",
     "tasks_to_check",
@@ -41,6 +42,10 @@ SURROGATES = "surrogates"
 """The entry that is no row: what all neurons build on. The conformance suite knows it by this name too."""
 COLUMNS = ("golden", "contract")
 """What comes before the backends."""
+NAMED = 3
+"""Clauses of one cause that are named."""
+EXPLAINED = "harness.suites.common.explained"
+"""Module of the gate as it is asked here: the first look at what the code returns comes before the clauses."""
 SECONDS = {"eager": 0.2, "compiled": 5.0}
 """Guess of how long a cell takes, for the bar; another backend takes a second."""
 
@@ -73,6 +78,11 @@ class CheckRow:
     def failed(self) -> bool:
         """Whether anything is not as it should be."""
         return any(verdict.state in ("failed", "missing") for verdict in self.verdicts.values())
+
+
+def explained(registry: Registry) -> Registry:
+    """Return the rows with the gate that explains itself in place of the plain one."""
+    return replace(registry, suites={**registry.suites, GATE: replace(registry.suites[GATE], module=EXPLAINED)})
 
 
 def plan_check(registry: Registry, names: Sequence[str], backends: Sequence[str], store: Store, device: str) -> Plan:
@@ -205,10 +215,20 @@ def _of_record(cell: Cell, record: Record | None) -> dict[str, EntryVerdict]:
 
 
 def _verdict(checks: Iterable[Mapping[str, object]], count: int, named: bool = False) -> EntryVerdict:
-    """Return what `checks` found; each problem with the name of its clause where a column holds several."""
-    broken = [check for check in checks if not check["passed"]]
-    problems = tuple(f"{check['name']}: {check['problem']}" if named else str(check["problem"]) for check in broken)
+    """Return what `checks` found: each cause once, with the names of its clauses where a column holds several."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for check in checks:
+        if not check["passed"]:
+            alike[str(check["problem"])].append(str(check["name"]))
+    problems = tuple(f"{_few(clauses)}: {problem}" if named else problem for problem, clauses in alike.items())
     return EntryVerdict("failed" if problems else "passed", count, problems)
+
+
+def _few(clauses: Sequence[str]) -> str:
+    """Name clauses that failed for the same cause."""
+    return (
+        ", ".join(clauses) if len(clauses) <= NAMED else f"{', '.join(clauses[:NAMED])} and {len(clauses) - NAMED} more"
+    )
 
 
 def _joined(first: EntryVerdict | None, second: EntryVerdict) -> EntryVerdict:

@@ -42,7 +42,7 @@ _PAGE = """<!doctype html>
 <main id="main">
 <p><a href="../index.html">Spikeboard</a></p>
 <h1>Records of cells {shard}…</h1>
-<p class="lead">Everything that is known of a run, as JSON. <code>spikeboard show ID</code> prints the same.</p>
+<p class="lead">Everything that is known of a run, as JSON. <code>spikeboard show --json ID</code> prints the same.</p>
 {articles}</main>
 </body>
 </html>

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import UserError
-from harness.report.plots import ParetoPlot, Point, RowMark, pareto_plots
+from harness.report.plots import COST_NAMES, ParetoPlot, Point, RowMark, pareto_plots
 from harness.results.tables import Table
 from reference_impls.names import unknown_message
 
@@ -34,7 +34,7 @@ def has_ranks(table: Table) -> bool:
 
 
 def pareto_plot(table: Table, cost: str) -> ParetoPlot:
-    """Return the plot of error against the column `cost` of a table.
+    """Return the plot of error against the column `cost` of a table, which may be said for short (``energy``).
 
     Raises
     ------
@@ -49,11 +49,13 @@ def pareto_plot(table: Table, cost: str) -> ParetoPlot:
     plots = {plot.id.rpartition("--")[2]: plot for plot in pareto_plots(table, marks)}
     if not plots and not has_ranks(table):
         raise UserError("no figure of this table is current, and others are not drawn", "spikeboard status says why")
-    if cost not in plots:
+    key = COST_NAMES.get(cost, cost)
+    if key not in plots:
+        known = [*plots, *(name for name, column in COST_NAMES.items() if column in plots)]
         raise UserError(
-            unknown_message("cost to draw against", cost, list(plots)), "a figure needs a table with error and cost"
+            unknown_message("cost to draw against", cost, known), "a figure needs a table with error and cost"
         )
-    return plots[cost]
+    return plots[key]
 
 
 def draw_pareto(plot: ParetoPlot, path: Path, highlight: Sequence[str] = ()) -> None:

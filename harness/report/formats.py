@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.catalogue.boards import COMPARED, Column
 from harness.errors import UserError
 from harness.report.escapes import csv_field, latex_text, markdown_text, one_line
+from harness.report.json_tables import tables_to_json
 from harness.report.links import group_id
 from harness.report.ranks import (
     Marks,
@@ -217,7 +218,7 @@ def html(part: Trimmed) -> str:
 
 
 _OF_ONE: dict[str, Callable[[Trimmed], str]] = {"md": markdown, "latex": latex, "html": html}
-FORMATS = (*_OF_ONE, "csv")
+FORMATS = (*_OF_ONE, "csv", "json")
 
 
 def to_text(tables: Iterable[Table | Trimmed], name: str) -> str:
@@ -227,6 +228,8 @@ def to_text(tables: Iterable[Table | Trimmed], name: str) -> str:
     parts = [whole(one) if isinstance(one, Table) else one for one in tables]
     if name == "csv":
         return csv(*(part.table for part in parts))
+    if name == "json":
+        return tables_to_json(part.table for part in parts)
     return (LATEX_NEEDS if name == "latex" and parts else "") + "\n".join(_OF_ONE[name](part) for part in parts)
 
 

@@ -40,6 +40,13 @@ COSTS = (
     "memory.saved_bytes",
 )
 """Columns that error is drawn against, those that readers choose by first."""
+COST_NAMES: Mapping[str, str] = {
+    "energy": "spikes.energy_joules",
+    "time": "throughput.train_step_ratio",
+    "memory": "memory.peak_bytes",
+    "saved": "memory.saved_bytes",
+}
+"""What a cost is called for short -> its column."""
 LOG_FROM = 8.0
 """An axis is logarithmic where its largest value is at least so many times its smallest."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UserError
 from harness.report.escapes import csv_field, latex_text, markdown_text, one_line
+from harness.report.json_tables import sheets_to_json
 from reference_impls.names import unknown_message
 
 if TYPE_CHECKING:
@@ -73,11 +74,13 @@ def _csv(sheets: Sequence[Sheet]) -> str:
 
 
 _FORMATS: Mapping[str, Callable[[Sheet], str]] = {"md": _markdown, "latex": _latex, "html": _html}
-SHEET_FORMATS = (*_FORMATS, "csv")
+SHEET_FORMATS = (*_FORMATS, "csv", "json")
 
 
 def sheets_to_text(sheets: Sequence[Sheet], name: str) -> str:
     """Return all `sheets` in the format `name`; an unknown one is an error that suggests the nearest."""
     if name not in SHEET_FORMATS:
         raise UserError(unknown_message("format", name, list(SHEET_FORMATS)))
+    if name == "json":
+        return sheets_to_json(sheets)
     return _csv(sheets) if name == "csv" else "\n".join(_FORMATS[name](sheet) for sheet in sheets)

@@ -5,19 +5,25 @@ Must not print.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.catalogue.boards import BOARDS, find_board
 from harness.catalogue.cards import load_registry
+from harness.errors import UserError
 from harness.results.freshness import Today
 from harness.results.index import select
-from harness.results.queries import wanted_by
+from harness.results.queries import Wanted, wanted_by
 from harness.results.store import Problem
 from harness.results.tables import Table, build_tables
+from reference_impls.discovery import unusable_cards
+from reference_impls.names import unknown_message
 
 __all__ = ["Asked", "tables_of"]
+
+
+_NEXT = "measure something first: spikeboard run --preset smoke"
 
 
 class Asked(NamedTuple):
@@ -46,9 +52,10 @@ def tables_of(
     Raises
     ------
     UserError
-        If there is no such board; the message suggests the nearest.
+        If there is no such board, or a value that neither a card nor a record has; the message suggests the nearest.
     """
     chosen, shared = None if board is None else find_board(board), dict(axes or {})
+    _refuse_unknown(stores, shared, machine)
     wanted = wanted_by(BOARDS if chosen is None else (chosen,), shared, machine)
     contents, registry = select(stores, wanted), load_registry()
     today = Today(registry)
@@ -57,6 +64,34 @@ def tables_of(
         item
         for item in build_tables(records, registry, chosen)
         if machine in (None, item.group.machine)
-        and all(value is None or dict(item.group.axes).get(axis, value) == value for axis, value in shared.items())
+        and all(value is None or _has(item, axis, value) for axis, value in shared.items())
     ]
     return Asked(tables, contents.problems)
+
+
+def _has(table: Table, axis: str, value: str) -> bool:
+    """Whether all rows of a table have this value on an axis, or one of them is it."""
+    if axis == table.board.axis:
+        return any(row.name == value for row in table.rows)
+    return dict(table.group.axes).get(axis, value) == value
+
+
+def _refuse_unknown(stores: Sequence[Path], axes: Mapping[str, str | None], machine: str | None) -> None:
+    """Refuse names that no card and no record has: they would be answered with other tables, or with none."""
+    registry = load_registry()
+    known: Mapping[str, Collection[str]] = {
+        "task": registry.tasks,
+        "neuron": registry.cell_neurons,
+        "method": registry.methods,
+        "budget": {name for task in registry.tasks for name in registry.task(task).budgets},
+        "recipe": registry.recipe_names,
+    }
+    for axis, value in axes.items():
+        # Rows that were measured once and have no card today, and imported networks, are in records only.
+        if value is not None and value not in known[axis] and not select(stores, [Wanted({axis: (value,)})]).records:
+            what = "training method" if axis == "method" else axis
+            message = unusable_cards(registry.problems) + unknown_message(what, value, known[axis])
+            raise UserError(message, "spikeboard list shows what there is")
+    if machine is not None and not select(stores, [Wanted(machine=machine)]).records:
+        machines = {record.provenance.machine.name for record in select(stores).records}
+        raise UserError(f"no record of this machine: {unknown_message('machine', machine, machines)}", _NEXT)

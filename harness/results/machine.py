@@ -14,6 +14,7 @@ import re
 import unicodedata
 from pathlib import Path
 
+from harness.defaults import defaults
 from harness.errors import UserError
 from harness.results.record import Machine
 from harness.results.resources import this_process_may_use
@@ -27,7 +28,9 @@ LONGEST_NAME = 64
 
 @functools.lru_cache(maxsize=1)
 def this_machine() -> Machine:
-    """Describe what this process may use; the name is `SPIKEBOARD_MACHINE` if set, else made from the hardware.
+    """Describe what this process may use; the name is the one given, else made from the hardware.
+
+    It is given by `SPIKEBOARD_MACHINE`, or by ``spikeboard.toml``.
 
     Where that is fewer cores than the machine has, the name ends in "1of2c", also one that is set.
 
@@ -89,10 +92,13 @@ def _given() -> str:
     """Return the name that the user gave, in whatever script, as one word; empty: none."""
     # Bytes first: where the locale is not that of the name, Python has not understood it.
     given = os.fsencode(os.environ.get(MACHINE_VARIABLE, "")).decode("utf-8", "replace").strip()
+    said_by = MACHINE_VARIABLE
+    if not given and (own := defaults()).machine:
+        given, said_by = own.machine or "", f"{own.path}: machine"
     name = _slug(given)
     if given and not 0 < len(name) <= LONGEST_NAME:
         raise UserError(
-            f"{MACHINE_VARIABLE} is {given!r}: a name of a machine has 1 to {LONGEST_NAME} letters and digits",
+            f"{said_by} is {given!r}: a name of a machine has 1 to {LONGEST_NAME} letters and digits",
             "choose another, or leave it unset: the name is then made from the hardware",
         )
     return name

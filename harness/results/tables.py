@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.catalogue.boards import BOARDS, COMPARED, WITHOUT_BACKEND, Board, Column
 from harness.catalogue.cards import MetricCard, Registry
-from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE
+from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from harness.results.evidence import is_share, observed, rule_of
 from harness.results.freshness import Today
 from harness.results.ranking import Difference, Place, Rank, places
@@ -33,6 +33,7 @@ __all__ = [
     "build_tables",
     "combined_over_seeds",
     "grouped",
+    "touched_by",
     "worth_comparing",
 ]
 
@@ -137,6 +138,23 @@ def _with_vectors(table: Table, vectors: AuthorsVectors) -> Table:
     axis, machine, shared = table.board.axis, table.group.machine, dict(table.group.axes)
     marked = (replace(row, vectors=vectors.of(machine, axis, row.name, shared)) for row in table.rows)
     return replace(table, rows=tuple(marked))
+
+
+def touched_by(cells: Iterable[Cell], tables: Iterable[Table]) -> list[Table]:
+    """Return the tables in which a figure of one of `cells` stands."""
+    asked = list(cells)
+    return [table for table in tables if any(_stands_in(cell, table) for cell in asked)]
+
+
+def _stands_in(cell: Cell, table: Table) -> bool:
+    if cell.suite not in {column.suite for column in table.columns}:
+        return False
+    free = "backend" if cell.suite in WITHOUT_BACKEND else ""
+    shared = [(axis, value) for axis, value in table.group.axes if axis != free]
+    if any(getattr(cell, axis, value) != value for axis, value in shared):
+        return False
+    row = getattr(cell, table.board.axis)
+    return any(row == one.name and one.topology in (cell.topology, NOT_APPLICABLE) for one in table.rows)
 
 
 def worth_comparing(tables: Sequence[Table]) -> list[Table]:

@@ -90,9 +90,10 @@ class MyMethod(TrainingMethod):
         self.weight = weight
 
     def accumulate(self, x, target):
-        loss = self.weight * torch.nn.functional.cross_entropy(self.network(x).mean(0), target)
-        loss.backward()
-        return UpdateReport(loss.item())
+        with self._stage("forward", len(x)) as stages:
+            loss = self.weight * torch.nn.functional.cross_entropy(self.network(x).mean(0), target)
+            loss.backward()
+        return UpdateReport(loss.item(), stages=tuple(stages))
 
     def predict(self, x):
         with torch.no_grad():

@@ -41,7 +41,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_same_command_does_only_what_is_new(measured: Path) -> None:
     assert "0 cells to measure, 1 done already" in spikeboard(measured, "run", *ONE)
     said = spikeboard(measured, "run", *ONE, "--seed", "0", "--seed", "1", "--dry-run")
-    assert "1 cells to measure, 1 done already" in said
+    assert "1 cell to measure, 1 done already" in said
     assert "lif+bptt+mlp+eager+s1" in said
 
 
@@ -82,7 +82,7 @@ def test_a_record_names_the_command_that_reproduces_it(measured: Path) -> None:
     command = record["provenance"]["command"].split()
     assert command[:2] == ["spikeboard", "run"]
     said = spikeboard(measured, *command[1:], "--dry-run")
-    assert "1 cells to measure, 0 done already" in said
+    assert "1 cell to measure, 0 done already" in said
     assert record["cell_id"] in said
 
 
@@ -96,7 +96,7 @@ def test_tables_come_in_every_format(measured: Path, name: str, sign: str) -> No
 def test_a_cell_can_be_shown(measured: Path) -> None:
     path = next((measured / "reports/runs").rglob("*.json"))
     cell_id = json.loads(path.read_text())["cell_id"]
-    shown = json.loads(spikeboard(measured, "show", cell_id[:6]))
+    shown = json.loads(spikeboard(measured, "show", "--json", cell_id[:6]))
     assert shown["cell_id"] == cell_id
     assert set(shown["predictions"]) == {"digest", "samples"}, "packed bytes are not for reading"
 
@@ -170,6 +170,12 @@ def test_a_broken_file_in_the_store_is_named_and_skipped(measured: Path) -> None
         (["run", "--device", "cuda"], "no CUDA device"),
         (["run", "--device", "gpu"], "unknown device 'gpu'"),
         (["table", "--board", "neuron"], "did you mean 'neurons'"),
+        (["table", "--neuron", "liff"], "did you mean 'lif'"),
+        (["table", "--task", "fsd"], "did you mean 'fsdd'"),
+        (["table", "--method", "bpt"], "did you mean 'bptt'"),
+        (["table", "--budget", "quik"], "did you mean 'quick'"),
+        (["table", "--recipe", "tund"], "Known: default"),
+        (["-q", "-v", "list"], "contradict each other"),
         (["table", "--machine", "nobodys"], "measure something first: spikeboard run --preset smoke"),
         (["show", "ffff"], "no record of a cell 'ffff'"),
         (["data", "fetch", "minst"], "did you mean 'mnist'"),
