@@ -96,14 +96,14 @@ def end_escaped(name: str, value: str) -> set[int]:
 
 
 def _escaped(name: str, value: str) -> list[psutil.Process]:
-    ours = {os.getpid(), *(process.pid for process in living(psutil.Process()))}
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            known = process.pid in ours or process.status() == psutil.STATUS_ZOMBIE
-            if not known and process.environ().get(name) == value:
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(name) == value:
                 found.append(process)
-    return found
+    # Whose they are is asked last: a cell that has started meanwhile is ours, though it was not when this began.
+    ours = {os.getpid(), *(process.pid for process in psutil.Process().children(recursive=True))}
+    return [process for process in found if process.pid not in ours]
 
 
 def _prctl(option: int, value: int) -> bool:

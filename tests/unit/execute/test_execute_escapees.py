@@ -156,3 +156,28 @@ def test_everything_below_a_process_is_found_and_killed() -> None:
         top.kill()
         top.wait()
     assert descendants.kill_all(root), "a process that has ended has no descendants"
+
+
+def test_a_cell_that_starts_while_escapees_are_looked_for_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine takes long to go through all processes; the next cell may have begun by then."""
+    variable, value = "SPIKEBOARD_TEST_FAMILY", str(os.getpid())
+    started: list[subprocess.Popen[bytes]] = []
+    look = psutil.process_iter
+
+    def look_late() -> Iterator[psutil.Process]:
+        command = [sys.executable, "-c", "print('here', flush=True); input()"]
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, variable: value}
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        started.append(child)
+        yield from look()
+
+    monkeypatch.setattr(psutil, "process_iter", look_late)
+    try:
+        assert descendants.end_escaped(variable, value) == set()
+        assert [child.poll() for child in started] == [None]
+    finally:
+        for child in started:
+            child.communicate(b"\n")
