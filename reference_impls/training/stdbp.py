@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from reference_impls.conversion.first_spike import first_spikes
 from reference_impls.conversion.one_spike import on_grid
 from reference_impls.conversion.spiking import affine, refuse_unless_convertible, time_mean
 from reference_impls.conversion.timed import SpikeTimes
@@ -127,8 +128,7 @@ class STDBP(TrainingMethod):
         maps = [*((block.neuron, block.synapse) for block in network.layers()), (self.output, network.readout)]
         for neuron, synapse in maps:
             weight = cast(Any, affine(synapse)).weight
-            ever = times[-1].isfinite().any(0)  # what fires in no sample need not be sorted
-            times.append(neuron.spike_times(times[-1][:, ever], weight[:, ever]))
+            times.append(first_spikes(times[-1], weight, neuron.v_threshold, neuron.t_max))
         return times
 
     def logits(self, outputs: Tensor) -> Tensor:

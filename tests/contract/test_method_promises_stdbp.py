@@ -6,6 +6,7 @@ No code of the authors was found (arXiv 2003.11837): the equations are restated 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from harness.catalogue.compatibility import why_unsupported
 from harness.golden import float64_default
 from harness.measure.activity import count_activity
 from reference_impls.api import build_method, build_network, build_neuron
+from reference_impls.conversion.first_spike import first_spikes
 
 FEATURES, CLASSES, BATCH = 6, 3, 12
 REGISTRY = load_registry()
@@ -69,6 +71,30 @@ def test_times_are_first_crossings_of_an_integrated_potential() -> None:
             within = expected < method.latest - dt
             assert np.abs(crossed[within] - expected[within]).max() < 2 * dt
             assert np.isinf(crossed[expected > method.latest]).all()
+
+
+@pytest.mark.parametrize("latest", [None, 2.0])
+def test_first_spikes_are_those_of_the_neuron_that_has_golden_vectors(latest: float | None) -> None:
+    """Times and gradients, for inputs of which some never come and one sample that has none."""
+    generator = torch.Generator().manual_seed(9)
+    times = torch.rand((20, 30), generator=generator)
+    times = times.where(torch.rand(times.shape, generator=generator) < 0.3, math.inf)
+    times[4] = math.inf
+    times.requires_grad_()
+    weight = (0.3 * torch.randn((17, 30), generator=generator) + 0.1).requires_grad_()
+    reference = build_neuron("rel-psp", t_max=latest).spike_times(times, weight)  # type: ignore[operator]
+    found = first_spikes(times, weight, 1.0, latest or math.inf)
+    fired = reference.isfinite()
+    assert torch.equal(found.isfinite(), fired)
+    assert 0 < int(fired.sum()) < fired.numel()
+    assert torch.allclose(found[fired], reference[fired], rtol=1e-12)
+    upstream = torch.randn(reference.shape, generator=generator)[fired]
+    for own, expected in zip(
+        torch.autograd.grad(found[fired], (times, weight), upstream),
+        torch.autograd.grad(reference[fired], (times, weight), upstream),
+        strict=True,
+    ):
+        assert torch.allclose(own, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_gradients_are_exact() -> None:
