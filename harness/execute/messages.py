@@ -80,8 +80,9 @@ class CellOutcome(BaseModel):
     details: Mapping[str, Any] = Field(default_factory=dict)
     clocks: Mapping[str, float] | None = None
     """Clock rates right after the measurement; None where the system does not tell."""
+    gpu: Mapping[str, str | float] | None = None
+    """See :class:`harness.results.record.Provenance`; so with the next."""
     busy_fraction: float | None = None
-    """See :class:`harness.results.record.Provenance`."""
     device_peak_bytes: int | None = None
     """Most memory of a GPU that torch had reserved; None without one."""
 

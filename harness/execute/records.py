@@ -110,6 +110,7 @@ class Recorder:
             threads=cell.threads,
             allocator=run.setting and run.setting.allocator,
             clocks=outcome.clocks,
+            gpu=outcome.gpu,
             busy_fraction=outcome.busy_fraction,
             command=provenance.command(cell),
             started_at=run.started_at.isoformat(timespec="seconds"),

@@ -31,6 +31,7 @@ from harness.extras import missing_extra
 from harness.measure.clock import CLOCK_VERSION
 from harness.measure.neighbours import Load, Watch
 from harness.results import provenance
+from harness.results.gpu import gpu_setting, held_back_by
 from harness.results.record import Series
 from harness.suites.common.base import Answer, DivergedError, Measurement, Suite, to_metrics
 from harness.text import redacted
@@ -84,6 +85,8 @@ def _run(request: CellRequest, send: Send) -> CellOutcome:
     suite = load_class(request.registry.suites[cell.suite].module, Suite)(card)
     workload = Workload(cell, request.registry, request.data_root, request.scratch, request.vectors, _throttled(send))
     suite.validate(workload)
+    gpu = _gpu_setting(workload.device)
+    before = provenance.clocks(gpu_uuid := str(gpu["uuid"])) if gpu else None
     watch = Watch() if card.timed else None
     try:
         answer, diverged = suite.run(workload), None
@@ -91,13 +94,15 @@ def _run(request: CellRequest, send: Send) -> CellOutcome:
         _print(error)
         answer, diverged = error.answer or Answer({}), str(error)
     load = watch.load() if watch else None
-    clocks = provenance.clocks(_gpu_uuid(workload.device))
+    clocks = provenance.clocks(gpu_uuid if gpu else None)
+    if before and clocks:
+        clocks |= {f"{name}_before": value for name, value in before.items() if name.startswith("gpu_")}
     figures = {name: figure for name, figure in answer.figures.items() if _is_finite(figure)}
     series = {name: _finite(curve) for name, curve in answer.series.items()}
     if diverged is None:
         diverged = _first_not_finite(answer, figures, series)
     status, reason = ("ok", None) if diverged is None else ("diverged", diverged)
-    if status == "ok" and (noise := _noise(answer, load)):
+    if status == "ok" and (noise := _noise(answer, load) or (card.timed and _held_back(clocks))):
         status, reason = "noisy", noise
     return CellOutcome(
         status=status,
@@ -107,6 +112,7 @@ def _run(request: CellRequest, send: Send) -> CellOutcome:
         predictions=answer.predictions,
         details={**answer.details, **({HYPER_PARAMETERS: hyper_parameters(workload)} if trains(cell) else {})},
         clocks=clocks,
+        gpu=gpu,
         busy_fraction=load and load.fraction,
         device_peak_bytes=_device_peak_bytes(workload.device),
     )
@@ -146,8 +152,24 @@ def _throttled(send: Send) -> Callable[[float, str], None]:
     return progress
 
 
-def _gpu_uuid(device: torch.device) -> str | None:
-    return str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else None
+def _gpu_setting(device: torch.device) -> dict[str, str | float] | None:
+    """Set and return what decides the figures of a GPU; None for a CPU."""
+    if device.type != "cuda":
+        return None
+    # Products of float32 are those of float32, whatever the default of a torch: ours are compared over versions.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return {
+        **gpu_setting(str(torch.cuda.get_device_properties(device).uuid)),
+        "cuda_runtime": str(torch.version.cuda),
+        "tf32_matmul": float(torch.backends.cuda.matmul.allow_tf32),
+        "tf32_cudnn": float(torch.backends.cudnn.allow_tf32),
+    }
+
+
+def _held_back(clocks: Mapping[str, float] | None) -> str | None:
+    """Say that a time was taken on a GPU that something slowed down."""
+    reasons = held_back_by(clocks or {})
+    return f"The GPU was held back ({', '.join(reasons)}): measure again when it is not." if reasons else None
 
 
 def _device_peak_bytes(device: torch.device) -> int | None:

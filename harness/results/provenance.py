@@ -19,6 +19,7 @@ import psutil
 
 from harness import __version__
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.results.gpu import gpu_clocks
 from harness.results.machine import this_machine
 from harness.results.record import Machine
 
@@ -45,8 +46,6 @@ PACKAGES = (
 """Distributions that take part in a measurement."""
 MEASURED = ("harness", "reference_impls")
 """Folders whose state decides whether a tree is dirty; a freshly written record does not."""
-THROTTLES = ("SwPowerCap", "HwSlowdown", "SwThermalSlowdown", "HwThermalSlowdown", "HwPowerBrakeSlowdown")
-"""NVML's reasons for a lower clock that a reader must know of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,32 +89,8 @@ def clocks(gpu_uuid: str | None = None) -> dict[str, float] | None:
     if frequency is not None and frequency.current:
         found["cpu_hertz"] = frequency.current * 1e6
     if gpu_uuid is not None:
-        found.update(_gpu_clocks(gpu_uuid))
+        found.update(gpu_clocks(gpu_uuid))
     return found or None
-
-
-def _gpu_clocks(uuid: str) -> dict[str, float]:
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return {}
-    try:
-        gpu = pynvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}")
-        reasons = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu)
-        found = {
-            "gpu_hertz": pynvml.nvmlDeviceGetClockInfo(gpu, pynvml.NVML_CLOCK_SM) * 1e6,
-            "gpu_memory_hertz": pynvml.nvmlDeviceGetClockInfo(gpu, pynvml.NVML_CLOCK_MEM) * 1e6,
-        }
-        for name in THROTTLES:
-            found[f"gpu_throttle_{name}"] = float(bool(reasons & getattr(pynvml, f"nvmlClocksThrottleReason{name}")))
-    except pynvml.NVMLError:
-        return {}
-    else:
-        return found
-    finally:
-        pynvml.nvmlShutdown()
 
 
 def _installed() -> Iterator[tuple[str, str]]:

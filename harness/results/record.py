@@ -138,7 +138,9 @@ class Provenance(BaseModel):
     allocator: str | None = None
     """How the memory allocator was pinned; None for a cell that never ran."""
     clocks: Mapping[str, float] | None = None
-    """Clock rates in hertz and throttle flags seen during the run, where the system tells."""
+    """Clock rates in hertz and throttle flags after the measurement (a GPU's with ``_before``: before), if known."""
+    gpu: Mapping[str, str | float] | None = None
+    """The GPU that was measured on, how it was set and what torch may round on it; None on a CPU."""
     busy_fraction: float | None = None
     """Share of the allowed processors' time that other processes took meanwhile; None for what measures no time."""
     command: str
