@@ -353,7 +353,7 @@ def match(what: str, patterns: Iterable[str], known: Mapping[str, Any]) -> list[
         if not found:
             unusable = unusable_cards(load_registry().problems)
             raise UserError(
-                unusable + unknown_message(what, pattern, list(known)), f"spikeboard list shows every {what}"
+                unusable + unknown_message(what, pattern, list(known)), "spikeboard list shows what there is"
             )
         chosen.update(found)
     return [name for name in known if name in chosen]

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from harness.execute.where import Where
     from harness.planning.checking import CheckRow, EntryVerdict
     from harness.planning.plan import Plan
-    from harness.results.record import Record
     from harness.results.store import Store
     from harness.terminal import Console
 
@@ -129,16 +128,12 @@ def _run(
     slots: int | None,
     console: Console,
 ) -> Summary:
-    from harness.execute.display import Display
+    from harness.execute.display import Display, is_failure
     from harness.execute.jobs import jobs_of
 
     jobs = jobs_of(plan.todo, registry, machine=where.machine())
 
-    def failed(record: Record) -> bool:
-        broken = record.metrics.get("failed_checks")
-        return record.status not in ("ok", "unsupported") or (broken is not None and broken.value > 0)
-
-    worth_a_line = failed if console.is_terminal else None
+    worth_a_line = is_failure if console.is_terminal else None
     with (
         where.executor_for(
             store, slots=slots, registry=registry, vectors=vectors, backends=[job.cell.backend for job in jobs]
@@ -178,7 +173,7 @@ def _field(verdict: EntryVerdict | None, column: str) -> Text:
 
 
 def _explain(found: Iterable[CheckRow], registry: Registry) -> None:
-    """Give the reasons: one line for all entries that cannot be run for the same one, one for each failure."""
+    """Give the reasons: one line for all entries that cannot be run, or that fail, for the same one."""
     alike: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in found:
         for column, verdict in row.verdicts.items():
@@ -190,17 +185,21 @@ def _explain(found: Iterable[CheckRow], registry: Registry) -> None:
     for (column, problem), names in alike.items():
         who = names[0] if len(names) == 1 else f"{len(names)} entries ({', '.join(names)})"
         say(f"  {column}, {who}: {problem}", dim=True)
+    failures: dict[tuple[str, tuple[str, ...], Path | None], list[str]] = defaultdict(list)
+    entries = {**registry.tasks, **registry.peers, **registry.methods, **registry.neurons}
     for row in found:
         for column, verdict in row.verdicts.items():
             if verdict.state == "failed":
-                say(_failure(row, column, verdict.problems, registry), fg="red")
+                path = entries[row.name].path if row.name in entries else None
+                failures[column, verdict.problems, path].append(row.name)
+    for (column, problems, path), names in failures.items():
+        say(_failure(names, column, problems, path), fg="red")
 
 
-def _failure(row: CheckRow, column: str, problems: Sequence[str], registry: Registry) -> str:
-    """Say what is wrong in one column, with the entry's file unless that is said already."""
-    entry = {**registry.peers, **registry.methods, **registry.neurons}.get(row.name)
-    unnamed = entry is not None and column == "contract" and not all(str(entry.path) in problem for problem in problems)
-    who = f"{row.name}, {column} ({entry.path}):" if entry and unnamed else f"{row.name}, {column}:"
+def _failure(names: Sequence[str], column: str, problems: Sequence[str], path: Path | None) -> str:
+    """Say what is wrong in one column with rows of one file, and which file, unless that is said already."""
+    unnamed = path is not None and column == "contract" and not all(str(path) in problem for problem in problems)
+    who = f"{', '.join(names)}, {column}" + (f" ({path}):" if unnamed else ":")
     return f"{who} {problems[0]}" if len(problems) == 1 else "\n  ".join([who, *problems])
 
 

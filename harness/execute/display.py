@@ -23,7 +23,7 @@ from harness.results.record import DONE, MEASURED, Record, Status
 from harness.streams import Lasting
 from harness.terminal import Console, is_quiet
 
-__all__ = ["Display"]
+__all__ = ["Display", "is_failure"]
 
 STYLES: Mapping[Status, str] = {
     "ok": "green",
@@ -36,6 +36,8 @@ STYLES: Mapping[Status, str] = {
     "crashed": "bold red",
     "error": "red",
 }
+BROKEN = "broken"
+"""Said of a contract that is not kept: the cell ran, and that is its answer."""
 REFRESHES_PER_SECOND = 2
 """Drawing takes processor time from what is being measured beside it."""
 
@@ -57,7 +59,7 @@ class Display(Listener):
         console: Console | None = None,
         worth_a_line: Callable[[Record], bool] | None = None,
     ) -> None:
-        self._worth_a_line = worth_a_line or (_failed if is_quiet() else lambda _record: True)
+        self._worth_a_line = worth_a_line or (is_failure if is_quiet() else lambda _record: True)
         # Nobody need listen: what is being measured goes on.
         self._console = console or Console(file=cast("TextIO", Lasting(sys.stdout)))
         self._total = len(jobs)
@@ -130,7 +132,8 @@ class Display(Listener):
     def _line(self, job: Job, record: Record) -> Text:
         width = len(str(self._total))
         line = Text(f"[{self._done:>{width}}/{self._total}] ")
-        line.append(f"{record.status:<11} ", STYLES[record.status])
+        status, style = (BROKEN, STYLES["error"]) if _is_broken(record) else (record.status, STYLES[record.status])
+        line.append(f"{status:<11} ", style)
         line.append(f"{_title(job.cell)}  {record.provenance.duration_seconds:.1f} s")
         if record.reason is not None:
             line.append(f"  {record.reason}", "dim")
@@ -169,8 +172,15 @@ class _Note(ProgressColumn):
         return Text(note() if callable(note) else note, style="dim")
 
 
-def _failed(record: Record) -> bool:
-    return record.status not in DONE | MEASURED
+def is_failure(record: Record) -> bool:
+    """Whether a cell gave no figure for a reason of its own, or answers that something is broken."""
+    return record.status not in DONE | MEASURED or _is_broken(record)
+
+
+def _is_broken(record: Record) -> bool:
+    """Whether it answers, as a cell of the gate does, that a contract is broken."""
+    broken = record.metrics.get("failed_checks")
+    return broken is not None and broken.value > 0
 
 
 def _title(cell: Cell) -> str:
