@@ -48,7 +48,8 @@ def printable(text: str, *, lines: bool = True) -> str:
     ----------
     lines : keep line feeds and tabs; else they are written out as well.
     """
-    if text.isascii() and text.isprintable():
+    shown = text.replace("\n", "").replace("\t", "") if lines else text
+    if shown.isascii() and shown.isprintable():
         return text
     kept = "\n\t" if lines else ""
     return "".join(one if one in kept or not _acts(one) else _escaped(one) for one in text)

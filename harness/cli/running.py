@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.catalogue.cell import Cell
     from harness.execute.job import Job, Summary
     from harness.execute.where import Where
-    from harness.planning.plan import Plan
+    from harness.planning.plan import Plan, PlannedCell
     from harness.results.store import Store
 
 __all__ = ["register"]
@@ -31,6 +31,8 @@ MOST_TABLES = 8
 """Tables at the end of a run, the fullest: more than that nobody reads on a terminal."""
 ONES_OWN = "new"
 """The preset that is about named rows: it ends with their places among the published ones."""
+LINES_AT_ONCE = 1000
+"""Of a plan: half a million calls that print a line each take longer than planning."""
 
 
 def register(app: typer.Typer) -> None:
@@ -248,12 +250,16 @@ def _wall_seconds(plan: Plan, registry: Registry, machines: int, slots: int) -> 
     return makespan(pieces, machines, slots)
 
 
+def _line_of(planned: PlannedCell) -> str:
+    cell = planned.cell
+    return f"{cell.id}  {planned.estimated_seconds:7.1f} s  {cell.suite:<12} {cell.task:<14} {cell.label}"
+
+
 def _list_cells(plan: Plan) -> None:
     if plan.todo:
         note(f"{'cell':<12}  {'estimated':>9}  {'suite':<12} {'task':<14} row", dim=True)
-    for planned in plan.todo:
-        cell = planned.cell
-        say(f"{cell.id}  {planned.estimated_seconds:7.1f} s  {cell.suite:<12} {cell.task:<14} {cell.label}")
+    for start in range(0, len(plan.todo), LINES_AT_ONCE):
+        say("\n".join(map(_line_of, plan.todo[start : start + LINES_AT_ONCE])))
     sentences: Counter[str] = Counter()
     for one in plan.impossible:
         sentences[one.reason] += one.cells

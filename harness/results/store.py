@@ -190,26 +190,30 @@ class Finished:
     store: Store
     machine: str
     _known: dict[tuple[str, str], dict[str, set[str]]] = field(default_factory=dict)
-    _unread: dict[str, list[Path]] = field(default_factory=dict)
-    """By cell: files of one record that bear its name."""
+    _unread: dict[tuple[str, str], dict[str, list[Path]]] = field(default_factory=dict)
+    """By suite and task, and by cell: files of one record that bear its name."""
 
     def codes(self, cell: Cell) -> Collection[str]:
         """Return the first digits of the code hashes that `cell` is done with; a recorded failure is not done."""
         asked = (cell.suite, cell.task)
         if asked not in self._known:
             self._known[asked] = self._look(*asked)
-        known = self._known[asked]
-        for path in self._unread.pop(cell.id, ()):
+        known, unread = self._known[asked], self._unread[asked]
+        if not (known or unread):  # as of most cells of a large plan, whose ids take longer than all else
+            return ()
+        name = cell.id
+        for path in unread.pop(name, ()):
             found = read_record(path)
-            if self._is_done(found) and found.cell_id == cell.id:
-                known[cell.id].add(_code_of(found))
-        return known.get(cell.id, ())
+            if self._is_done(found) and found.cell_id == name:
+                known[name].add(_code_of(found))
+        return known.get(name, ())
 
     def _is_done(self, found: Record | Problem) -> TypeGuard[Record]:
         return isinstance(found, Record) and found.is_done() and found.provenance.machine.name == self.machine
 
     def _look(self, suite: str, task: str) -> dict[str, set[str]]:
         codes: dict[str, set[str]] = defaultdict(set)
+        unread = self._unread[suite, task] = {}
         folder = self.store.folder(self.machine, suite, task)
         try:
             names = os.listdir(folder)
@@ -218,7 +222,7 @@ class Finished:
         for name in names:
             parts = name.removesuffix(SINGLE).rsplit(".", 2)
             if name.endswith(SINGLE) and not _mark(name) and len(parts) == 3:
-                self._unread.setdefault(parts[1], []).append(folder / name)
+                unread.setdefault(parts[1], []).append(folder / name)
         packed = self.store.packed(self.machine, suite, task)
         for entry in scan(packed) if packed.is_file() else ():
             if self._is_done(entry.found):
