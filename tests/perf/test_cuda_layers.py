@@ -68,7 +68,7 @@ def ways(name: str, x: torch.Tensor) -> Iterator[tuple[str, Callable[[], object]
 
 @pytest.mark.gpu
 @pytest.mark.perf
-@pytest.mark.parametrize(("dtype", "name"), itertools.product(DTYPES, NEURONS), ids=str)
+@pytest.mark.parametrize(("dtype", "name"), list(itertools.product(DTYPES, NEURONS)), ids=str)
 def test_layers_beside_a_copy(dtype: torch.dtype, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     device = torch.device("cuda")
     lines = [

@@ -1,6 +1,6 @@
 """How close to the least possible time a run on many machines ends, simulated on the durations of real records.
 
-``python -m nox -s perf -- tests/perf/test_schedule.py`` prints the table of docs/many.md.
+``python -m nox -s perf -- tests/perf/test_schedule_ends.py`` prints the table of docs/many.md.
 """
 
 from __future__ import annotations
