@@ -14,6 +14,7 @@ from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.catalogue.presets import PRESETS, find_preset
 from harness.errors import UserError
+from harness.planning import expansion
 from harness.planning.durations import history_of
 from harness.planning.plan import Filters, Plan, make_plan
 from harness.results.fingerprint import code_hash
@@ -233,3 +234,15 @@ def test_accuracy_to_convergence_takes_the_fastest_backend_that_can_run_it(tmp_p
 def test_a_backend_that_is_named_is_taken_instead_of_the_fastest(tmp_path: Path) -> None:
     chosen = plan(tmp_path, "standard", neuron=("lif",), method=("bptt",), suite=("accuracy",), backend=("eager",))
     assert {planned.cell.backend for planned in chosen.todo} == {"eager"}
+
+
+def test_the_fastest_backend_is_one_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen(device: str, installed: set[str]) -> str:
+        monkeypatch.setattr(expansion, "find_spec", lambda name: name if name in installed else None)
+        cell = Cell("accuracy", "digits", "lif", "bptt", "mlp", device=device, budget="quick")
+        return expansion._with_fastest_backend(cell, load_registry()).backend
+
+    assert chosen("cuda", {"cupy", "numba"}) == "fused-cupy"
+    assert chosen("cuda", {"numba"}) == "eager"
+    assert chosen("cpu", {"cupy", "numba"}) == "fused-numba"
+    assert chosen("cpu", set()) == "eager"
