@@ -199,8 +199,8 @@ PRESETS: Mapping[str, Preset] = {
         Preset(
             "quick",
             (
-                "Contract of every row; accuracy (3 seeds) and cost of a neuron and a method of every file, but QCFS "
-                "and HSD for all conversions, and no forward gradient; a few rows in other suites. Minutes on a laptop."
+                "Contract of every row; accuracy (3 seeds) and cost of a neuron and a method of every file, but QCFS, "
+                "HSD and TTFS for all conversions, and no forward gradient; a few rows in other suites. Minutes on a laptop."
             ),
             "quick",
             (
@@ -220,7 +220,8 @@ PRESETS: Mapping[str, Preset] = {
                 *(Selection(("spikes", *_COST), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
                 Selection(("anytime",), ("digits",), ("if",), *_QUICK_METHODS[0]),
                 Selection(("spikes", *_COST), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",)),
-                Selection(("accuracy", "spike_times"), ("digits",), ("if",), ("ttfs",), ("mlp",)),
+                Selection(("accuracy",), ("digits",), ("if",), ("ttfs",), ("mlp",), seeds=3),
+                Selection(("spike_times",), ("digits",), ("if",), ("ttfs",), ("mlp",)),
                 Selection(("spikes", "memory"), _STREAMED_DIGITS, _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FASTER),
                 Selection(("memory",), ("digits",), ("lif",), ("bptt",), ("mlp",), ("fused-*",)),

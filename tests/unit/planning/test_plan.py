@@ -22,8 +22,10 @@ from harness.results.store import Store
 
 REGISTRY = load_registry()
 OTHER_CONVERSIONS = ("threshold-balancing", "noisy-quantisation", "stdb", "tandem", "hybrid-coding")
-NOT_IN_QUICK = ("forward-gradient", *OTHER_CONVERSIONS)
-"""Files of methods that the preset's summary leaves out: eight simulations an update, and most conversions."""
+OTHER_SPIKE_TIMES = ("lc-ttfs", "t2fsnn", "dft", "stdbp")
+NOT_IN_QUICK = ("forward-gradient", *OTHER_CONVERSIONS, *OTHER_SPIKE_TIMES)
+"""Files of methods that the preset's summary leaves out: eight simulations an update, most conversions, and all
+networks of spike times but one."""
 
 
 def plan(store: Path, preset: str | None = "quick", **options: Any) -> Plan:
@@ -50,7 +52,7 @@ def test_quick_measures_every_implementation_file_with_three_seeds(tmp_path: Pat
         assert {cell.seed for cell in learning if cell.method == name} == {0, 1, 2}, name
     assert not {cell.method for cell in learning} & set(NOT_IN_QUICK), "its summary says so"
     assert all(REGISTRY.methods[name].capabilities.converts for name in OTHER_CONVERSIONS)
-    assert {"qcfs", "hsd"} <= {cell.method for cell in learning}, "they stand for the other conversions"
+    assert {"qcfs", "hsd", "ttfs"} <= {cell.method for cell in learning}, "they stand for the other conversions"
     assert {cell.suite for cell in cells} == set(REGISTRY.suites) - {"libraries", "layers"}
     assert {"digits", "digits-events", "digits-rows"} <= {cell.task for cell in cells}
 
