@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import host_kernels
 import pytest
 import torch
 from cuda_eager import INEXACT, CudaArithmetic, Scaled
-from own_neurons import Charge
+from own_neurons import Charge, Warm
 from test_fused_equals_eager import SEQUENTIAL, both, build
-from test_fused_operations import Applying
 from torch import Tensor
 
 from reference_impls.api import build_neuron
@@ -23,6 +23,20 @@ from reference_impls.backends.fused.program import Traced, trace_step
 HALVES = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
 """dtype -> half a unit in the last place of one."""
 DOCS = Path(__file__).parents[2] / "docs/backends.md"
+
+
+class Applying(Warm):
+    """Puts out a function of its input; its charge stays as it is."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def init_state(self, like: Tensor) -> Charge:
+        return Charge(torch.zeros_like(like))
+
+    def step(self, x: Tensor, state: Charge, params: Mapping[str, Tensor]) -> tuple[Tensor, Charge]:
+        return self.function(x), state
 
 
 def decisive(traced: Traced) -> set[str]:
