@@ -181,7 +181,7 @@ def said_within(lines: list[str], what: str, seconds: float = 90) -> None:
 def test_watching_checks_again_whenever_the_file_is_saved(tmp_path: Path) -> None:
     draft = begin("task", "my-own", REGISTRY, tmp_path)  # a task's check is the fastest, and the same way
     with watching(tmp_path, "my-own") as (process, lines):
-        said_within(lines, "1 entries pass")
+        said_within(lines, "1 entry passes")
         draft.path.write_text(draft.path.read_text().replace('"classes": 4', '"classes": 3'))
         said_within(lines, "my_own.py changed")
         said_within(lines, "the card's 3 classes count from 0")

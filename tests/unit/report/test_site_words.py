@@ -17,6 +17,7 @@ from harness.report.formats import column_scale, csv, latex, markdown, to_text
 from harness.report.links import board_file, group_id, implementation_page, record_page, slug
 from harness.report.plots import RowMark, pareto_plots
 from harness.report.ranks import difference_text, marks_of, rank_text
+from harness.report.trimming import whole
 from harness.report.units import Scale, with_interval
 from harness.report.words import combination, count, day, facts_of, joined, references, shown
 from harness.results.ranking import Difference
@@ -124,11 +125,11 @@ def test_text_formats_say_ranks_differences_and_the_best() -> None:
     lif = next(row for row in table.rows if row.name == "lif")
     assert rank_text(None) == ""
     said = rank_text(lif.values["accuracy.error_fraction"])
-    text = markdown(table)
+    text = markdown(whole(table))
     assert re.search(rf"\| {said} +\| lif +\| yes ", text)
     assert re.search(r"\| to best \[points\] +\| to lif \[points\] ", text)
-    assert "to best" not in latex(table), "a paper's column is narrow"
-    assert "family-wise 95\\,\\%" in latex(table)
+    assert "to best" not in latex(whole(table)), "a paper's column is narrow"
+    assert "family-wise 95\\,\\%" in latex(whole(table))
     head, first = csv(table).splitlines()[:2]
     raw = dict(zip(head.split(","), first.split(","), strict=True))
     assert raw["accuracy.error_fraction.rank_best"] == "1"
