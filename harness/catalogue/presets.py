@@ -200,7 +200,8 @@ PRESETS: Mapping[str, Preset] = {
             "quick",
             (
                 "Contract of every row; accuracy (3 seeds) and cost of a neuron and a method of every file, but QCFS, "
-                "HSD and TTFS for all conversions, and no forward gradient; a few rows in other suites. Minutes on a laptop."
+                "HSD and TTFS for all conversions, and no forward gradient; a few rows in other suites. Minutes on a "
+                "laptop."
             ),
             "quick",
             (
