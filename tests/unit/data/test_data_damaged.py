@@ -139,7 +139,7 @@ def same(one: Arrays, other: Arrays) -> bool:
     return len(one) == len(other) and all(map(np.array_equal, one, other))
 
 
-steady = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+steady = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture(params=FORMATS)
@@ -197,6 +197,8 @@ def test_a_changed_byte_breaks_no_bounds(
 
 
 @pytest.mark.slow
+# NumPy complains, where nobody can catch it, when it lets go of an array whose type a pickle has altered.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @settings(steady, max_examples=1000)
 @changed_byte
 def test_none_of_many_changed_bytes_breaks_bounds(
@@ -214,7 +216,8 @@ def stays_in_bounds(case: tuple[str, Format, Path, bytes, Arrays], place: float,
     if found is None:
         return
     marks_overflow = name == "nmnist" and value == 240  # in the y of an event: the clock's overflow, which is no event
-    if not marks_overflow and name not in ("shd", "idx", "dvsgesture"):  # headers may announce another shape
+    # Headers may announce another shape; in a WAVE file chunks that nobody need know may follow a shorter sound.
+    if not marks_overflow and name not in ("shd", "idx", "dvsgesture", "fsdd"):
         assert [array.shape for array in found] == [array.shape for array in whole]
     assert sum(array.size for array in found) <= sum(array.size for array in whole)
     assert IN_BOUNDS.get(name, lambda _found: True)(found)
