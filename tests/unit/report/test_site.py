@@ -117,7 +117,7 @@ def test_hostile_text_stays_text(built: Site) -> None:
 def test_ranks_differences_and_best_are_marked(built: Site) -> None:
     row = _row(built.pages["board-neurons.html"], "digits.bptt.mlp.quick.intel-xeon-2c~psn.mlp")
     assert re.search(r'<td class="rank" data-order="2">1-\d+</td>', row)
-    assert re.search(r'<td class="figure difference" data-order="0.0">0 \(-[\d.]+ to \+[\d.]+\)</td>', row)
+    assert '<td class="figure difference" data-order="0.0">0 (too few seeds to tell)</td>' in row, "some rows are wild"
     assert 'class="figure best"' in row
     for words in (
         "exactly 0.0",

@@ -15,7 +15,7 @@ from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.report.cells import figure
 from harness.report.figures import pareto_plot
-from harness.report.formats import FORMATS
+from harness.report.formats import FORMATS, to_text
 from harness.report.units import scale_for
 from harness.results.fingerprint import Fingerprints, fingerprint
 from harness.results.freshness import CURRENT, Age, Freshness, Today
@@ -130,7 +130,7 @@ def test_an_older_figure_is_shown_and_not_ranked() -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_marks_it(name: str) -> None:
-    text = FORMATS[name](table(older(trained("psn", 1)), trained("lif", 10)))
+    text = to_text([table(older(trained("psn", 1)), trained("lif", 10))], name)
     marked = [line for line in text.splitlines() if "older" in line]
     assert marked
     assert not any("lif" in line for line in marked)
