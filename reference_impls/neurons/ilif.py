@@ -48,7 +48,7 @@ CARD = {
         "stochastic": False,
         "needs_T": False,
         "output": "graded",
-        "membrane": "linear",
+        "membrane": "linear-rounded",
         "reset": "soft",
     },
     "defaults": {"decay": 0.25, "max_level": 4, "rounding": "nearest", "detach_reset": True},

@@ -244,7 +244,8 @@ def test_latex_is_copied(watched: Watched, site: Path) -> None:
     page = opened(watched, site)
     page.locator("section.current .downloads button").click()
     text = page.evaluate("navigator.clipboard.readText()")
-    assert text.startswith("\\begin{table}")
+    assert text.startswith("% needs \\usepackage{booktabs}")
+    assert "\n\\begin{table}" in text
     assert text.rstrip().endswith("\\end{table}")
 
 

@@ -200,6 +200,7 @@ def test_garbage_collection_is_restored_after_an_error() -> None:
     def fail() -> None:
         raise RuntimeError("no")
 
+    gc.unfreeze()  # what the tests before have set aside
     assert gc.isenabled()
     with pytest.raises(RuntimeError, match="no"):
         measure({"fail": fail}, protocol=TimingProtocol(1, 0, 0, 2, 2))
