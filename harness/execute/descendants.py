@@ -15,7 +15,7 @@ import time
 
 import psutil
 
-__all__ = ["adopt_orphans", "die_with_parent", "end_escaped", "held_bytes", "kill_all", "living"]
+__all__ = ["adopt_orphans", "die_with_parent", "end_escaped", "held_bytes", "kill", "kill_all", "living"]
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 """Of ``linux/prctl.h``."""
@@ -76,6 +76,15 @@ def kill_all(root: psutil.Process) -> bool:
             return False
         time.sleep(PAUSE_SECONDS)
     return True
+
+
+def kill(process: psutil.Process) -> None:
+    """Kill a process, whoever its parent is by now, and wait until it is dead; who collects it is not waited for."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with contextlib.suppress(psutil.Error):
+        process.kill()
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(PAUSE_SECONDS)
 
 
 def end_escaped(name: str, value: str) -> set[int]:

@@ -152,7 +152,8 @@ class CellProcess:
         """Kill what the cell has started, then its supervisor; both may end at any moment by themselves."""
         if self._supervisor is not None and self._supervisor.is_running():
             descendants.kill_all(self._supervisor)
-        if self._process.is_alive():
+            descendants.kill(self._supervisor)
+        elif self._process.is_alive():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
