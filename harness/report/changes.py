@@ -18,6 +18,7 @@ from harness.report.units import scale_for, with_interval
 from harness.results.comparison import CellChange, MetricChange
 from harness.results.stats import Estimate
 from harness.results.unreached import NOT_REACHED, is_cost_of_target
+from harness.text import printable
 from reference_impls.names import unknown_message
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _lines(item: CellChange) -> list[dict[str, Any]]:
 
 
 def _json(items: Sequence[CellChange]) -> str:
-    return json.dumps([_object(item) for item in items], indent=1, ensure_ascii=False) + "\n"
+    return printable(json.dumps([_object(item) for item in items], indent=1, ensure_ascii=False)) + "\n"
 
 
 def _object(item: CellChange) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness.text import printable
+
 if TYPE_CHECKING:
     from harness.report.sheets import Sheet
     from harness.results.tables import Table, TableRow, Value
@@ -25,7 +27,8 @@ def sheets_to_json(sheets: Iterable[Sheet]) -> str:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(_finite(value), indent=1, ensure_ascii=False, default=str, allow_nan=False) + "\n"
+    text = json.dumps(_finite(value), indent=1, ensure_ascii=False, default=str, allow_nan=False)
+    return printable(text) + "\n"  # JSON leaves some characters that act as they are
 
 
 def _finite(value: Any) -> Any:
