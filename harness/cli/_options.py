@@ -22,7 +22,11 @@ __all__ = [
     "Device",
     "ExecutorName",
     "MachineName",
+    "Methods",
+    "Neurons",
+    "Patterns",
     "Stores",
+    "Topologies",
     "tell_problems",
 ]
 
@@ -42,6 +46,10 @@ DataRoot = Annotated[
         "--data-root", metavar="DIR", help="Folder of data sets. [default: $SPIKEBOARD_DATA, ~/.cache/spikeboard/data]"
     ),
 ]
+Patterns = list[str] | None
+Neurons = Annotated[Patterns, typer.Option(help="Only these neurons.", autocompletion=completion.neurons)]
+Methods = Annotated[Patterns, typer.Option(help="Only these training methods.", autocompletion=completion.methods)]
+Topologies = Annotated[Patterns, typer.Option(help="Only these topologies.", autocompletion=completion.topologies)]
 DEVICES = "cpu, cuda (the first GPU), cuda:0,cuda:3 or cuda:all."
 DEVICE_VARIABLE = "SPIKEBOARD_DEVICE"
 Device = Annotated[str, typer.Option(metavar="DEVICE", help=DEVICES, envvar=DEVICE_VARIABLE, show_envvar=False)]

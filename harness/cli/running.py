@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import completion
-from harness.cli._options import DEVICE_VARIABLE, DEVICES, Address, DataRoot, ExecutorName, tell_problems
+from harness.cli._options import (
+    DEVICE_VARIABLE,
+    DEVICES,
+    Address,
+    DataRoot,
+    ExecutorName,
+    Methods,
+    Neurons,
+    Patterns,
+    Topologies,
+    tell_problems,
+)
 from harness.cli.placing import print_places
 from harness.terminal import note, say
 
@@ -25,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Patterns = list[str] | None
 GIBIBYTE = 2**30
 MOST_TABLES = 8
 """Tables at the end of a run, the fullest: more than that nobody reads on a terminal."""
@@ -53,13 +63,9 @@ def run(
         typer.Option(help="Only these suites (patterns; may be repeated).", autocompletion=completion.suites),
     ] = None,
     task: Annotated[Patterns, typer.Option(help="Only these tasks.", autocompletion=completion.tasks)] = None,
-    neuron: Annotated[Patterns, typer.Option(help="Only these neurons.", autocompletion=completion.neurons)] = None,
-    method: Annotated[
-        Patterns, typer.Option(help="Only these training methods.", autocompletion=completion.methods)
-    ] = None,
-    topology: Annotated[
-        Patterns, typer.Option(help="Only these topologies.", autocompletion=completion.topologies)
-    ] = None,
+    neuron: Neurons = None,
+    method: Methods = None,
+    topology: Topologies = None,
     backend: Annotated[Patterns, typer.Option(help="Only these backends.", autocompletion=completion.backends)] = None,
     dtype: Annotated[Patterns, typer.Option(help="Only these number formats.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="These seeds instead of the preset's.")] = None,

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import completion
-from harness.cli._options import Address, DataRoot, Device, ExecutorName
+from harness.cli._options import (
+    Address,
+    DataRoot,
+    Device,
+    ExecutorName,
+    Methods,
+    Neurons,
+    Patterns,
+    Topologies,
+)
 from harness.terminal import say
 
 if TYPE_CHECKING:
@@ -26,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Patterns = list[str] | None
 Studies = Annotated[
     Path | None, typer.Option("--studies", metavar="DIR", help="Where trials are kept. [default: reports/tuning]")
 ]
@@ -46,13 +54,9 @@ def tune(
     task: Annotated[
         Patterns, typer.Option(help="Only these tasks (patterns; may be repeated).", autocompletion=completion.tasks)
     ] = None,
-    neuron: Annotated[Patterns, typer.Option(help="Only these neurons.", autocompletion=completion.neurons)] = None,
-    method: Annotated[
-        Patterns, typer.Option(help="Only these training methods.", autocompletion=completion.methods)
-    ] = None,
-    topology: Annotated[
-        Patterns, typer.Option(help="Only these topologies.", autocompletion=completion.topologies)
-    ] = None,
+    neuron: Neurons = None,
+    method: Methods = None,
+    topology: Topologies = None,
     budget: Annotated[
         str, typer.Option(help="Training budget of a trial.", autocompletion=completion.budgets)
     ] = "standard",

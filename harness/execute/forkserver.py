@@ -141,20 +141,12 @@ def _importing_file() -> Path:
 
 
 def _lives() -> bool:
-    server: Any = forkserver._forkserver
-    try:
-        return bool(psutil.Process(server._forkserver_pid).status() != psutil.STATUS_ZOMBIE)
-    except (psutil.Error, TypeError, ValueError):
-        return False
-
-
-def _has_wholly_ended() -> bool:
-    """Whether the server's last thread is gone, too: to the end, its children are children of any that is left."""
+    """Whether there is a server of which any thread is left: to the end, its children are children of that."""
     pid: int | None = getattr(forkserver._forkserver, "_forkserver_pid", None)
     try:
-        return pid is None or os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return pid is not None and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
     except ChildProcessError:
-        return True
+        return False
 
 
 def _launch(target: Callable[..., object], arguments: tuple[Any, ...]) -> ForkServerProcess:
@@ -185,7 +177,7 @@ def end_escaped(server_died: bool) -> int:
     are still below it.
     """
     deadline = time.monotonic() + LAST_MOMENTS_SECONDS
-    while server_died and not _has_wholly_ended() and time.monotonic() < deadline:
+    while server_died and _lives() and time.monotonic() < deadline:
         time.sleep(0.001)
     return len(descendants.end_escaped(imports.FILE_VARIABLE, str(_importing_file())))
 

@@ -220,7 +220,7 @@ def _with_fastest_backend(cell: Cell, registry: Registry) -> Cell:
     if method is None or method.capabilities.updates == "per_batch":
         for name, library in FUSED_WITH.items():
             faster = replace(cell, backend=name)
-            if find_spec(library) is not None and why_unsupported(faster, registry) is None:
+            if why_unsupported(faster, registry) is None and find_spec(library) is not None:
                 return faster
     return replace(cell, backend="eager")
 

@@ -29,7 +29,7 @@ from reference_impls.conversion.spiking import affine, ann_layers, refuse_unless
 from reference_impls.method import OptimizerFactory, SpikeCounts, TrainingMethod, UpdateReport
 from reference_impls.network import Network, Synapse
 
-__all__ = ["SpikeTimes", "Timed", "Windows"]
+__all__ = ["ClippedTimed", "SpikeTimes", "Timed", "Windows"]
 
 WINDOWS = "spike_time_windows"
 
@@ -234,3 +234,19 @@ class Timed(Conversion):
 
 def _share(masks: Sequence[Tensor]) -> float:
     return sum(int(mask.sum()) for mask in masks) / sum(mask.numel() for mask in masks)
+
+
+class ClippedTimed(Timed):
+    """A conversion of an ANN of ReLUs clipped at 1, in windows of 1."""
+
+    def seen(self, frame: Tensor) -> Tensor:
+        """Clip to what an input spike can say."""
+        return frame.clamp(0, 1)
+
+    def activation(self, layer: int, z: Tensor) -> Tensor:
+        """Clipped ReLU."""
+        return z.clamp(0, 1)
+
+    def windows_now(self) -> Windows:
+        """Return windows of 1: the ANN's activations lie in [0, 1]."""
+        return Windows(1.0, [1.0] * len(self.network.neurons()))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from reference_impls.conversion.timed import Timed, Windows
+from reference_impls.conversion.timed import ClippedTimed
 from reference_impls.method import Epoch, OptimizerFactory, PretrainingReport, UpdateReport
 from reference_impls.network import Network
 
@@ -75,7 +75,7 @@ CARD = {
 }
 
 
-class DFT(Timed):
+class DFT(ClippedTimed):
     """Spike times of ReL-PSP neurons under a threshold that falls over their window.
 
     Parameters
@@ -101,18 +101,6 @@ class DFT(Timed):
             if name.endswith("bias"):
                 parameter.requires_grad_(False).zero_()
         super().prepare(network, optimizer)
-
-    def seen(self, frame: Tensor) -> Tensor:
-        """Clip to what an input spike can say."""
-        return frame.clamp(0, 1)
-
-    def activation(self, layer: int, z: Tensor) -> Tensor:
-        """Clipped ReLU, of the ANN that is trained first."""
-        return z.clamp(0, 1)
-
-    def windows_now(self) -> Windows:
-        """Return windows of 1."""
-        return Windows(1.0, [1.0] * len(self.network.neurons()))
 
     def pretrain(self, epoch: Epoch, epochs: int) -> PretrainingReport:
         """Train the ANN whose weights the spiking network begins with."""

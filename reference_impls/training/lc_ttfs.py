@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from reference_impls.conversion.spiking import affine
-from reference_impls.conversion.timed import Timed, Windows
+from reference_impls.conversion.timed import ClippedTimed, Windows
 from reference_impls.method import OptimizerFactory, UpdateReport
 from reference_impls.network import Network
 
@@ -80,7 +80,7 @@ CARD = {
 }
 
 
-class LCTTFS(Timed):
+class LCTTFS(ClippedTimed):
     """Conversion of an ANN of clipped ReLUs to ReL-PSP neurons in windows of length 1.
 
     Parameters
@@ -106,18 +106,6 @@ class LCTTFS(Timed):
         for block in chain.layers():
             if cast(Any, affine(block.synapse)).weight.dim() != 2:
                 raise ValueError(f"LC-TTFS adds up the weights of fully connected layers; this is {block.synapse}")
-
-    def seen(self, frame: Tensor) -> Tensor:
-        """Clip to what an input spike can say."""
-        return frame.clamp(0, 1)
-
-    def activation(self, layer: int, z: Tensor) -> Tensor:
-        """Clipped ReLU."""
-        return z.clamp(0, 1)
-
-    def windows_now(self) -> Windows:
-        """Return windows of 1: the ANN's activations lie in [0, 1]."""
-        return Windows(1.0, [1.0] * len(self.network.neurons()))
 
     def sums(self) -> list[Tensor]:
         """Return S of every layer, ``[N]``: its weights, and its bias, added up."""

@@ -20,7 +20,7 @@ from harness.results.machine import this_machine
 from harness.results.provenance import Origin
 from harness.results.record import Machine
 
-__all__ = ["Cluster", "NodeSite", "connect"]
+__all__ = ["Cluster", "NodeSite", "connect", "line_of"]
 
 REPORT_SECONDS = 180.0
 """How long a node may take to start an interpreter and say what it is."""
@@ -88,9 +88,8 @@ def connect(address: str | None = None) -> Cluster:
             _knock(address or os.environ.get("RAY_ADDRESS") or AUTO)
             ray.init(address=address or AUTO, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, OSError, RuntimeError) as error:
-            why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UserError(
-                f"no Ray cluster at {address or AUTO!r}: {why}",
+                f"no Ray cluster at {address or AUTO!r}: {line_of(error, 0)}",
                 "start one with: ray start --head; then say --address HOST:6379, or set RAY_ADDRESS",
             ) from error
     return Cluster(tuple(_answering(node for node in ray.nodes() if node["Alive"])))
@@ -121,7 +120,7 @@ def _answering(nodes: Iterable[dict[str, Any]]) -> list[NodeSite]:
         try:
             origin = ray.get(reference)
         except ray.exceptions.RayError as error:
-            failures.append(f"{host}: {_last_line(error)}")
+            failures.append(f"{host}: {line_of(error, -1)}")
             continue
         name = host if hosts[host] == 1 else f"{host}/{number[:6]}"
         resources = node["Resources"]
@@ -135,5 +134,6 @@ def _answering(nodes: Iterable[dict[str, Any]]) -> list[NodeSite]:
     return sorted(found, key=lambda site: site.name)
 
 
-def _last_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+def line_of(error: BaseException, number: int) -> str:
+    """Return a line of what an error says, or its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[number].strip()

@@ -19,7 +19,7 @@ import ray
 from harness.catalogue.cards import Registry, load_registry
 from harness.errors import UserError
 from harness.execute import endings
-from harness.execute.cluster.connection import NodeSite, connect
+from harness.execute.cluster.connection import NodeSite, connect, line_of
 from harness.execute.cluster.fitness import expected_of
 from harness.execute.cluster.node import Node, Setup
 from harness.execute.executor import Disturbed, Ended, Event, Noticed, Progressed, Started
@@ -280,5 +280,4 @@ def _problems(reference: Any) -> str:
 
 def _gist(error: BaseException) -> str:
     """Return what an error of Ray's is about: of one that happened on a node its last line, else the first."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1 if isinstance(error, ray.exceptions.RayTaskError) else 0].strip().rstrip(".")
+    return line_of(error, -1 if isinstance(error, ray.exceptions.RayTaskError) else 0).rstrip(".")
