@@ -89,9 +89,9 @@ def _add_up(
     rows, columns = table.shape
     out = table.new_empty(outputs, columns)
     sizes = torch.tensor([rows, *table.stride(), *strides])
-    tile = TILE_LANES * LINE_BYTES // table.element_size()
-    tiles = -(-columns // tile)
-    scratch_bytes = (1 + tiles + CHUNK * tiles) * tile * table.element_size()
+    tile_bytes = TILE_LANES * LINE_BYTES
+    tiles = -(-columns * table.element_size() // tile_bytes)
+    scratch_bytes = (1 + tiles + CHUNK * tiles) * tile_bytes
     tensors = [sizes, table, index, value, ends, first, out]
     run_shared(address("add_up", _short(table.dtype)), tensors, columns, outputs, scratch_bytes)
     return out
