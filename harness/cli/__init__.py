@@ -20,6 +20,7 @@ from harness.cli import (
     aiming,
     asv,
     beginning,
+    calibrating,
     checking,
     comparing,
     data,
@@ -114,6 +115,7 @@ for module in (
     freshness,
     aiming,
     asv,
+    calibrating,
 ):
     module.register(app)
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from harness.planning.plan import Plan, PlannedCell
     from harness.results.store import Store
 
-__all__ = ["register"]
+__all__ = ["measure_shown", "register"]
 
 GIBIBYTE = 2**30
 MOST_TABLES = 8
@@ -182,7 +182,7 @@ def run(
         memory_bytes=int(memory_gib * GIBIBYTE) if memory_gib else None,
         timeout_factor=timeout_factor,
     )
-    summary = _measure(
+    summary = measure_shown(
         where.for_cells(job.cell for job in jobs), jobs, registry, target, root, by_default(SCRATCH), slots
     )
     if preset == ONES_OWN:
@@ -208,9 +208,16 @@ def _preset_plan(plan_with: Callable[..., Plan], preset: str | None, budget: str
         return plan
 
 
-def _measure(
-    where: Where, jobs: list[Job], registry: Registry, store: Store, data_root: Path, scratch: Path, slots: int | None
+def measure_shown(
+    where: Where,
+    jobs: list[Job],
+    registry: Registry,
+    store: Store,
+    data_root: Path,
+    scratch: Path,
+    slots: int | None = None,
 ) -> Summary:
+    """Run `jobs` with a live display, in processes that nothing has run in before."""
     from harness.execute.display import Display
     from harness.execute.job import Summary
 
