@@ -115,6 +115,10 @@ class StepRule:
         widths = _factors(self.noise.runs) * np.sqrt(1 + 1 / LEVEL_RUNS) * self.noise.between
         return np.maximum(widths, math.log1p(TRIFLE))[rounded]
 
+    def least(self, level_runs: int) -> float:
+        """Return the growth (0.1: 10 %) that is beyond the limit, after a level of so many runs."""
+        return math.expm1(float(self.limits(level_runs)[-1]))
+
     def smallest_found(self, level_runs: int = USUAL_LEVEL) -> float:
         """Return the least growth (0.1: 10 %) that two runs show with the probability `FOUND_SURELY`.
 
