@@ -34,12 +34,12 @@ __all__ = [
 
 MONTH = 30
 """Runs that the promise is about: a month of nights."""
-FALSE_ALARMS = 0.0003
+FALSE_ALARMS = 0.0001
 """Probability of a false step, up or down, of a series in a month, were its noise normal and independent.
 
-A thirtieth of the promise (1 %): noise of times is skewed, has outliers, and nights resemble their neighbours. As the
-tests simulate, it is kept up to a skewness of 1.4, for Student's t with 5 degrees of freedom, for 1 % of outliers of
-eight standard deviations and for a correlation of 0.3 between neighbours."""
+A hundredth of the promise (1 %): noise of times is skewed, has outliers, and nights resemble their neighbours. As the
+tests simulate, it is kept up to a skewness of 1.4, for Student's t with 5 degrees of freedom, for an outlier of eight
+standard deviations in 150 runs and for a correlation of 0.3 between neighbours."""
 FALSE_DIFFERENCES = 0.01
 """Probability that a comparison of two sets of runs of the same code shows any difference."""
 FOUND_SURELY = 0.99
