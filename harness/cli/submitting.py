@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 FORMATS = ("text", "json", "md")
+SUMMED = {"holds": "hold", "does not hold": "do not hold", "cannot be told": "cannot be told"}
 COLOURS = {"holds": "green", "does not hold": "red", "cannot be told": "yellow"}
 
 
@@ -106,7 +107,7 @@ def verify_submission(
     """
     from harness.catalogue.cards import load_registry
     from harness.errors import UserError
-    from harness.paths import readable_stores
+    from harness.paths import existing_store, published_store
     from harness.results.store import read_stores
     from harness.submissions.marks import write_marks
     from harness.submissions.overlay import INSTALLED
@@ -116,7 +117,8 @@ def verify_submission(
     if output_format not in FORMATS:
         raise UserError(unknown_message("format", output_format, FORMATS))
     running = _running(sample, sample_seed, data_root, unprotected) if run else None
-    published = read_stores(readable_stores(store)).records
+    known = [existing_store(path) for path in store] if store else [*filter(None, [published_store()])]
+    published = read_stores(known).records
     report = verify(folder, published, load_registry(), INSTALLED, running)
     _print(report, output_format)
     if mark and not report.failed:
@@ -162,10 +164,8 @@ def _one_line(text: str) -> str:
 
 
 def _conclusion(report: Report) -> str:
-    counts = _counts(report.lines)
-    return f"{_one_line(report.name)}: " + ", ".join(
-        f"{number} {verdict}" for verdict, number in counts.items() if number
-    )
+    counts = ", ".join(f"{number} {SUMMED[verdict]}" for verdict, number in _counts(report.lines).items())
+    return f"{_one_line(report.name)}: {counts}"
 
 
 def _counts(lines: Sequence[Line]) -> dict[str, int]:

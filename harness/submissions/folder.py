@@ -37,9 +37,9 @@ LARGEST_FOLDER = 256 << 20
 LARGEST_TEXT = 1 << 20
 """Of a manifest, an environment or a source file."""
 DEEPEST = 12
-NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_+.-]{0,240}")
+NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_+.-]{0,240}|-(\.jsonl)?")
 """What a file or folder may be called: nothing hidden, nothing that a shell, a terminal or another system reads
-otherwise."""
+otherwise; a single hyphen is the task of what has none."""
 CHUNK = 1 << 20
 M = TypeVar("M", Manifest, Environment)
 TOP = frozenset({MANIFEST, ENVIRONMENT, README, RECORDS, CODE})

@@ -47,8 +47,11 @@ What to do next:
 4. Open a pull request. The same check runs there without running any of your code; a maintainer may then measure a
    sample of your cells again.
 
-What is in it: `records/` (packed, a record a line), {sources}`environment.json` (versions, machine, commit),
-`manifest.json` (digests).
+What is in it:
+
+- `records/`: packed, a record a line
+{sources}- `environment.json`: versions, machine, commit
+- `manifest.json`: digests
 """
 
 
@@ -213,5 +216,5 @@ def _read_me(records: Sequence[Record], environment: Environment, sources: Sourc
         machines=", ".join(one.name for one in environment.machines),
         versions=", ".join(environment.spikeboard),
         folder=target.name,
-        sources="`implementations/` (the new sources, as they are imported), " if sources.files else "",
+        sources="- `implementations/`: the new sources, as they are imported\n" if sources.files else "",
     )

@@ -25,7 +25,7 @@ from reference_impls.card import CardError
 from reference_impls.card_files import read_literal
 from reference_impls.discovery import ENTRY_POINT_GROUP, LOOSE, discover_in
 
-__all__ = ["PLACES", "VECTORS", "Overlay", "code_problems", "is_new", "overlay"]
+__all__ = ["PLACES", "VECTORS", "Overlay", "code_problems", "differs", "is_new", "overlay"]
 
 PLACES = ("reference_impls/neurons/", "reference_impls/training/", "reference_impls/topologies/", "harness/tasks/")
 """Folders of the project to which a submission may bring files; all else of it measures, and is the project's."""
@@ -49,6 +49,11 @@ class Overlay:
 def is_new(name: str) -> bool:
     """Whether the project has no file `name` (with slashes, below the folder of sources)."""
     return not (INSTALLED / name).exists()
+
+
+def differs(code: Path, name: str) -> bool:
+    """Whether the project has another file `name` than a submission brings in `code`."""
+    return not is_new(name) and (INSTALLED / name).read_bytes() != (code / name).read_bytes()
 
 
 def code_problems(files: Iterator[str] | Mapping[str, object]) -> list[str]:

@@ -210,10 +210,11 @@ def _of_content(
     announced = manifest.implementations if isinstance(manifest, Manifest) else ()
     taken = {} if refused else files
     with overlay.overlay(folder / CODE, taken, () if refused else announced) as sources:
+        changed = sorted(name for name in taken if overlay.differs(folder / CODE, name))
         lines = [
             *_consistent(records, published, sources.registry),
             *_from_where(records, published, contents.environment, root),
-            *_of_code(records, published, sources, own, announced, files, refused),
+            *_of_code(records, published, sources, own, announced, changed, refused),
         ]
         if running is None:
             untold_ones = (again.CUT_OFF, again.EXACT, again.ERRORS)
@@ -258,7 +259,7 @@ def _of_code(
     sources: overlay.Overlay,
     own: Registry,
     announced: Sequence[implementation.Implementation],
-    files: Mapping[str, int],
+    changed: Sequence[str],
     refused: Sequence[str],
 ) -> list[Line]:
     if refused:
@@ -271,7 +272,7 @@ def _of_code(
         gate = implementation.check_gate(records, published, sources, today, announced)
     except (RecursionError, MemoryError) as error:
         return [fails("implementations", [f"the sources cannot be followed: {error}"])]
-    return [code, implementation.check_implementations(announced, files, sources, records, own), gate]
+    return [code, implementation.check_implementations(announced, changed, sources, records, own), gate]
 
 
 def freshness_in(records: Sequence[Record], sources: overlay.Overlay) -> dict[Key, Freshness]:

@@ -150,7 +150,7 @@ def _of_timings(record: Record) -> Iterator[Complaint]:
     if not all(isinstance(one, int) and one > 0 for one in stated):
         yield record, "does not say batch, time steps and neurons"
         return
-    batch, T, neurons = stated
+    batch, T, neurons = map(int, filter(None, stated))
     rates: dict[str, dict[str, float]] = defaultdict(dict)
     for stage in ("train", "inference"):
         rates[stage] = {"samples_per_second": batch, "neuron_steps_per_second": batch * T * neurons}

@@ -13,7 +13,7 @@ from harness.results.freshness import Today
 from harness.results.record import MEASURED, Record
 from harness.results.verification import Verification
 from harness.submissions.manifest import Implementation
-from harness.submissions.overlay import Overlay, is_new
+from harness.submissions.overlay import Overlay
 from harness.submissions.verdict import Complaint, Line, fails, holds, judged, untold
 
 __all__ = ["GATE", "check_gate", "check_implementations", "rows_by_kind"]
@@ -34,12 +34,15 @@ def rows_by_kind(registry: Registry) -> Mapping[str, Mapping[str, Row]]:
 
 def check_implementations(
     implementations: Sequence[Implementation],
-    files: Iterable[str],
+    changed: Sequence[str],
     sources: Overlay,
     records: Sequence[Record],
     own: Registry,
 ) -> Line:
-    """Return whether the cards are sound, make the rows that are announced, and every row of a record has one."""
+    """Return whether the cards are sound, make the rows that are announced, and every row of a record has one.
+
+    `changed` are files of which the project has others.
+    """
     rows = rows_by_kind(sources.registry)
     causes = list(sources.problems)
     for one in implementations:
@@ -56,7 +59,6 @@ def check_implementations(
     causes += sorted({problem for record in records for problem in _unknown(record, sources.registry)})
     if causes:
         return fails(CHECK, list(dict.fromkeys(causes)))
-    changed = sorted(name for name in files if name.startswith(("reference_impls/", "harness/")) and not is_new(name))
     if changed:
         what = f"it brings another {', '.join(changed)} than the project has"
         return untold(CHECK, f"{what}: figures with it count on no board before that change is the project's")
