@@ -31,6 +31,7 @@ from harness.cli import (
     reporting,
     running,
     searching,
+    submitting,
     tuning,
 )
 from harness.defaults import defaults
@@ -112,6 +113,7 @@ for module in (
     filling,
     comparing,
     freshness,
+    submitting,
     aiming,
     asv,
 ):
