@@ -20,6 +20,7 @@ from harness.cli import (
     aiming,
     asv,
     beginning,
+    calibrating,
     checking,
     comparing,
     data,
@@ -116,6 +117,7 @@ for module in (
     submitting,
     aiming,
     asv,
+    calibrating,
 ):
     module.register(app)
 
