@@ -147,6 +147,17 @@ _VIDEO_METRICS = (
     "synaptic_joules",
 )
 
+_FLOW_METRICS = (
+    "end_point_error_pixels",
+    "outliers_1px_fraction",
+    "outliers_3px_fraction",
+    "spikes_per_neuron",
+    "deepest_firing_rate",
+    "accumulates_per_sample",
+    "multiply_accumulates_per_sample",
+    "synaptic_joules",
+)
+
 BOARDS: tuple[Board, ...] = (
     Board(
         name="neurons",
@@ -246,6 +257,15 @@ BOARDS: tuple[Board, ...] = (
         columns=tuple(Column("video", metric) for metric in _VIDEO_METRICS),
         rank_by="video.mean_squared_error",
         baseline="mean-image",
+    ),
+    Board(
+        name="flow",
+        title="Optical flow from events",
+        question="Which network tells from events where every pixel moves, and at how many spikes?",
+        axis="topology",
+        columns=tuple(Column("flow", metric) for metric in _FLOW_METRICS),
+        rank_by="flow.end_point_error_pixels",
+        baseline="zero-flow",
     ),
     Board(
         name="robustness",

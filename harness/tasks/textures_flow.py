@@ -31,13 +31,13 @@ CARD = {
     "encoding": "ten bins of 5 ms, counts of OFF and of ON events",
     "split": "704 windows of 176 scenes, fixed: train 512, validation 64, test 128, no scene in two of them",
     "networks": {
-        "adaptive-spikenet": {"base": 16},
+        "adaptive-spikenet": {"base": 16, "levels": 3},
         "zero-flow": {},
         "mean-flow": {},
     },
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3, "train_limit": 32, "test_limit": 32},
-        "quick": {"epochs": 6, "batch_size": 16, "learning_rate": 2e-3, "train_limit": 360},
+        "quick": {"epochs": 8, "batch_size": 16, "learning_rate": 2e-3},
         "standard": {"epochs": 40, "batch_size": 16, "learning_rate": 2e-3},
     },
     "notes": [
