@@ -7,7 +7,7 @@ it over beside them. Must not know how anything is checked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -79,6 +79,11 @@ class Submitted:
         """Return what remains beside one's `own` records: of a cell and machine that they have, theirs alone counts."""
         taken = {(one.cell_id, one.provenance.machine.name) for one in own}
         kept = tuple(one for one in self.records if (one.cell_id, one.provenance.machine.name) not in taken)
+        return Submitted(kept, {key_of(one): self.marks[key_of(one)] for one in kept}, self.problems)
+
+    def only(self, wanted: Callable[[Marked], bool]) -> Submitted:
+        """Return the records of which what is known is `wanted`."""
+        kept = tuple(one for one in self.records if wanted(self.marks[key_of(one)]))
         return Submitted(kept, {key_of(one): self.marks[key_of(one)] for one in kept}, self.problems)
 
     def of(self, record: Record) -> Marked | None:

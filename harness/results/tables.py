@@ -65,6 +65,12 @@ class Value:
     """Whose it is; empty of one's own."""
 
     @property
+    def said(self) -> tuple[str, ...]:
+        """Return the words that stand behind it: why it is not ranked, and how far a stranger's was made sure of."""
+        standing = () if self.standing.ranked else (self.standing.value,)
+        return tuple(dict.fromkeys((*standing, *([] if self.mark is None else [self.mark.word]))))
+
+    @property
     def record(self) -> Record:
         """Return the newest record behind it: machine, age, command."""
         return max(self.records, key=lambda record: record.provenance.moment)
