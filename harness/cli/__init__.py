@@ -17,6 +17,7 @@ import typer
 from typer.models import CommandInfo, TyperInfo
 
 from harness.cli import (
+    accepting,
     aiming,
     asv,
     beginning,
@@ -118,6 +119,7 @@ for module in (
     aiming,
     asv,
     calibrating,
+    accepting,
 ):
     module.register(app)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,25 +31,26 @@ def conclude(runs: Sequence[Sequence[Record]], cells: Sequence[Cell], registry: 
     from harness.results.steps import FEWEST_RUNS
 
     spreads = spreads_of(runs, registry)
-    measured = {spread.label for spread in spreads}
     if spreads:
         _print(spreads)
         for path in write_noise(folder, merge(read_noise(folder), spreads)):
-            say(f"the spread of {count(len(spreads), 'figure')} of {count(len(measured), 'series', 'series')}: {path}")
-    if few := _unmeasured(cells, registry, measured):
+            say(f"spread of {count(len(spreads), 'figure')}: {path}")
+    missing = _unmeasured(cells, registry, {(spread.suite, spread.label) for spread in spreads})
+    for suite, series in missing.items():
         say(
-            f"{count(few, 'series', 'series')} without a spread: fewer than {FEWEST_RUNS} of the runs were ok; the same "
-            "command takes noisy and failed ones again",
+            f"{suite}: {count(series, 'series', 'series')} without a spread, of which fewer than {FEWEST_RUNS} runs "
+            "were ok; the same command takes noisy and failed ones again",
             fg="yellow",
         )
 
 
-def _unmeasured(cells: Sequence[Cell], registry: Registry, measured: Collection[str]) -> int:
-    """Return how many series have no figure among `measured`."""
+def _unmeasured(cells: Sequence[Cell], registry: Registry, measured: Collection[tuple[str, str]]) -> Counter[str]:
+    """Return of how many series, by their suite, no figure was `measured`."""
     from harness.asv.series import series_label
 
     versions = {cell.task: registry.task(cell.task).version for cell in cells if cell.task in registry.tasks}
-    return len({series_label(cell, versions.get(cell.task, 1)) for cell in cells}.difference(measured))
+    series = {(cell.suite, series_label(cell, versions.get(cell.task, 1))) for cell in cells}
+    return Counter(suite for suite, _ in series.difference(measured))
 
 
 def _print(spreads: Sequence[Spread]) -> None:
@@ -56,6 +58,7 @@ def _print(spreads: Sequence[Spread]) -> None:
     from rich.table import Table
 
     from harness.cli._console import print_whole
+    from harness.report.words import count
     from harness.results.steps import SEARCHED
 
     table = Table(box=None, pad_edge=False)
@@ -75,6 +78,7 @@ def _print(spreads: Sequence[Spread]) -> None:
     noisy = sum(not one.rule.holds() for one in spreads)
     if noisy:
         say(
-            f"{noisy} figures are too noisy for a step of {SEARCHED:.0%} within two runs: the last column says which",
+            f"{count(noisy, 'figure')} too noisy for a step of {SEARCHED:.0%} to be found within two runs; the last "
+            "column says which step is",
             fg="yellow",
         )

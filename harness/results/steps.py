@@ -24,6 +24,7 @@ __all__ = [
     "Noise",
     "Step",
     "StepRule",
+    "apart",
     "find_steps",
     "last_is_beyond",
     "noise_of",
@@ -38,6 +39,8 @@ FALSE_ALARMS = 0.0005
 A twentieth of the promise (1 %): noise of times is skewed, has outliers, and nights resemble their neighbours. As the
 tests simulate, it is kept up to a skewness of 1.4, for Student's t with 5 degrees of freedom, for 1 % of outliers of
 eight standard deviations and for a correlation of 0.3 between neighbours."""
+FALSE_DIFFERENCES = 0.01
+"""Probability that a comparison of two sets of runs of the same code shows any difference."""
 FOUND_SURELY = 0.99
 """Probability with which a step counts as found within two runs."""
 SEARCHED = 0.10
@@ -115,6 +118,10 @@ class StepRule:
         widths = _factors(self.noise.runs) * np.sqrt(1 + 1 / LEVEL_RUNS) * self.noise.between
         return np.maximum(widths, math.log1p(TRIFLE))[rounded]
 
+    def least(self, level_runs: int) -> float:
+        """Return the growth (0.1: 10 %) that is beyond the limit, after a level of so many runs."""
+        return math.expm1(float(self.limits(level_runs)[-1]))
+
     def smallest_found(self, level_runs: int = USUAL_LEVEL) -> float:
         """Return the least growth (0.1: 10 %) that two runs show with the probability `FOUND_SURELY`.
 
@@ -135,6 +142,17 @@ class StepRule:
     def holds(self) -> bool:
         """Whether a step of `SEARCHED` is found within two runs; else the series is too noisy for it."""
         return self.smallest_found() <= SEARCHED
+
+
+def apart(noise: Noise, comparisons: int) -> float:
+    """Return the growth (0.1: 10 %) that two single runs of the same code stay below.
+
+    Of so many comparisons that are made at once, none is beyond it with the probability 1 - `FALSE_DIFFERENCES`.
+    """
+    from scipy.special import stdtrit
+
+    quantile = float(stdtrit(noise.runs - 1, 1 - FALSE_DIFFERENCES / 2 / comparisons))
+    return max(math.expm1(quantile * noise.between * math.sqrt(2)), TRIFLE)
 
 
 def noise_of(values: Sequence[float]) -> Noise | None:
