@@ -15,7 +15,7 @@ from reference_impls.names import unknown_message
 
 __all__ = ["BOARDS", "COMPARED", "WITHOUT_BACKEND", "Board", "Column", "find_board"]
 
-Axis = Literal["neuron", "method", "backend", "task"]
+Axis = Literal["neuron", "method", "backend", "task", "topology"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,26 @@ _TIMED_METRICS = (
     "latency_steps",
 )
 
+_VIDEO_METRICS = (
+    "mean_squared_error",
+    "structural_similarity",
+    "spikes_per_neuron",
+    "accumulates_per_sample",
+    "multiply_accumulates_per_sample",
+    "synaptic_joules",
+)
+
+_FLOW_METRICS = (
+    "end_point_error_pixels",
+    "outliers_1px_fraction",
+    "outliers_3px_fraction",
+    "spikes_per_neuron",
+    "deepest_firing_rate",
+    "accumulates_per_sample",
+    "multiply_accumulates_per_sample",
+    "synaptic_joules",
+)
+
 BOARDS: tuple[Board, ...] = (
     Board(
         name="neurons",
@@ -228,6 +248,24 @@ BOARDS: tuple[Board, ...] = (
         rank_by="spike_times.error_fraction",
         fixed={"backend": ("eager",)},
         varies=("topology",),
+    ),
+    Board(
+        name="video",
+        title="Video from events",
+        question="Which network turns events into frames with least error, and at how many spikes?",
+        axis="topology",
+        columns=tuple(Column("video", metric) for metric in _VIDEO_METRICS),
+        rank_by="video.mean_squared_error",
+        baseline="mean-image",
+    ),
+    Board(
+        name="flow",
+        title="Optical flow from events",
+        question="Which network tells from events where every pixel moves, and at how many spikes?",
+        axis="topology",
+        columns=tuple(Column("flow", metric) for metric in _FLOW_METRICS),
+        rank_by="flow.end_point_error_pixels",
+        baseline="zero-flow",
     ),
     Board(
         name="robustness",

@@ -55,6 +55,8 @@ class Selection:
     peers: tuple[str, ...] = ()
     """Peers to put on the axis ``neuron``, in place of `neurons`."""
     recipes: tuple[str, ...] = (DEFAULT_RECIPE,)
+    dense: tuple[str, ...] = ()
+    """Whole networks of dense targets to put on the axis ``topology``, in place of `topologies`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,7 @@ ALL_CELLS = (
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
     *_LIBRARIES,
+    Selection(("video", "flow"), ANY, dense=ANY, seeds=3),
 )
 """Every combination there is: what a cell that is named axis by axis is looked up in."""
 
@@ -321,6 +324,12 @@ PRESETS: Mapping[str, Preset] = {
             "Other libraries' LIF beside ours, alternating; minutes. Install them with: python -m nox -s peers.",
             "quick",
             _LIBRARIES,
+        ),
+        Preset(
+            "dense",
+            "Video and optical flow from events: networks, ANNs and trivial answers, 3 seeds; half an hour on a core.",
+            "quick",
+            (Selection(("video", "flow"), ANY, dense=ANY, seeds=3),),
         ),
         Preset(
             "standard",

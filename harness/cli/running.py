@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from harness.planning.plan import Plan, PlannedCell
     from harness.results.store import Store
 
-__all__ = ["register"]
+__all__ = ["measure_shown", "register"]
 
 GIBIBYTE = 2**30
 MOST_TABLES = 8
@@ -192,7 +192,7 @@ def run(
     where = where.for_cells(job.cell for job in jobs)
     if require_quiet and jobs:
         demand_quiet(where)
-    summary = _measure(where, jobs, registry, target, root, by_default(SCRATCH), slots)
+    summary = measure_shown(where, jobs, registry, target, root, by_default(SCRATCH), slots)
     if preset == ONES_OWN:
         print_places((*(planned.cell for planned in plan.todo), *plan.done), stores, registry, machine.name)
     _conclude(summary, plan, target, registry, tables=preset != ONES_OWN)
@@ -216,9 +216,16 @@ def _preset_plan(plan_with: Callable[..., Plan], preset: str | None, budget: str
         return plan
 
 
-def _measure(
-    where: Where, jobs: list[Job], registry: Registry, store: Store, data_root: Path, scratch: Path, slots: int | None
+def measure_shown(
+    where: Where,
+    jobs: list[Job],
+    registry: Registry,
+    store: Store,
+    data_root: Path,
+    scratch: Path,
+    slots: int | None = None,
 ) -> Summary:
+    """Run `jobs` with a live display, in processes that nothing has run in before."""
     from harness.execute.display import Display
     from harness.execute.job import Summary
 

@@ -44,6 +44,8 @@ SUITE_ORDER = (
     "frontier",
     "anytime",
     "spike_times",
+    "video",
+    "flow",
     "over_time",
     "robustness",
     "memory",

@@ -119,6 +119,7 @@ def _metric_object(metric: MetricChange) -> dict[str, Any]:
         "before": _estimate_object(metric.before),
         "after": _estimate_object(metric.after),
         "relative_change": metric.relative if finite else None,
+        "allowed_by_noise": metric.allowed,
     }
 
 

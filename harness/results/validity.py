@@ -69,7 +69,7 @@ _OF_UNIT: Mapping[str, Limits] = {
     "fraction": _SHARE,
     **dict.fromkeys(("parameters", "epochs", "updates", "checks", "samples"), _COUNT),
     **dict.fromkeys(("bytes", "joules", "operations", "spikes", "events", "neurons", "hertz", "windows"), _AMOUNT),
-    **dict.fromkeys(("spikes per neuron and step", "squared signal units"), _AMOUNT),
+    **dict.fromkeys(("spikes per neuron and step", "squared signal units", "squared intensity", "pixels"), _AMOUNT),
     "time steps": Limits(1.0),  # an answer takes one step at least; means of samples are no whole numbers
     "bytes per time step": Limits(-1e-6),  # the slope of a fit through equal amounts rounds to either side of zero
     **dict.fromkeys(("seconds", "seconds per time step", "ratio"), _POSITIVE),
