@@ -127,6 +127,8 @@ _SLOW_IN_QUICK = tuple(
 )
 """Conversions that `quick` leaves to the preset `conversion`: QCFS stands for them, HSD for those that train on, and
 TTFS, by a selection of its own, for those whose neurons fire once."""
+_QUICK_NEURONS = (*BASES, "!c-silif")
+"""Neurons that `quick` trains; pmsn stands for the other state-space layer."""
 _QUICK_METHODS = (
     ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient", *_SLOW_IN_QUICK), ("mlp",)),
     (("bptt", "ide", "spide"), ("feedback",)),
@@ -203,15 +205,15 @@ PRESETS: Mapping[str, Preset] = {
             "quick",
             (
                 "Contract of every row; accuracy (3 seeds) and cost of a neuron and a method of every file, but QCFS, "
-                "HSD and TTFS for all conversions, and no forward gradient; a few rows in other suites. Minutes on a "
-                "laptop."
+                "HSD and TTFS for all conversions, PMSN for all state-space layers, and no forward gradient; a few rows "
+                "in other suites. Minutes on a laptop."
             ),
             "quick",
             (
                 *_conformance(ANY, ANY, ("lif",)),
                 # Neurons under BPTT, methods under IF: the two axes of the leaderboard. They train for a second or two,
                 # less than it takes to compile and check the kernels of each neuron; those of LIF are checked anyway.
-                Selection(("accuracy",), ("digits",), BASES, ("bptt",), ("mlp",), seeds=3),
+                Selection(("accuracy",), ("digits",), _QUICK_NEURONS, ("bptt",), ("mlp",), seeds=3),
                 *(
                     Selection(("accuracy",), ("digits",), ("if",), methods, on, seeds=3)
                     for methods, on in _QUICK_METHODS
@@ -220,7 +222,7 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("accuracy",), ("digits",), ("lif",), ("bptt",), ("conv", "skip-mlp"), FASTEST, seeds=3),
                 Selection(("accuracy",), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",), seeds=3),
                 Selection(("tracking",), ("two-sines",), POOL, BASES, RESERVOIR, seeds=3),
-                Selection(("spikes", *_COST), ("digits",), BASES, ("bptt",), ("mlp",)),
+                Selection(("spikes", *_COST), ("digits",), _QUICK_NEURONS, ("bptt",), ("mlp",)),
                 *(Selection(("spikes", *_COST), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
                 Selection(("anytime",), ("digits",), ("if",), *_QUICK_METHODS[0]),
                 Selection(("spikes", *_COST), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",)),
