@@ -93,6 +93,21 @@ _LIBRARY_METRICS = (
     "gradient_cosine",
 )
 
+_STEP_METRICS = (
+    "speedup_over_spikingjelly",
+    "speedup_over_eager",
+    "train_step_seconds",
+    "loss_difference",
+    "gradient_difference",
+)
+
+_CROSSOVER_METRICS = (
+    "forward_crossover_density",
+    "gradient_crossover_density",
+    "forward_speedup_5_percent",
+    "gradient_speedup_5_percent",
+)
+
 _LAYER_METRICS = (
     "speedup_over_fused_t16",
     "speedup_over_fused_t256",
@@ -298,6 +313,24 @@ BOARDS: tuple[Board, ...] = (
         columns=tuple(Column("libraries", metric) for metric in _LIBRARY_METRICS),
         rank_by="libraries.train_step_ratio",
         baseline="spikeboard-lif",
+    ),
+    Board(
+        name="training-steps",
+        title="Training steps",
+        question="How fast is a whole training step of the same network in each library, and is it the same step?",
+        axis="neuron",
+        columns=tuple(Column("training", metric) for metric in _STEP_METRICS),
+        rank_by="training.speedup_over_eager",
+        fixed={"method": ("bptt",)},
+        baseline="spikingjelly-lif",
+    ),
+    Board(
+        name="crossover",
+        title="Speed against density",
+        question="Up to which share of spikes is a product that touches only them faster than a dense one?",
+        axis="neuron",
+        columns=tuple(Column("crossover", metric) for metric in _CROSSOVER_METRICS),
+        rank_by="crossover.gradient_crossover_density",
     ),
 )
 

@@ -153,11 +153,22 @@ _COST = ("throughput", "memory")
 _LAYERS = (Selection(("layers",), neurons=("lif", *PARALLEL)),)
 """Parallel neurons against T and N. The suite itself measures LIF, eager and fused, beside each of them."""
 
+_PEERS = Selection(("conformance",), peers=ANY, backends=NONE)
+_EVENTS = ("spikeboard-lif-events",)
+"""The row whose linear maps are event-driven; as a layer it is spikeboard-lif-fused."""
 _LIBRARIES = (
-    Selection(("conformance",), peers=ANY, backends=NONE),
-    Selection(("libraries",), peers=ANY, backends=NONE),
+    _PEERS,
+    Selection(("libraries",), peers=(*ANY, *(f"!{name}" for name in _EVENTS)), backends=NONE),
 )
 """Each peer in its own convention, beside ours. Those whose library is missing cost nothing."""
+
+_STEPS = (
+    Selection(
+        ("training",), ("mnist", "fsdd", "shd"), methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE
+    ),
+    Selection(("crossover",), peers=_EVENTS, backends=NONE),
+)
+"""Three networks at the firing rates of their tasks: wide and short, narrow and long, deep and long."""
 
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
@@ -185,6 +196,8 @@ ALL_CELLS = (
     Selection(("layers",), neurons=ANY, backends=ANY),
     *_LIBRARIES,
     Selection(("video", "flow"), ANY, dense=ANY, seeds=3),
+    Selection(("training",), ANY, methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE),
+    Selection(("crossover",), peers=_EVENTS, backends=NONE),
 )
 """Every combination there is: what a cell that is named axis by axis is looked up in."""
 
@@ -332,6 +345,16 @@ PRESETS: Mapping[str, Preset] = {
             "Video and optical flow from events: networks, ANNs and trivial answers, 3 seeds; half an hour on a core.",
             "quick",
             (Selection(("video", "flow"), ANY, dense=ANY, seeds=3),),
+        ),
+        Preset(
+            "steps",
+            "Whole training steps in every library, and speed against the density of spikes; a quarter of an hour.",
+            "standard",
+            (
+                _PEERS,
+                Selection(("conformance",), neurons=("if",), methods=("bptt",), topologies=("mlp",), dtype="float64"),
+                *_STEPS,
+            ),
         ),
         Preset(
             "standard",

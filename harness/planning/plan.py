@@ -53,6 +53,8 @@ SUITE_ORDER = (
     "scaling",
     "time_to_target",
     "libraries",
+    "training",
+    "crossover",
 )
 """The gate first; what others build on (trained weights) before them; what needs the machine to itself last."""
 

@@ -130,9 +130,7 @@ def _run(
         launch(kernel, table, scratch, own_bytes, steps, neurons, block, past_cache, threads)
 
 
-def run_shared(
-    kernel: int, tensors: Sequence[Tensor], steps: int, outputs: int, scratch_bytes: int = 0
-) -> None:
+def run_shared(kernel: int, tensors: Sequence[Tensor], steps: int, outputs: int, scratch_bytes: int = 0) -> None:
     """Run the kernel at an address on `tensors`, one part of its outputs on each thread.
 
     Parameters
