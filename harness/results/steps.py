@@ -9,6 +9,7 @@ know what is measured, nor asv.
 
 from __future__ import annotations
 
+import bisect
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -33,12 +34,12 @@ __all__ = [
 
 MONTH = 30
 """Runs that the promise is about: a month of nights."""
-FALSE_ALARMS = 0.0005
+FALSE_ALARMS = 0.0001
 """Probability of a false step, up or down, of a series in a month, were its noise normal and independent.
 
-A twentieth of the promise (1 %): noise of times is skewed, has outliers, and nights resemble their neighbours. As the
-tests simulate, it is kept up to a skewness of 1.4, for Student's t with 5 degrees of freedom, for 1 % of outliers of
-eight standard deviations and for a correlation of 0.3 between neighbours."""
+A hundredth of the promise (1 %): noise of times is skewed, has outliers, and nights resemble their neighbours. As the
+tests simulate, it is kept up to a skewness of 1.4, for Student's t with 5 degrees of freedom, for an outlier of eight
+standard deviations in 150 runs and for a correlation of 0.3 between neighbours."""
 FALSE_DIFFERENCES = 0.01
 """Probability that a comparison of two sets of runs of the same code shows any difference."""
 FOUND_SURELY = 0.99
@@ -49,8 +50,8 @@ TRIFLE = 0.02
 """Growth that is none, however quiet the machine: nobody would look for its cause."""
 FEWEST_RUNS = 5
 """Below so many runs of the same code there is no spread."""
-LEVEL_RUNS = np.array([1, 2, 3, 5, 8, 13, 30])
-"""Runs that a level may rest on, to which others are rounded down: a level of fewer runs has a wider limit."""
+LEVEL_RUNS = np.array([1, 1.5, 2, 3, 4, 6, 9, 13, 20])
+"""What a level may rest on, to which others are rounded down: a level of fewer runs has a wider limit."""
 USUAL_LEVEL = 10
 """Runs before a step, where it is said what can be found."""
 FEWEST_NIGHTS = 14
@@ -86,7 +87,7 @@ class Step:
     confirmed: int
     """Place of the second value in a row that was beyond the limit."""
     old: float
-    """Levels, as geometric means."""
+    """Levels, as medians: an outlier that was no step must not move what the next runs are held against."""
     new: float
     old_runs: int
     new_runs: int
@@ -102,7 +103,7 @@ class Step:
         from scipy.special import stdtrit
 
         quantile = float(stdtrit(self.noise.runs - 1, 0.5 + CONFIDENCE / 2))
-        half = quantile * self.noise.between * math.sqrt(1 / self.old_runs + 1 / self.new_runs)
+        half = quantile * self.noise.between * math.sqrt(1 / _worth(self.old_runs) + 1 / _worth(self.new_runs))
         return self.ratio * math.exp(-half), self.ratio * math.exp(half)
 
 
@@ -114,7 +115,8 @@ class StepRule:
 
     def limits(self, level_runs: int) -> np.ndarray:
         """Return how far (in logarithms) two runs in a row must be from levels of 1 to `level_runs` runs."""
-        rounded = np.searchsorted(LEVEL_RUNS, np.arange(1, level_runs + 1), side="right") - 1
+        worth = [_worth(runs) for runs in range(1, level_runs + 1)]
+        rounded = np.searchsorted(LEVEL_RUNS, worth, side="right") - 1
         widths = _factors(self.noise.runs) * np.sqrt(1 + 1 / LEVEL_RUNS) * self.noise.between
         return np.maximum(widths, math.log1p(TRIFLE))[rounded]
 
@@ -132,7 +134,7 @@ class StepRule:
         spread, limit = self.noise.between, float(self.limits(level_runs)[-1])
         if spread == 0:
             return math.expm1(limit)
-        errors, weights = _level_errors(level_runs)
+        errors, weights = _level_errors(_worth(level_runs))
 
         def found(step: float) -> float:
             return float((ndtr((step - limit) / spread - errors) ** 2 * weights).sum())
@@ -192,14 +194,14 @@ def find_steps(values: Sequence[float], noise: Noise) -> list[Step]:
     limits = StepRule(noise).limits(len(logs))
     start, searched = 0, 2
     while (hit := _first_pair(logs, start, searched, limits)) is not None:
-        place, direction = hit
-        first = _cut(logs, start, place, direction)
+        place = hit
+        first = _cut(logs, start, place)
         old = logs[start:first]
-        steps.append(Step(first - 1, first, place, math.exp(old.mean()), 0.0, len(old), 0, noise))
+        steps.append(Step(first - 1, first, place, math.exp(np.median(old)), 0.0, len(old), 0, noise))
         start, searched = first, place + 2
     ends = [*(step.first for step in steps[1:]), len(logs)][: len(steps)]
     return [
-        replace(step, new=math.exp(logs[step.first : end].mean()), new_runs=end - step.first)
+        replace(step, new=math.exp(np.median(logs[step.first : end])), new_runs=end - step.first)
         for step, end in zip(steps, ends, strict=True)
     ]
 
@@ -210,48 +212,66 @@ def last_is_beyond(values: Sequence[float], noise: Noise) -> Literal[-1, 0, 1]:
     logs = np.log(np.asarray(values, dtype=float))[steps[-1].first if steps else 0 :]
     if len(logs) < 2 or (steps and steps[-1].confirmed == len(values) - 1):
         return 0
-    excess = float(logs[-1] - logs[:-1].mean())
+    excess = float(logs[-1] - np.median(logs[:-1]))
     if abs(excess) <= StepRule(noise).limits(len(logs) - 1)[-1]:
         return 0
     return 1 if excess > 0 else -1
 
 
-def _first_pair(logs: np.ndarray, start: int, searched: int, limits: np.ndarray) -> tuple[int, int] | None:
-    """Return the place of the second of two values in a row that are beyond the limit, and their direction (1: up).
+def _worth(runs: int) -> float:
+    """Return how many runs a mean would need to be as sure as the median of `runs`."""
+    return runs if runs < 3 else runs * 2 / math.pi
 
-    Their level is the mean from `start` to the value before them; the second is `searched` or a later one.
+
+def _first_pair(logs: np.ndarray, start: int, searched: int, limits: np.ndarray) -> int | None:
+    """Return the place of the second of two values in a row that are beyond the limit on one side; None if none are.
+
+    Their level is the median from `start` to the value before them; the second is `searched` or a later one.
     """
     places = np.arange(max(searched, start + 2), len(logs))
     if not len(places):
         return None
     runs = places - 1 - start
-    levels = np.cumsum(logs[start:])[runs - 1] / runs
+    levels = _running_medians(logs[start:])[runs - 1]
     pair = np.stack([logs[places - 1], logs[places]]) - levels
     limit = limits[runs - 1]
-    direction = (pair > limit).all(axis=0).astype(int) - (pair < -limit).all(axis=0)
-    hits = np.flatnonzero(direction)
-    return (int(places[hits[0]]), int(direction[hits[0]])) if len(hits) else None
+    hits = np.flatnonzero((pair > limit).all(axis=0) | (pair < -limit).all(axis=0))
+    return int(places[hits[0]]) if len(hits) else None
 
 
-def _cut(logs: np.ndarray, start: int, end: int, direction: int) -> int:
-    """Return the place of the first value of the new level: where two levels fit best between `start` and `end`."""
-    places = np.arange(start + 1, end)
-    sums = np.cumsum(logs[start : end + 1])
-    left, right = places - start, end + 1 - places
-    lower = sums[left - 1] / left
-    upper = (sums[-1] - sums[left - 1]) / right
-    explained = np.where(direction * (upper - lower) > 0, (upper - lower) ** 2 * left * right, -1.0)
-    return int(places[explained.argmax()])
+def _running_medians(values: np.ndarray) -> np.ndarray:
+    """Return the medians of the first value, the first two, and so on."""
+    ordered: list[float] = []
+    medians = []
+    for value in values.tolist():
+        bisect.insort(ordered, value)
+        half = len(ordered) // 2
+        medians.append(ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2)
+    return np.array(medians)
+
+
+def _cut(logs: np.ndarray, start: int, end: int) -> int:
+    """Return the place of the first value of the new level, which `end` and the value before it have shown.
+
+    Where the values since then are, taken together, nearest to the new level and not to the old one; none counts for
+    more than the step between them, so that an outlier before it moves nothing.
+    """
+    old, new = float(np.median(logs[start : end - 1])), float(logs[end - 1 : end + 1].mean())
+    nearer = np.abs(logs[start + 1 : end + 1] - old) - np.abs(logs[start + 1 : end + 1] - new)
+    since = np.cumsum(nearer[::-1])[::-1][
+        :-1
+    ]  # the last place is a candidate of its own no more: two runs have shown it
+    return start + 1 + int(since.argmax())
 
 
 @functools.cache
 def _factors(runs: int) -> np.ndarray:
     """Return how many standard deviations, taken from `runs` runs, the limits for `LEVEL_RUNS` are away."""
 
-    def factor(level_runs: int) -> float:
+    def factor(level_runs: float) -> float:
         return _bisected(lambda one: _false_alarms(one, runs, level_runs) <= FALSE_ALARMS, 0.5, 1000.0)
 
-    return np.array([factor(int(level_runs)) for level_runs in LEVEL_RUNS])
+    return np.array([factor(float(level_runs)) for level_runs in LEVEL_RUNS])
 
 
 def _bisected(enough: Callable[[float], bool], low: float, high: float) -> float:
@@ -262,7 +282,7 @@ def _bisected(enough: Callable[[float], bool], low: float, high: float) -> float
     return high
 
 
-def _false_alarms(factor: float, runs: int, level_runs: int) -> float:
+def _false_alarms(factor: float, runs: int, level_runs: float) -> float:
     """Return the probability of a false step within a month of independent normal noise.
 
     Over what the measured spread and the level may be in place of the true ones: in a month they stay as wrong as they
@@ -284,7 +304,7 @@ def _false_alarms(factor: float, runs: int, level_runs: int) -> float:
 
 
 @functools.cache
-def _level_errors(level_runs: int) -> tuple[np.ndarray, np.ndarray]:
+def _level_errors(level_runs: float) -> tuple[np.ndarray, np.ndarray]:
     """Return errors of a level of so many runs, in standard deviations of one, and their weights."""
     places, weights = np.polynomial.hermite_e.hermegauss(24)
     return places / math.sqrt(level_runs), weights / weights.sum()
