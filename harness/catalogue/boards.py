@@ -15,7 +15,7 @@ from reference_impls.names import unknown_message
 
 __all__ = ["BOARDS", "COMPARED", "WITHOUT_BACKEND", "Board", "Column", "find_board"]
 
-Axis = Literal["neuron", "method", "backend", "task"]
+Axis = Literal["neuron", "method", "backend", "task", "topology"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,21 @@ _LIBRARY_METRICS = (
     "gradient_cosine",
 )
 
+_STEP_METRICS = (
+    "speedup_over_spikingjelly",
+    "speedup_over_eager",
+    "train_step_seconds",
+    "loss_difference",
+    "gradient_difference",
+)
+
+_CROSSOVER_METRICS = (
+    "forward_crossover_density",
+    "gradient_crossover_density",
+    "forward_speedup_5_percent",
+    "gradient_speedup_5_percent",
+)
+
 _LAYER_METRICS = (
     "speedup_over_fused_t16",
     "speedup_over_fused_t256",
@@ -136,6 +151,26 @@ _TIMED_METRICS = (
     "spikes_per_neuron",
     "latency_windows",
     "latency_steps",
+)
+
+_VIDEO_METRICS = (
+    "mean_squared_error",
+    "structural_similarity",
+    "spikes_per_neuron",
+    "accumulates_per_sample",
+    "multiply_accumulates_per_sample",
+    "synaptic_joules",
+)
+
+_FLOW_METRICS = (
+    "end_point_error_pixels",
+    "outliers_1px_fraction",
+    "outliers_3px_fraction",
+    "spikes_per_neuron",
+    "deepest_firing_rate",
+    "accumulates_per_sample",
+    "multiply_accumulates_per_sample",
+    "synaptic_joules",
 )
 
 BOARDS: tuple[Board, ...] = (
@@ -230,6 +265,24 @@ BOARDS: tuple[Board, ...] = (
         varies=("topology",),
     ),
     Board(
+        name="video",
+        title="Video from events",
+        question="Which network turns events into frames with least error, and at how many spikes?",
+        axis="topology",
+        columns=tuple(Column("video", metric) for metric in _VIDEO_METRICS),
+        rank_by="video.mean_squared_error",
+        baseline="mean-image",
+    ),
+    Board(
+        name="flow",
+        title="Optical flow from events",
+        question="Which network tells from events where every pixel moves, and at how many spikes?",
+        axis="topology",
+        columns=tuple(Column("flow", metric) for metric in _FLOW_METRICS),
+        rank_by="flow.end_point_error_pixels",
+        baseline="zero-flow",
+    ),
+    Board(
         name="robustness",
         title="Robustness",
         question="Which neuron still gets it right with a noisy input, lost events, coarse weights or less time?",
@@ -260,6 +313,24 @@ BOARDS: tuple[Board, ...] = (
         columns=tuple(Column("libraries", metric) for metric in _LIBRARY_METRICS),
         rank_by="libraries.train_step_ratio",
         baseline="spikeboard-lif",
+    ),
+    Board(
+        name="training-steps",
+        title="Training steps",
+        question="How fast is a whole training step of the same network in each library, and is it the same step?",
+        axis="neuron",
+        columns=tuple(Column("training", metric) for metric in _STEP_METRICS),
+        rank_by="training.speedup_over_eager",
+        fixed={"method": ("bptt",)},
+        baseline="spikingjelly-lif",
+    ),
+    Board(
+        name="crossover",
+        title="Speed against density",
+        question="Up to which share of spikes is a product that touches only them faster than a dense one?",
+        axis="neuron",
+        columns=tuple(Column("crossover", metric) for metric in _CROSSOVER_METRICS),
+        rank_by="crossover.gradient_crossover_density",
     ),
 )
 

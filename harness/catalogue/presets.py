@@ -55,6 +55,8 @@ class Selection:
     peers: tuple[str, ...] = ()
     """Peers to put on the axis ``neuron``, in place of `neurons`."""
     recipes: tuple[str, ...] = (DEFAULT_RECIPE,)
+    dense: tuple[str, ...] = ()
+    """Whole networks of dense targets to put on the axis ``topology``, in place of `topologies`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ _SLOW_IN_QUICK = tuple(
 )
 """Conversions that `quick` leaves to the preset `conversion`: QCFS stands for them, HSD for those that train on, and
 TTFS, by a selection of its own, for those whose neurons fire once."""
+_QUICK_NEURONS = (*BASES, "!c-silif")
+"""Neurons that `quick` trains; pmsn stands for the other state-space layer."""
 _QUICK_METHODS = (
     ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient", *_SLOW_IN_QUICK), ("mlp",)),
     (("bptt", "ide", "spide"), ("feedback",)),
@@ -149,11 +153,22 @@ _COST = ("throughput", "memory")
 _LAYERS = (Selection(("layers",), neurons=("lif", *PARALLEL)),)
 """Parallel neurons against T and N. The suite itself measures LIF, eager and fused, beside each of them."""
 
+_PEERS = Selection(("conformance",), peers=ANY, backends=NONE)
+_EVENTS = ("spikeboard-lif-events",)
+"""The row whose linear maps are event-driven; as a layer it is spikeboard-lif-fused."""
 _LIBRARIES = (
-    Selection(("conformance",), peers=ANY, backends=NONE),
-    Selection(("libraries",), peers=ANY, backends=NONE),
+    _PEERS,
+    Selection(("libraries",), peers=(*ANY, *(f"!{name}" for name in _EVENTS)), backends=NONE),
 )
 """Each peer in its own convention, beside ours. Those whose library is missing cost nothing."""
+
+_STEPS = (
+    Selection(
+        ("training",), ("mnist", "fsdd", "shd"), methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE
+    ),
+    Selection(("crossover",), peers=_EVENTS, backends=NONE),
+)
+"""Three networks at the firing rates of their tasks: wide and short, narrow and long, deep and long."""
 
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
@@ -180,6 +195,9 @@ ALL_CELLS = (
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
     *_LIBRARIES,
+    Selection(("video", "flow"), ANY, dense=ANY, seeds=3),
+    Selection(("training",), ANY, methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE),
+    Selection(("crossover",), peers=_EVENTS, backends=NONE),
 )
 """Every combination there is: what a cell that is named axis by axis is looked up in."""
 
@@ -200,15 +218,15 @@ PRESETS: Mapping[str, Preset] = {
             "quick",
             (
                 "Contract of every row; accuracy (3 seeds) and cost of a neuron and a method of every file, but QCFS, "
-                "HSD and TTFS for all conversions, and no forward gradient; a few rows in other suites. Minutes on a "
-                "laptop."
+                "HSD and TTFS for all conversions, PMSN for all state-space layers, and no forward gradient; a few rows "
+                "in other suites. Minutes on a laptop."
             ),
             "quick",
             (
                 *_conformance(ANY, ANY, ("lif",)),
                 # Neurons under BPTT, methods under IF: the two axes of the leaderboard. They train for a second or two,
                 # less than it takes to compile and check the kernels of each neuron; those of LIF are checked anyway.
-                Selection(("accuracy",), ("digits",), BASES, ("bptt",), ("mlp",), seeds=3),
+                Selection(("accuracy",), ("digits",), _QUICK_NEURONS, ("bptt",), ("mlp",), seeds=3),
                 *(
                     Selection(("accuracy",), ("digits",), ("if",), methods, on, seeds=3)
                     for methods, on in _QUICK_METHODS
@@ -217,7 +235,7 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("accuracy",), ("digits",), ("lif",), ("bptt",), ("conv", "skip-mlp"), FASTEST, seeds=3),
                 Selection(("accuracy",), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",), seeds=3),
                 Selection(("tracking",), ("two-sines",), POOL, BASES, RESERVOIR, seeds=3),
-                Selection(("spikes", *_COST), ("digits",), BASES, ("bptt",), ("mlp",)),
+                Selection(("spikes", *_COST), ("digits",), _QUICK_NEURONS, ("bptt",), ("mlp",)),
                 *(Selection(("spikes", *_COST), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
                 Selection(("anytime",), ("digits",), ("if",), *_QUICK_METHODS[0]),
                 Selection(("spikes", *_COST), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",)),
@@ -321,6 +339,22 @@ PRESETS: Mapping[str, Preset] = {
             "Other libraries' LIF beside ours, alternating; minutes. Install them with: python -m nox -s peers.",
             "quick",
             _LIBRARIES,
+        ),
+        Preset(
+            "dense",
+            "Video and optical flow from events: networks, ANNs and trivial answers, 3 seeds; half an hour on a core.",
+            "quick",
+            (Selection(("video", "flow"), ANY, dense=ANY, seeds=3),),
+        ),
+        Preset(
+            "steps",
+            "Whole training steps in every library, and speed against the density of spikes; a quarter of an hour.",
+            "standard",
+            (
+                _PEERS,
+                Selection(("conformance",), neurons=("if",), methods=("bptt",), topologies=("mlp",), dtype="float64"),
+                *_STEPS,
+            ),
         ),
         Preset(
             "standard",

@@ -33,6 +33,7 @@ from harness.cli import (
     reporting,
     running,
     searching,
+    submitting,
     tuning,
 )
 from harness.defaults import defaults
@@ -114,6 +115,7 @@ for module in (
     filling,
     comparing,
     freshness,
+    submitting,
     aiming,
     asv,
     calibrating,

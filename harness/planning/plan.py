@@ -44,6 +44,8 @@ SUITE_ORDER = (
     "frontier",
     "anytime",
     "spike_times",
+    "video",
+    "flow",
     "over_time",
     "robustness",
     "memory",
@@ -51,6 +53,8 @@ SUITE_ORDER = (
     "scaling",
     "time_to_target",
     "libraries",
+    "training",
+    "crossover",
 )
 """The gate first; what others build on (trained weights) before them; what needs the machine to itself last."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 from pathlib import Path
 
 import pytest
-from documents import ROOT, Command, clone, commands, save_examples, shell
+from documents import ROOT, Command, clone, commands, save_examples, sessions, shell
 
 import spikeboard
 from harness.data import DATA_SETS
@@ -89,15 +88,9 @@ def test_the_pages_have_commands() -> None:
 
 
 def test_sessions_and_data_sets_that_the_pages_name_exist() -> None:
-    body = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8")).body
-    sessions = {
-        node.name
-        for node in body
-        if isinstance(node, ast.FunctionDef) and any("session" in ast.unparse(one) for one in node.decorator_list)
-    }
     named = {name for one in KNOWN for name in re.findall(r"nox -s (\w+)", one.line)}
     assert named
-    assert named <= sessions
+    assert named <= sessions()
     fetched = {found["name"] for one in KNOWN for found in FETCHES.finditer(one.line)}
     assert fetched
     assert fetched <= {*DATA_SETS}
