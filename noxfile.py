@@ -19,6 +19,8 @@ nox.options.sessions = ["lint", "tests"]
 
 CONSTRAINTS = "constraints.txt"
 PEERS = "peers-constraints.txt"
+SUBMISSIONS = "reports/submissions"
+"""Folder of what others have measured, a folder each."""
 
 
 def install(session: nox.Session, *extras: str) -> None:
@@ -81,12 +83,13 @@ def submissions(session: nox.Session) -> None:
     """Check the submissions that a clone has and a commit has not: ``-- CLONE COMMIT``."""
     clone, base = session.posargs
     install(session, "fused")
-    changes = ("diff", "--name-only", "--diff-filter=d", "-z", f"{base}...HEAD", "--", "submissions")
+    changes = ("diff", "--name-only", "--diff-filter=d", "-z", f"{base}...HEAD", "--", SUBMISSIONS)
     listed = session.run("git", "-C", clone, *changes, external=True, silent=True)
+    depth = len(Path(SUBMISSIONS).parts) + 1
     paths = [Path(name).parts for name in str(listed).split("\0") if name]
-    folders = sorted({Path(clone, *parts[:2]) for parts in paths if len(parts) > 2})
+    folders = sorted({Path(clone, *parts[:depth]) for parts in paths if len(parts) > depth})
     if not folders:
-        session.error("no folder below submissions/ is added or changed: submissions/NAME/...")
+        session.error(f"nothing is added or changed below {SUBMISSIONS}/NAME/")
     failed = []
     for folder in folders:
         try:
