@@ -136,13 +136,17 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """Measure the LIF of other libraries beside ours; they live in this environment alone."""
-    install(session, "test")
+    """Measure the LIF of other libraries, and training steps, beside ours; they live in this environment alone."""
+    install(session, "test", "fused")
     # Complete and without dependencies: several of these libraries would pull another torch, or torchvision.
     session.install("--no-deps", "--requirement", PEERS)
-    session.run("pytest", "tests/contract/test_peers.py", "tests/contract/test_nir_peers.py")
+    steps = "tests/unit/suites/test_suite_training.py"
+    session.run("pytest", "tests/contract/test_peers.py", "tests/contract/test_nir_peers.py", steps)
     session.run("spikeboard", "run", "--preset", "libraries", *session.posargs)
+    # 1: some rows have no training step here, and say so.
+    session.run("spikeboard", "run", "--preset", "steps", *session.posargs, success_codes=[0, 1])
     session.run("spikeboard", "table", "--board", "libraries")
+    session.run("spikeboard", "table", "--board", "training-steps")
     session.run("spikeboard", "report")
 
 
