@@ -45,6 +45,7 @@ SUITE_ORDER = (
     "anytime",
     "spike_times",
     "over_time",
+    "streaming",
     "robustness",
     "memory",
     "throughput",
