@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,6 +192,13 @@ def test_what_is_counted_does_not_depend_on_the_rollout_but_for_what_is_still_un
     assert streaming.synapses[0].recomputed.events == sequential.synapses[0].recomputed.events
     assert streaming.synapses[-1].recomputed.events == sequential.synapses[-1].recomputed.events
     assert all(a.events >= b.events > 0 for a, b in zip(streaming.layers, sequential.layers, strict=True))
+
+
+def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "streaming.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(code, {})
+    assert capsys.readouterr().out.strip() in code, "the comment says what it prints"
 
 
 def test_networks_with_loops_have_no_streaming_rollout() -> None:
