@@ -25,6 +25,7 @@ __all__ = [
     "Potential",
     "Residual",
     "SpikingConv",
+    "check_divides",
     "doubled",
     "neuron_of",
 ]

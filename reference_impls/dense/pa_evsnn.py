@@ -47,8 +47,8 @@ CARD = {
         },
     },
     "divergences": [
-        "As of evsnn: one LIF membrane for both currents of the residual block, norms over all steps, a fainter image to "
-        "begin with, another loss.",
+        "As of evsnn: one LIF membrane for both currents of the residual block, norms over all steps, a fainter image "
+        "to begin with, another loss.",
         "The authors' blocks hold 89,244 parameters that no gradient reaches; they are left out.",
     ],
 }
