@@ -18,6 +18,8 @@ INSTALLS = re.compile(r"python -m (pip|nox)\b|spikeboard asv (?!--publish)|expor
 FETCHES = re.compile(r"spikeboard data fetch (?P<name>\S+)")
 MEASURES_ONLY = re.compile(r"-m perf\b")
 """Benchmarks of the harness: they assert nothing, and a compiler is not everywhere."""
+TAKES_HOURS = re.compile(r"spikeboard calibrate\b")
+"""And a clone without a change; tests/unit/cli/test_calibrate.py runs one."""
 SHORT = re.compile(r"spikeboard (list|table|show|figure|publish)\b|spikeboard run .*--dry-run")
 """Seconds, and needs nothing that another command leaves; everything else is slow."""
 PLACEHOLDERS = {
@@ -45,7 +47,9 @@ def marks(command: Command) -> list[pytest.MarkDecorator]:
     return [] if command in alike[:OFTEN] else [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
-RUN = [one for one in KNOWN if not any(kind.search(one.line) for kind in (INSTALLS, FETCHES, MEASURES_ONLY))]
+RUN = [
+    one for one in KNOWN if not any(kind.search(one.line) for kind in (INSTALLS, FETCHES, MEASURES_ONLY, TAKES_HOURS))
+]
 
 
 @pytest.fixture(scope="module")
