@@ -19,6 +19,8 @@ nox.options.sessions = ["lint", "tests"]
 
 CONSTRAINTS = "constraints.txt"
 PEERS = "peers-constraints.txt"
+SUBMISSIONS = "reports/submissions"
+"""Folder of what others have measured, a folder each."""
 
 
 def install(session: nox.Session, *extras: str) -> None:
@@ -81,12 +83,13 @@ def submissions(session: nox.Session) -> None:
     """Check the submissions that a clone has and a commit has not: ``-- CLONE COMMIT``."""
     clone, base = session.posargs
     install(session, "fused")
-    changes = ("diff", "--name-only", "--diff-filter=d", "-z", f"{base}...HEAD", "--", "submissions")
+    changes = ("diff", "--name-only", "--diff-filter=d", "-z", f"{base}...HEAD", "--", SUBMISSIONS)
     listed = session.run("git", "-C", clone, *changes, external=True, silent=True)
+    depth = len(Path(SUBMISSIONS).parts) + 1
     paths = [Path(name).parts for name in str(listed).split("\0") if name]
-    folders = sorted({Path(clone, *parts[:2]) for parts in paths if len(parts) > 2})
+    folders = sorted({Path(clone, *parts[:depth]) for parts in paths if len(parts) > depth})
     if not folders:
-        session.error("no folder below submissions/ is added or changed: submissions/NAME/...")
+        session.error(f"nothing is added or changed below {SUBMISSIONS}/NAME/")
     failed = []
     for folder in folders:
         try:
@@ -133,13 +136,17 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """Measure the LIF of other libraries beside ours; they live in this environment alone."""
-    install(session, "test")
+    """Measure the LIF of other libraries, and training steps, beside ours; they live in this environment alone."""
+    install(session, "test", "fused")
     # Complete and without dependencies: several of these libraries would pull another torch, or torchvision.
     session.install("--no-deps", "--requirement", PEERS)
-    session.run("pytest", "tests/contract/test_peers.py", "tests/contract/test_nir_peers.py")
+    steps = "tests/unit/suites/test_suite_training.py"
+    session.run("pytest", "tests/contract/test_peers.py", "tests/contract/test_nir_peers.py", steps)
     session.run("spikeboard", "run", "--preset", "libraries", *session.posargs)
+    # 1: some rows have no training step here, and say so.
+    session.run("spikeboard", "run", "--preset", "steps", *session.posargs, success_codes=[0, 1])
     session.run("spikeboard", "table", "--board", "libraries")
+    session.run("spikeboard", "table", "--board", "training-steps")
     session.run("spikeboard", "report")
 
 

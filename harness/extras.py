@@ -16,6 +16,7 @@ __all__ = ["EXTRA_OF", "MissingExtraError", "missing_extra", "require"]
 EXTRA_OF: Mapping[str, str] = {
     "tonic": "data",
     "h5py": "data",
+    "PIL": "data",
     "matplotlib": "plots",
     "numba": "fused",
     "llvmlite": "fused",

@@ -1,9 +1,9 @@
 """Whole training steps of one network in every library: forward, loss, backward, Adam.
 
-The network is given by its weights: fully connected layers with a LIF layer between each two and a read-out whose mean
+The network is given by its weights: fully connected layers with a LIF layer between each two, and a read-out whose mean
 over time is the logits. Every library runs it in its own layout, all steps of a layer before the next, with torch's own
-linear map, as its own multi-step networks do, and the optimizer of its tutorials; ours is the topology ``mlp`` under the
-training method ``bptt``. Must not know how anything is timed or judged.
+linear map and Adam as torch has it; ours is the topology ``mlp`` under the training method ``bptt``. Must not know how
+anything is timed or judged.
 """
 
 from __future__ import annotations
@@ -127,9 +127,11 @@ class OwnStep(StepRun):
         )
 
     def train(self) -> object:
+        """Make one update of the training method."""
         return self.method.update(self.x, self.target)
 
     def answer(self) -> Stepped:
+        """Return what an update starts from."""
         self.network.zero_grad(set_to_none=True)
         report = self.method.accumulate(self.x, self.target)
         gradients = _gradients(self.maps)
@@ -162,12 +164,11 @@ class _TorchStep(StepRun):
         self.time_axis, self.target = peer.time_axis, task.target
         self.x = task.x.transpose(0, peer.time_axis).contiguous()
         self.maps: list[nn.Linear] = []
-        self.layers: list[Layer] = []
         for (before, after), (weight, bias) in zip(pairwise(task.maps.sizes), task.maps.cloned(), strict=True):
             module = nn.Linear(before, after, device=task.x.device, dtype=task.x.dtype)
             module.weight.data, module.bias.data = weight, bias
             self.maps.append(module)
-        self.layers = [peer.layer(task.x) for _ in self.maps[1:]]
+        self.layers: list[Layer] = [peer.layer(task.x) for _ in self.maps[1:]]
         parameters = [parameter for module in self.maps for parameter in module.parameters()]
         self.optimizer = torch.optim.Adam(parameters, lr=task.learning_rate)
 
@@ -189,7 +190,8 @@ class _TorchStep(StepRun):
     def _loss(self) -> Tensor:
         signal = self.x
         for module, layer in zip(self.maps, self.layers, strict=False):
-            signal = layer(_over_time(module, signal))
+            # Not every library keeps float64: what it makes of its spikes is brought back.
+            signal = layer(_over_time(module, signal)).to(self.x.dtype)
         return functional.cross_entropy(_over_time(self.maps[-1], signal).mean(self.time_axis), self.target)
 
 

@@ -128,6 +128,21 @@ _ROBUSTNESS_METRICS = (
 )
 _TIMES = ("half_error_fraction", "mean_error_fraction", "steps_within_a_point")
 
+_STREAMING_METRICS = (
+    "streaming_mean_error_fraction",
+    "streaming_error_fraction",
+    "streaming_first_answer_steps",
+    "streaming_final_answer_steps",
+    "mean_error_fraction",
+    "error_fraction",
+    "first_answer_steps",
+    "final_answer_steps",
+    "rollout_mismatch_fraction",
+    "interface_events_per_step",
+    "interface_event_bytes_per_step",
+    "interface_dense_bytes_per_step",
+)
+
 _TRACKING_METRICS = (
     "normalised_error_fraction",
     "training_error_fraction",
@@ -283,6 +298,17 @@ BOARDS: tuple[Board, ...] = (
         baseline="zero-flow",
     ),
     Board(
+        name="streaming",
+        title="Streaming",
+        question="How early does a network answer where every edge costs a step, and what crosses to its read-out?",
+        axis="neuron",
+        columns=tuple(Column("streaming", metric, needs_verification=False) for metric in _STREAMING_METRICS),
+        rank_by="streaming.streaming_mean_error_fraction",
+        fixed={"backend": ("eager",)},
+        varies=("topology",),
+        curves=("streaming_error_fraction", "error_fraction"),
+    ),
+    Board(
         name="robustness",
         title="Robustness",
         question="Which neuron still gets it right with a noisy input, lost events, coarse weights or less time?",
@@ -339,7 +365,7 @@ COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype"
 the suite (timing takes all cores) and are shown with the figure."""
 
 
-WITHOUT_BACKEND = ("accuracy", "spikes", "frontier", "robustness", "over_time")
+WITHOUT_BACKEND = ("accuracy", "spikes", "frontier", "robustness", "over_time", "streaming")
 """Suites whose figures no backend moves (conformance shows it): they count whichever has run them."""
 
 

@@ -140,6 +140,8 @@ _STREAMED_DIGITS = ("digits-events", "digits-rows")
 _TELLING = ("digits", "digits-rows", "moving-shapes")
 """What a new row is shown on: the board that has most rows, and embedded tasks on which the errors of neurons differ by
 factors after seconds of training (row by row; by the order of events)."""
+_STREAMED = ("if", "lif", "plif", "cuba-lif")
+"""Neurons whose spikes are followed through both rollouts: without a leak, with one, with a learned one, with two."""
 _SETS = (
     *("digits", "digits-rows", "mnist", "nmnist", "fsdd", "fsdd-speakers", "smnist-rows", "delayed-xor", "adding"),
     *("fashion-mnist", "moving-shapes", "smnist-49", "cifar10", "shd", "dvsgesture"),
@@ -180,6 +182,7 @@ ALL_CELLS = (
             "anytime",
             "spike_times",
             "over_time",
+            "streaming",
             "robustness",
             *_COST,
             "scaling",
@@ -247,6 +250,8 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("time_to_target",), ("digits",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 *(Selection(("time_to_target",), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
                 Selection(("robustness", "over_time"), ("digits",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
+                Selection(("accuracy", "spikes"), ("digits-events",), ("lif",), ("bptt",), ("hybrid-conv",)),
+                Selection(("streaming",), ("digits-events",), ("lif",), ("bptt",), ("mlp", "hybrid-conv")),
                 Selection(("frontier",), ("digits",), ("if", "lif"), ("bptt",), ("mlp",)),
                 Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 *(
@@ -324,6 +329,23 @@ PRESETS: Mapping[str, Preset] = {
                     ("if",),
                     (*_CONVERSIONS, "cutoff"),
                     ("mlp", "conv"),
+                    seeds=3,
+                ),
+            ),
+        ),
+        Preset(
+            "streaming",
+            "Spiking networks and hybrids on event cameras, read under both rollouts, 3 seeds to convergence; hours.",
+            "standard",
+            (
+                *_conformance(_STREAMED, ("bptt", "bptt-tet"), ()),
+                Selection(
+                    ("accuracy", "spikes", "streaming"),
+                    ("moving-shapes", "nmnist"),
+                    _STREAMED,
+                    ("bptt", "bptt-tet"),
+                    ("mlp", "conv", "hybrid-conv"),
+                    FASTEST,
                     seeds=3,
                 ),
             ),

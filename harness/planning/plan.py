@@ -47,6 +47,7 @@ SUITE_ORDER = (
     "video",
     "flow",
     "over_time",
+    "streaming",
     "robustness",
     "memory",
     "throughput",

@@ -83,7 +83,8 @@ def read_folder(folder: Path) -> Contents:
     for name, path, problem in _walk(folder):
         if problem is None and len(files) >= MOST_FILES:
             problem = f"more than {MOST_FILES:,} files"
-        if problem is None and (total := total + path.lstat().st_size) > LARGEST_FOLDER:
+        size = path.lstat().st_size
+        if problem is None and size <= LARGEST_FILE and (total := total + size) > LARGEST_FOLDER:
             problem = f"all files together have more than {LARGEST_FOLDER:,} bytes"
         if problem is not None:
             problems.append(problem)
@@ -161,7 +162,7 @@ def _listed(path: Path) -> Listed:
 
 def _is_plain(name: str) -> bool:
     parts = PurePosixPath(name).parts
-    return "/".join(parts) == name and all(NAME.fullmatch(part) for part in parts) and parts[0] in TOP
+    return bool(parts) and "/".join(parts) == name and all(NAME.fullmatch(part) for part in parts) and parts[0] in TOP
 
 
 def _shown(name: str) -> str:

@@ -30,7 +30,7 @@ from harness.submissions.sources import Sources, new_sources
 from harness.submissions.verdict import named
 from harness.writing import write_whole
 
-__all__ = ["Made", "make"]
+__all__ = ["Made", "make", "write"]
 
 NAMED = 4
 FOLDERS = ("harness", "reference_impls")
@@ -98,7 +98,7 @@ def make(
     refusals = [*_refusals(records, registry, today), *sources.refusals]
     if refusals:
         raise UserError("this cannot be submitted:\n" + "\n".join(f"  {one}" for one in refusals), _next(records))
-    _write(records, today, sources, target)
+    write(records, today, sources, target)
     return Made(target, len(records), sources, base)
 
 
@@ -181,8 +181,8 @@ def _next(records: Sequence[Record]) -> str:
     )
 
 
-def _write(records: Sequence[Record], today: Today, sources: Sources, target: Path) -> None:
-    """Write everything, the manifest last: a folder without one is not whole."""
+def write(records: Sequence[Record], today: Today, sources: Sources, target: Path) -> None:
+    """Write a submission to `target`, whatever stands in it; the manifest last: a folder without one is not whole."""
     packing.publish(records, Store(target / RECORDS), today)
     for place, path in (sources.files or {}).items():
         (target / CODE / place).parent.mkdir(parents=True, exist_ok=True)

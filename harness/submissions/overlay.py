@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness.catalogue.cards import CardFile, Registry, card_files, load_registry, rows_of, with_recipes, with_targets
 from harness.catalogue.recipes import recipe_folder
-from harness.results.fingerprint import PACKAGES
+from harness.results.parts import INSTALLED, PACKAGES, extended_tree
 from harness.submissions.folder import LARGEST_TEXT
 from harness.submissions.manifest import CODE, Implementation
 from reference_impls.card import CardError
@@ -32,7 +32,6 @@ PLACES = ("reference_impls/neurons/", "reference_impls/training/", "reference_im
 VECTORS = "harness/golden/vectors/"
 """And its golden vectors."""
 RESERVED = frozenset({*sys.stdlib_module_names, "sitecustomize", "usercustomize"})
-INSTALLED = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +97,8 @@ def overlay(code: Path, files: Mapping[str, int], implementations: tuple[Impleme
         for name in files:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(code / name, root / name, follow_symlinks=False)
+        if all(map(is_new, files)):
+            extended_tree(root.resolve())
         foreign = [one for one in implementations if one.module.partition(".")[0] not in PACKAGES]
         _announce(root, [one.module for one in foreign])
         registry, problems = _registry(root, foreign)

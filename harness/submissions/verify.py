@@ -16,6 +16,7 @@ from pathlib import Path
 from harness.catalogue.cards import Registry
 from harness.errors import UserError
 from harness.results.files import open_regular, read_regular
+from harness.results.fingerprint import Fingerprint
 from harness.results.freshness import Freshness, Today
 from harness.results.freshness import compared as compared_with
 from harness.results.marks import Key, key_of
@@ -30,7 +31,7 @@ from harness.submissions.sandbox import Sandbox
 from harness.submissions.verdict import Line, Verdict, fails, holds, untold
 from harness.text import printable
 
-__all__ = ["Report", "Running", "code_files", "freshness_in", "records_in", "verify"]
+__all__ = ["Report", "Running", "code_files", "records_in", "verify"]
 
 NOT_RUN = "nothing was run: --run measures a sample of its cells again"
 
@@ -268,16 +269,15 @@ def _of_code(
     try:
         expected = origin.fingerprints_for(sources.registry, sources.root)
         code = origin.check_code(records, sources.registry, expected)
-        today = Today(sources.registry, sources.root, freshness_in(records, sources))
+        today = Today(sources.registry, sources.root, _freshness(records, expected))
         gate = implementation.check_gate(records, published, sources, today, announced)
     except (RecursionError, MemoryError) as error:
         return [fails("implementations", [f"the sources cannot be followed: {error}"])]
     return [code, implementation.check_implementations(announced, changed, sources, records, own), gate]
 
 
-def freshness_in(records: Sequence[Record], sources: overlay.Overlay) -> dict[Key, Freshness]:
-    """Return how each record stands to `sources`, with the packages that it names itself."""
-    expected = origin.fingerprints_for(sources.registry, sources.root)
+def _freshness(records: Sequence[Record], expected: Callable[[Record], Fingerprint]) -> dict[Key, Freshness]:
+    """Return how each record stands to the code that lies here, with the packages that it names itself."""
     return {
         key_of(one): compared_with(expected(one), one.provenance.code_hash, one.provenance.inputs) for one in records
     }

@@ -111,7 +111,7 @@ class Crossover(Suite):
         """Refuse rows without an event-driven map, and machines without Numba."""
         if not isinstance(build_peer(workload.cell.neuron), SpikeboardEvents):
             raise UnsupportedError(
-                f"crossover is asked of event-driven linear maps (spikeboard-lif-events); {workload.cell.neuron} has none"
+                f"crossover is asked of spikeboard-lif-events, whose maps are event-driven, not {workload.cell.neuron}"
             )
         if workload.device.type != "cpu":
             raise UnsupportedError("event-driven linear maps run on a CPU; on a GPU the dense product is made")

@@ -144,7 +144,7 @@ class Flow(Suite):
             **counts,
         }
         rates = {} if activity is None else {"layer_rates": [layer.rate for layer in activity.layers]}
-        learned = {name: float(value) for name, value in network.named_parameters() if value.numel() == 1}
+        learned = {name: float(value.detach()) for name, value in network.named_parameters() if value.numel() == 1}
         details = summary_of(workload, run, activity) | rates | ({"learned_in_neurons": learned} if learned else {})
         return Answer(figures, details=details)
 

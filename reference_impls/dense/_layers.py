@@ -17,10 +17,23 @@ from torch.nn import functional
 from reference_impls.api import LayerShape, Neuron, SequentialNeuron, State, build_neuron, over_time
 from reference_impls.neurons.amp_lif import AmpLIF
 
-__all__ = ["ANN", "AdaptivePotential", "Conv", "Potential", "Residual", "SpikingConv", "doubled", "neuron_of"]
+__all__ = [
+    "ANN",
+    "IMAGE_DEVIATION",
+    "AdaptivePotential",
+    "Conv",
+    "Potential",
+    "Residual",
+    "SpikingConv",
+    "check_divides",
+    "doubled",
+    "neuron_of",
+]
 
 ANN = "relu"
 """Neuron of the same network without spikes."""
+IMAGE_DEVIATION = 0.1
+"""Of the image that an untrained network shows, where its inputs have deviation 1."""
 
 
 def neuron_of(name: str, shape: LayerShape, params: Mapping[str, Any]) -> Neuron:

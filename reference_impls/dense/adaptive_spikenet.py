@@ -84,6 +84,7 @@ class AdaptiveSpikeNet(DenseNetwork):
     base : channels of the first layer (Spike-FlowNet: 64); the encoder doubles them at every level.
     levels : times that the image is halved.
     neuron : of every layer that fires; ``relu`` makes it an ANN.
+    norm : whether batch norm stands between each convolution and its neurons (Spike-FlowNet has none).
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class AdaptiveSpikeNet(DenseNetwork):
         base: int = 64,
         levels: int = 4,
         neuron: str = "adaptive-spikenet-lif",
+        norm: bool = False,
     ) -> None:
         super().__init__()
         if levels < 2:
@@ -104,7 +106,7 @@ class AdaptiveSpikeNet(DenseNetwork):
         shapes: list[LayerShape] = [(widths[i], height >> i + 1, width >> i + 1) for i in range(levels)]
 
         def layer(map_: nn.Module, shape: LayerShape) -> _Layer:
-            return _Layer(map_, neuron, shape)
+            return _Layer(map_, neuron, shape, norm)
 
         self.encoder = nn.ModuleList(
             layer(nn.Conv2d(before, after, 3, 2, 1, bias=False), shape)
@@ -175,11 +177,12 @@ class AdaptiveSpikeNet(DenseNetwork):
 
 
 class _Layer(nn.Module):
-    """A convolution without bias or norm, and the neurons that it feeds."""
+    """A convolution without bias, a norm if wanted, and the neurons that it feeds."""
 
-    def __init__(self, map_: nn.Module, neuron: str, shape: LayerShape) -> None:
+    def __init__(self, map_: nn.Module, neuron: str, shape: LayerShape, norm: bool) -> None:
         super().__init__()
         self.map = map_
+        self.norm = nn.BatchNorm2d(shape[0]) if norm else nn.Identity()
         self.neuron = neuron_of(neuron, shape, OWN.get(neuron, {}))
         weight = map_.weight
         assert isinstance(weight, Tensor)
@@ -215,7 +218,7 @@ class _Memory:
 
     def through(self, layer: _Layer, signal: Tensor, beside: Tensor | None = None) -> Tensor:
         """Return what a layer sends; `beside` is added to its current."""
-        current = over_time(layer.map, signal)
+        current = over_time(layer.norm, over_time(layer.map, signal))
         out = layer.neuron.run(current if beside is None else current + beside, self._next())
         self.after.append(out.state)
         return out.spikes

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reference_impls.api import Neuron, State, Synapse
-from reference_impls.dense._layers import Potential, check_divides
+from reference_impls.dense._layers import IMAGE_DEVIATION, Potential, check_divides
 from reference_impls.dense._trunk import Trunk
 from reference_impls.dense_network import DenseAnswer, DenseNetwork
 
@@ -55,6 +55,7 @@ CARD = {
         "inner and the outer current in turn; evsnn does so too, evsnn-two-nodes does not.",
         "Batch norm's statistics in training are those of all steps of a batch together (of each step in the residual "
         "block's second one); how the authors trained is not public.",
+        "The image begins with a deviation of 0.1, about that of what it has to show; the authors leave torch's values.",
         "Trained here with a squared error on generated scenes, not with LPIPS and temporal consistency on COCO.",
     ],
 }
@@ -86,6 +87,8 @@ class EVSNN(DenseNetwork):
         check_divides("evsnn", sample_shape, 8)
         self.trunk = Trunk(sample_shape, base, neuron, shared_state)
         self.image = Potential(2 * base, components)
+        # Frames span a few tenths about the middle grey; a picture of deviation 1 would have to be unlearned first.
+        nn.init.constant_(self.image.conv.norm.weight, IMAGE_DEVIATION)
 
     def answer(self, x: Tensor, states: Sequence[State | None] | None = None) -> DenseAnswer:
         """Process ``x[T, B, 1, H, W]``."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from reference_impls.api import Neuron, State, Synapse, over_time
-from reference_impls.dense._layers import AdaptivePotential, Conv, check_divides, doubled
+from reference_impls.dense._layers import IMAGE_DEVIATION, AdaptivePotential, Conv, check_divides, doubled
 from reference_impls.dense._trunk import Trunk
 from reference_impls.dense_network import DenseAnswer, DenseNetwork
 
@@ -47,7 +47,8 @@ CARD = {
         },
     },
     "divergences": [
-        "As of evsnn: one LIF membrane for both currents of the residual block, norms over all steps, another loss.",
+        "As of evsnn: one LIF membrane for both currents of the residual block, norms over all steps, a fainter image "
+        "to begin with, another loss.",
         "The authors' blocks hold 89,244 parameters that no gradient reaches; they are left out.",
     ],
 }
@@ -81,6 +82,8 @@ class PAEVSNN(DenseNetwork):
         self.branches = nn.ModuleDict({name: AdaptivePotential(width * base, base) for name, width in widths.items()})
         self.together = nn.ModuleList(Conv(base, base, 5) for _ in range(3))
         self.image = nn.Conv2d(base, components, 1, bias=False)
+        with torch.no_grad():
+            self.image.weight.mul_(IMAGE_DEVIATION)
 
     def answer(self, x: Tensor, states: Sequence[State | None] | None = None) -> DenseAnswer:
         """Process ``x[T, B, 1, H, W]``."""

@@ -1,6 +1,6 @@
 """Numba kernels of events: count them, list them by row, list them by column, add up the rows of a table they name.
 
-Every kernel has the signature of the fused backends' (``rows.kernel_type``), so that one launcher serves all: a table of
+Every kernel has the signature of the fused backends' (``rows.kernel_type``), so that one launcher serves all:
 addresses, memory of the thread, and the first and the number of what it is to work on. The first address leads to whole
 numbers, the sizes; other whole numbers are read through it, too. What is computed of an output does not depend on how
 outputs are shared among threads: sums have the same order at any number of them. Must not know torch.
@@ -23,7 +23,7 @@ from reference_impls.events._intrinsics import as_int32, as_int64, bits, lane_co
 __all__ = ["CHUNK", "TILE_LANES", "address"]
 
 CHUNK = 256
-"""Rows of a table that are added up from in one go: of float32 and four lanes 64 KiB, which stay in the second cache."""
+"""Rows of a table that are added up from in one go: of float32 64 KiB, which stay in the second cache."""
 TILE_LANES = 4
 """Lines of a row that are added up at the same time: sums enough to hide what one addition waits for."""
 WORD = 64
@@ -66,7 +66,7 @@ def list_rows(tensors: Any, scratch: Any, columns: int, rows: int, start: int, w
         for word in range(0, columns, WORD):
             if word % CHUNK == 0:
                 ends[word // CHUNK * rows + r] = at
-            # As many columns as there are bits: how often the loop over them ends cannot be foreseen, so it ends rarely.
+            # As many columns as there are bits: when the loop over them ends cannot be foreseen, so it ends rarely.
             left, k, high = 0, word, min(columns, word + WORD)
             while k + lanes <= high:
                 left |= bits(ne(load(own, k), zero)) << (k - word)
@@ -227,7 +227,7 @@ _KERNELS = {function.__name__: function for function in (count, list_rows, list_
 
 @functools.cache
 def address(name: str, dtype: str) -> int:
-    """Compile the kernel `name` for ``"float32"`` or ``"float64"``, once; what is compiled is kept on disk if it can be."""
+    """Compile the kernel `name` for ``"float32"`` or ``"float64"``, once; it is kept on disk if it can be."""
     signature = kernel_type(_ELEMENTS[dtype])
     try:
         compiled = cfunc(signature, cache=True, error_model="numpy")(_KERNELS[name])

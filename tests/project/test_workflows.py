@@ -114,11 +114,17 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "switch", "-q", "-c", "pull", "main")
     (folder / "slow.txt").write_text("slow\n")
     for name in ("good", "with space"):
-        (folder / "submissions" / name).mkdir(parents=True)
-        (folder / "submissions" / name / "record.json").write_text("{}")
+        (folder / "reports" / "submissions" / name).mkdir(parents=True)
+        (folder / "reports" / "submissions" / name / "record.json").write_text("{}")
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "A change")
     git(folder, "update-ref", "refs/pull/7/merge", "HEAD")
+    git(folder, "switch", "-q", "-c", "wrong", "pull")
+    (folder / "reports" / "submissions" / "a-wrong-one").mkdir()
+    (folder / "reports" / "submissions" / "a-wrong-one" / "record.json").write_text("{}")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "A wrong submission")
+    git(folder, "update-ref", "refs/pull/8/merge", "HEAD")
     git(folder, "switch", "-q", "main")
     git(folder, "config", "receive.denyCurrentBranch", "ignore")
     return folder
@@ -272,7 +278,12 @@ def test_submissions_are_checked_by_the_code_of_the_base(forge: Forge) -> None:
         pytest.skip("this version has no verify-submission")
     ended_well(forge, "submission: verify")
     checked = [words[2] for words in forge.called() if words[:2] == ["spikeboard", "verify-submission"]]
-    assert checked == ["build/incoming/submissions/good", "build/incoming/submissions/with space"]
+    assert checked == [f"build/incoming/reports/submissions/{name}" for name in ("good", "with space")]
+    forge.expressions["github.ref"] = "refs/pull/8/merge"
+    *_, last = forge.run(BY_NAME["submission: verify"])
+    assert last.code == 1
+    assert "not accepted: a-wrong-one" in last.said
+    assert len([words for words in forge.called() if words[:2] == ["spikeboard", "verify-submission"]]) == 5, "all"
     workspace = forge.folder / "workspaces" / "submission-verify"
     assert git(workspace, "rev-parse", "HEAD") == git(forge.origin, "rev-parse", "main")
 

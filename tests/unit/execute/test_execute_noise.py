@@ -116,7 +116,7 @@ def test_what_measures_no_time_is_not_disturbed(pool: LocalPool) -> None:
     assert record.provenance.runner is None
 
 
-@pytest.mark.parametrize("suite", ["throughput", "scaling", "layers", "libraries", "time_to_target"])
+@pytest.mark.parametrize("suite", ["throughput", "scaling", "layers", "libraries", "training", "time_to_target"])
 def test_suites_that_measure_time_are_known_by_their_units(suite: str) -> None:
     assert load_registry().suite(suite).timed
     assert not load_registry().suite("memory").timed
