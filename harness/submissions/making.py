@@ -73,7 +73,7 @@ def make(
     target: Path,
     branch: str | None = None,
 ) -> Made:
-    """Write a submission of those of the records `found` that are `wanted`, and of the gate they stand behind.
+    """Write a submission of those of the records `found` that are `wanted`, and of the gate that stands before them.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def make(
     _require_empty(target)
     today = Today(registry)
     latest = [one for one in preferred(found, today) if not _says_nothing(one)]
-    chosen = [record for record in latest if wanted(record.cell)]
+    chosen = [record for record in latest if record.cell.suite != GATE and wanted(record.cell)]
     records = [*chosen, *_gate_of(chosen, latest)]
     base = project_branch(INSTALLED, branch)
     if branch is not None and base is None:
@@ -114,15 +114,14 @@ def _says_nothing(record: Record) -> bool:
 
 
 def _gate_of(chosen: Sequence[Record], latest: Iterable[Record]) -> Iterator[Record]:
-    """Yield the records of the gate that `chosen` ones stand behind and that are not among them."""
+    """Yield the records of the gate that stand before `chosen` ones."""
     neurons = {(one.provenance.machine.name, one.cell.neuron) for one in chosen}
     methods = {(one.provenance.machine.name, one.cell.method) for one in chosen} - {
         (one.provenance.machine.name, NOT_APPLICABLE) for one in chosen
     }
-    known = {id(one) for one in chosen}
     for record in latest:
         cell, machine = record.cell, record.provenance.machine.name
-        if cell.suite != GATE or id(record) in known:
+        if cell.suite != GATE:
             continue
         of_neuron = cell.method == NOT_APPLICABLE and (machine, cell.neuron) in neurons
         if of_neuron or (machine, cell.method) in methods:
@@ -132,7 +131,7 @@ def _gate_of(chosen: Sequence[Record], latest: Iterable[Record]) -> Iterator[Rec
 def _refusals(records: Sequence[Record], registry: Registry, today: Today) -> Iterator[str]:
     """Say everything that stands in the way of submitting `records`."""
     if not any(record.status in MEASURED for record in records):
-        yield "no records: nothing that was asked for has been measured"
+        yield "no records: of what was asked for nothing has been measured, the contract aside"
         return
     if files := uncommitted(INSTALLED, *FOLDERS):
         yield f"uncommitted changes: {_few(files)}; commit them and measure again: others must have the same code"
