@@ -72,12 +72,14 @@ def make(
     registry: Registry,
     target: Path,
     branch: str | None = None,
+    published: Sequence[Record] = (),
 ) -> Made:
     """Write a submission of those of the records `found` that are `wanted`, and of the gate that stands before them.
 
     Parameters
     ----------
     branch : the project's, as git knows it here. [default: the one that is there]
+    published : records of the project: a contract that it has asked on the same machine need not be asked again.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def make(
             f"--base {branch!r} is no branch or commit that this clone shares a history with", "git branch -a"
         )
     sources = new_sources(records, registry, frozenset() if base is None else changed_since(INSTALLED, base))
-    refusals = [*_refusals(records, registry, today), *sources.refusals]
+    refusals = [*_refusals(records, registry, today, published), *sources.refusals]
     if refusals:
         raise UserError("this cannot be submitted:\n" + "\n".join(f"  {one}" for one in refusals), _next(records))
     write(records, today, sources, target)
@@ -128,7 +130,9 @@ def _gate_of(chosen: Sequence[Record], latest: Iterable[Record]) -> Iterator[Rec
             yield record
 
 
-def _refusals(records: Sequence[Record], registry: Registry, today: Today) -> Iterator[str]:
+def _refusals(
+    records: Sequence[Record], registry: Registry, today: Today, published: Sequence[Record]
+) -> Iterator[str]:
     """Say everything that stands in the way of submitting `records`."""
     if not any(record.status in MEASURED for record in records):
         yield "no records: of what was asked for nothing has been measured, the contract aside"
@@ -142,7 +146,7 @@ def _refusals(records: Sequence[Record], registry: Registry, today: Today) -> It
     gate = [one for one in records if one.cell.suite == GATE]
     broken = [one for one in gate if today.is_current(one) and not _has_passed(one)]
     yield from _said("failed conformance", broken)
-    verified = Verification(records, registry, today)
+    verified = Verification([*published, *records], registry, today)
     judged_ones = {(one.cell.neuron, one.cell.method) for one in broken}
     lacking = [
         one
