@@ -130,12 +130,13 @@ TTFS, by a selection of its own, for those whose neurons fire once."""
 _QUICK_NEURONS = (*BASES, "!c-silif")
 """Neurons that `quick` trains; pmsn stands for the other state-space layer."""
 _QUICK_METHODS = (
-    ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient", *_SLOW_IN_QUICK), ("mlp",)),
+    ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient", "!stdp", "!r-stdp", *_SLOW_IN_QUICK), ("mlp",)),
     (("bptt", "ide", "spide"), ("feedback",)),
     (("bptt", "eprop"), ("recurrent",)),
 )
 """What `quick` trains, and on which network: on chains one of every file, and two variants that differ in what they
-learn; not the forward gradient, whose eight simulations an update take a minute, and of the conversions one."""
+learn; not the forward gradient, whose eight simulations an update take a minute, nor STDP, which learns without a
+gradient, and of the conversions one."""
 _STREAMED_DIGITS = ("digits-events", "digits-rows")
 _TELLING = ("digits", "digits-rows", "moving-shapes")
 """What a new row is shown on: the board that has most rows, and embedded tasks on which the errors of neurons differ by
@@ -221,8 +222,8 @@ PRESETS: Mapping[str, Preset] = {
             "quick",
             (
                 "Contract of every row; accuracy (3 seeds) and cost of a neuron and a method of every file, but QCFS, "
-                "HSD and TTFS for all conversions, PMSN for all state-space layers, and no forward gradient; a few rows "
-                "in other suites. Minutes on a laptop."
+                "HSD and TTFS for all conversions, PMSN for all state-space layers, and no forward gradient or STDP; a "
+                "few rows in other suites. Minutes on a laptop."
             ),
             "quick",
             (

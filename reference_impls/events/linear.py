@@ -80,6 +80,8 @@ def _is_plain(x: Tensor, weight: Tensor) -> bool:
     """Whether both are numbers in a CPU's memory that may be read by their address."""
     if x.device.type != "cpu" or x.dtype not in _DTYPES or weight.dtype != x.dtype or x.layout is not torch.strided:
         return False
+    if torch.is_autocast_enabled("cpu"):  # who asked for half precision gets it
+        return False
     try:
         for tensor in (x, weight):
             refuse_disguised("event-driven", tensor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable
 
 import pytest
@@ -214,19 +215,31 @@ def test_updates_with_adam_lead_to_the_same_weights() -> None:
 
 def test_a_network_keeps_its_modules_its_weights_and_can_be_copied() -> None:
     plain = network()
-    names, weights = [type(one) for one in plain.modules()], copy.deepcopy(plain.state_dict())
+    modules, weights = dict(plain.named_modules()), copy.deepcopy(plain.state_dict())
     changed = event_driven(plain, **EVENTS)
     assert changed is plain
-    assert [type(one) for one in changed.modules()] == names
+    assert dict(changed.named_modules()) == modules
+    assert sum(isinstance(one, nn.Linear) for one in modules.values()) == 3
     assert all(torch.equal(value, weights[key]) for key, value in changed.state_dict().items())
     x = drawn(6 * 2, 40, 0.2, "spikes").view(6, 2, 40)
-    duplicate = copy.deepcopy(changed)
-    with torch.no_grad():
-        for parameter in duplicate.parameters():
-            parameter.zero_()
-        assert not duplicate(x).any(), "a copy uses its own weights"
-        assert changed(x).any()
-    assert is_event_driven(duplicate.readout(drawn(30, 20, 0.1, "spikes")))
+    for duplicate in (copy.deepcopy(changed), pickle.loads(pickle.dumps(changed))):
+        with torch.no_grad():
+            for parameter in duplicate.parameters():
+                parameter.zero_()
+            assert not duplicate(x).any(), "a copy uses its own weights"
+            assert changed(x).any()
+        assert is_event_driven(duplicate.readout(drawn(30, 20, 0.1, "spikes")))
+
+
+def test_limits_can_be_set_anew() -> None:
+    twice = event_driven(event_driven(network(), **EVENTS), largest_density=0.0)
+    assert not is_event_driven(twice.readout(drawn(30, 20, 0.1, "spikes")))
+
+
+def test_what_was_asked_to_be_in_half_precision_is() -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = event_linear(drawn(9, 20, 0.1, "spikes").float(), torch.randn(4, 20), **EVENTS)
+    assert out.dtype == torch.bfloat16
 
 
 def test_what_has_no_fully_connected_map_is_refused() -> None:

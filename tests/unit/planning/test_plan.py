@@ -23,8 +23,8 @@ from harness.results.store import Store
 REGISTRY = load_registry()
 OTHER_CONVERSIONS = ("threshold-balancing", "noisy-quantisation", "stdb", "tandem", "hybrid-coding")
 OTHER_SPIKE_TIMES = ("lc-ttfs", "t2fsnn", "dft", "stdbp")
-NOT_IN_QUICK = ("forward-gradient", *OTHER_CONVERSIONS, *OTHER_SPIKE_TIMES)
-"""Files of methods that the preset's summary leaves out: eight simulations an update, most conversions, and all
+NOT_IN_QUICK = ("forward-gradient", "stdp", "r-stdp", *OTHER_CONVERSIONS, *OTHER_SPIKE_TIMES)
+"""Files of methods that the preset's summary leaves out: eight simulations an update, STDP, most conversions, and all
 networks of spike times but one."""
 
 NEURONS_NOT_IN_QUICK = ("c-silif",)
