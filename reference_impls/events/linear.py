@@ -23,10 +23,10 @@ from reference_impls.backends.disguise import refuse_disguised
 __all__ = ["LARGEST_DENSITY", "LEAST_PRODUCTS", "event_linear", "require_numba"]
 
 LARGEST_DENSITY = 0.25
-"""Share of the input that may be events. The speed of both products crosses at about twice that on the machines tried
-(``spikeboard run --suite crossover`` shows it), but what is listed for nothing costs time, too."""
+"""Share of the input that may be events: a cautious one, for what is counted and then not used costs time, too. Where
+the two products take as long, ``spikeboard run --preset steps --suite crossover`` measures."""
 LEAST_PRODUCTS = 1 << 20
-"""Multiplications of the dense product below which it is made without asking: to count and list takes some 30 us."""
+"""Multiplications of the dense product below which it is made without asking: it is over before anything is listed."""
 _DTYPES = (torch.float32, torch.float64)
 
 

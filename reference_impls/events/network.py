@@ -39,7 +39,7 @@ class _EventDrivenScaledWSLinear(_EventDriven, ScaledWSLinear):
     pass
 
 
-_BECOMES: dict[type[nn.Module], type[nn.Module]] = {
+_BECOMES: dict[type[nn.Module], type[nn.Linear]] = {
     nn.Linear: _EventDrivenLinear,
     ScaledWSLinear: _EventDrivenScaledWSLinear,
     _EventDrivenLinear: _EventDrivenLinear,
