@@ -1,7 +1,7 @@
 """Every row that can be run or shown: cards read from files, checked, and expanded into rows.
 
-Neurons, training methods, topologies and peers come from ``reference_impls`` (and from installed packages), tasks and
-suites from ``harness``. A card that does not fit is reported and left out; the others go on. Must not import
+Neurons, training methods, topologies, peers and systems come from ``reference_impls`` (and from installed packages),
+tasks and suites from ``harness``. A card that does not fit is reported and left out; the others go on. Must not import
 torch or an implementation.
 """
 
@@ -29,6 +29,7 @@ from reference_impls.card import (
     NeuronCapabilities,
     PeerCapabilities,
     Reported,
+    SystemCapabilities,
     TopologyCapabilities,
     TrainingCapabilities,
     Variant,
@@ -55,6 +56,8 @@ __all__ = [
 ]
 
 Direction = Literal["lower", "higher", "none"]
+TargetKind = Literal["classes", "signal", "links", "control"]
+"""What a task asks for: a class, a signal, what completes a fact of a graph, or what to do next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,9 @@ class TaskCard:
     networks: Mapping[str, Mapping[str, Any]]
     """For each topology that fits, its parameters."""
     budgets: Mapping[str, Budget]
-    target: Literal["classes", "signal"] = "classes"
-    """Whether a sample has a class, or a signal with `classes` components that goes on at every step."""
+    target: TargetKind = "classes"
+    """Whether a sample has a class, or a signal with `classes` components that goes on at every step; or whether the
+    task is a knowledge graph of `classes` entities, or an environment with `classes` components of an action."""
     step_seconds: float | None = None
     """Duration of a time step, where a task has one."""
     target_error: float = 0.1
@@ -140,7 +144,7 @@ class SuiteCard:
     typical_seconds: float
     """Guess for a dry run where nothing has been measured yet."""
     metrics: Mapping[str, MetricCard]
-    targets: tuple[Literal["classes", "signal"], ...] = ("classes",)
+    targets: tuple[TargetKind, ...] = ("classes",)
     """Kinds of target that the question can be asked about."""
     baseline: Mapping[str, str] = field(default_factory=dict)
     """Rows that are measured beside the cell's own, by axis (``neuron``, ``method``): figures depend on them too."""
@@ -154,12 +158,15 @@ class SuiteCard:
 
 
 AnyCard = Card | TaskCard | SuiteCard
-AnyCapabilities = NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | PeerCapabilities | None
+AnyCapabilities = (
+    NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | PeerCapabilities | SystemCapabilities | None
+)
 CAPABILITIES: Mapping[str, type] = {
     "neuron": NeuronCapabilities,
     "training": TrainingCapabilities,
     "topology": TopologyCapabilities,
     "peer": PeerCapabilities,
+    "system": SystemCapabilities,
 }
 
 
@@ -194,11 +201,13 @@ class Registry:
     peers: Mapping[str, Row] = field(default_factory=dict)
     """Neurons out of other libraries; in a cell they stand on the axis ``neuron``."""
     recipes: Recipes = field(default_factory=dict)
+    systems: Mapping[str, Row] = field(default_factory=dict)
+    """Whole systems, which bring their own training; in a cell they stand on the axis ``neuron``, too."""
 
     @property
     def cell_neurons(self) -> Mapping[str, Row]:
-        """Return what the axis ``neuron`` of a cell can name: ours and the peers."""
-        return {**self.peers, **self.neurons}
+        """Return what the axis ``neuron`` of a cell can name: ours, the peers and the systems."""
+        return {**self.systems, **self.peers, **self.neurons}
 
     def task(self, name: str) -> TaskCard:
         """Return the card of task row `name`."""
@@ -314,6 +323,7 @@ def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), paper
         suites=rows["suite"],
         problems=tuple(problems),
         peers=rows["peer"],
+        systems=rows["system"],
     )
 
 

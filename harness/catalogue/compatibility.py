@@ -11,7 +11,13 @@ from collections.abc import Sequence
 from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from harness.catalogue.recipes import trains
-from reference_impls.card import NeuronCapabilities, PeerCapabilities, TopologyCapabilities, TrainingCapabilities
+from reference_impls.card import (
+    NeuronCapabilities,
+    PeerCapabilities,
+    SystemCapabilities,
+    TopologyCapabilities,
+    TrainingCapabilities,
+)
 from reference_impls.requirements import why_missing
 from reference_impls.structures import STEP_BY_STEP
 
@@ -19,6 +25,10 @@ __all__ = ["why_unsupported"]
 
 FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("cuda",)}
 """Devices of each backend that prints one kernel over time."""
+_KINDS = {"classes": "classes", "signal": "a signal", "links": "facts to complete", "control": "actions"}
+"""What a task asks for, in words."""
+ASKED_OF_SYSTEMS = frozenset({"links", "control"})
+"""Targets that whole systems answer, which bring their own training."""
 
 
 def why_unsupported(cell: Cell, registry: Registry) -> str | None:
@@ -33,6 +43,7 @@ def why_unsupported(cell: Cell, registry: Registry) -> str | None:
     on_task = cell.task in registry.tasks
     reasons = (
         peer and _peer(peer, cell),
+        _system(cell, registry),
         on_task and _target(cell, method, registry),
         method and _question(cell, method, registry),
         topology and on_task and _task_network(cell.task, topology, registry),
@@ -68,6 +79,23 @@ def _peer(peer: Row, cell: Cell) -> str | None:
     return why_missing(peer.name, able.requires)
 
 
+def _system(cell: Cell, registry: Registry) -> str | None:
+    """Whether a whole system is asked what it answers, and what only such a system answers is asked of one."""
+    system = registry.systems.get(cell.neuron)
+    targets = registry.suite(cell.suite).targets if cell.suite in registry.suites else ()
+    if system is None:
+        if cell.neuron in registry.cell_neurons and targets and ASKED_OF_SYSTEMS.issuperset(targets):
+            return f"{cell.suite} is asked of systems (spikeboard list systems); {cell.neuron} is a neuron."
+        return None
+    able: SystemCapabilities = system.capabilities
+    answers = _KINDS[able.answers]
+    if targets and able.answers not in targets:
+        return f"{system.name} answers with {answers}; {cell.suite} is asked about {_kinds(targets)}."
+    if cell.task in registry.tasks and (wanted := registry.task(cell.task).target) != able.answers:
+        return f"{system.name} answers with {answers}; {cell.task} asks for {_kinds((wanted,))}."
+    return None
+
+
 def _target(cell: Cell, method: Row | None, registry: Registry) -> str | None:
     """Whether suite and training method know what to do with the task's kind of target."""
     wanted = registry.task(cell.task).target
@@ -88,7 +116,7 @@ def _question(cell: Cell, method: Row, registry: Registry) -> str | None:
 
 
 def _kinds(targets: Sequence[str]) -> str:
-    return " and ".join({"classes": "classes", "signal": "a signal"}[target] for target in targets)
+    return " and ".join(_KINDS[target] for target in targets)
 
 
 def _task_network(task: str, topology: Row, registry: Registry) -> str | None:

@@ -54,6 +54,8 @@ class Selection:
     seeds: int = 1
     peers: tuple[str, ...] = ()
     """Peers to put on the axis ``neuron``, in place of `neurons`."""
+    systems: tuple[str, ...] = ()
+    """The same of systems."""
     recipes: tuple[str, ...] = (DEFAULT_RECIPE,)
 
 
@@ -149,6 +151,9 @@ _COST = ("throughput", "memory")
 _LAYERS = (Selection(("layers",), neurons=("lif", *PARALLEL)),)
 """Parallel neurons against T and N. The suite itself measures LIF, eager and fused, beside each of them."""
 
+_GRAPHS = ("kinship", "kinship-sparse", "fb15k-237", "wn18rr")
+"""Knowledge graphs; whole systems complete their facts."""
+
 _LIBRARIES = (
     Selection(("conformance",), peers=ANY, backends=NONE),
     Selection(("libraries",), peers=ANY, backends=NONE),
@@ -179,6 +184,8 @@ ALL_CELLS = (
     ),
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
+    Selection(("system_conformance",), systems=ANY, backends=NONE),
+    Selection(("link_prediction",), ANY, systems=ANY, backends=NONE, seeds=3),
     *_LIBRARIES,
 )
 """Every combination there is: what a cell that is named axis by axis is looked up in."""
@@ -317,6 +324,15 @@ PRESETS: Mapping[str, Preset] = {
             (*_conformance(("lif", *PARALLEL), (), ()), *_LAYERS),
         ),
         Preset(
+            "graphs",
+            "Every system that completes facts of a knowledge graph, on the generated ones, 3 seeds; minutes a core.",
+            "quick",
+            (
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("link_prediction",), _GRAPHS[:2], systems=ANY, backends=NONE, seeds=3),
+            ),
+        ),
+        Preset(
             "libraries",
             "Other libraries' LIF beside ours, alternating; minutes. Install them with: python -m nox -s peers.",
             "quick",
@@ -331,6 +347,8 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("accuracy",), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
                 Selection(("accuracy",), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
                 Selection(("tracking",), ("two-sines", "accordion"), POOL, ANY, RESERVOIR, seeds=5),
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("link_prediction",), _GRAPHS, systems=ANY, backends=NONE, seeds=5),
                 Selection(("spikes", "frontier"), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
                 Selection(("spikes", "frontier"), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
                 Selection((*_COST, "scaling"), _COSTED, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER)),

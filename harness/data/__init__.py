@@ -20,6 +20,7 @@ from harness.data.generated import GENERATED
 from harness.data.heidelberg import SHD, SSC
 from harness.data.mnist import MNIST
 from harness.data.nmnist import NMNIST, NMNIST_1100
+from harness.data.triples import FB15K237, WN18RR
 from reference_impls.names import check_name
 
 __all__ = [
@@ -50,6 +51,8 @@ _ALL: tuple[DataSet, ...] = (
     FSDD,
     SHD,
     SSC,
+    FB15K237,
+    WN18RR,
 )
 DATA_SETS: Mapping[str, DataSet] = {known.name: known for known in _ALL}
 

@@ -38,8 +38,10 @@ GATE = "conformance"
 DEFAULT_BUDGET = "quick"
 SUITE_ORDER = (
     "conformance",
+    "system_conformance",
     "accuracy",
     "tracking",
+    "link_prediction",
     "spikes",
     "frontier",
     "anytime",

@@ -50,7 +50,11 @@ ASV = "asv"
 
 KIND_OF_AXIS: Mapping[str, str] = {"neuron": "neuron", "method": "training", "topology": "topology", "task": "task"}
 """The kind of card that the values of an axis have; a backend has none."""
-AXIS_OF_KIND: Mapping[str, str] = {**{kind: axis for axis, kind in KIND_OF_AXIS.items()}, "peer": "neuron"}
+AXIS_OF_KIND: Mapping[str, str] = {
+    **{kind: axis for axis, kind in KIND_OF_AXIS.items()},
+    "peer": "neuron",
+    "system": "neuron",
+}
 """The axis on which the rows of a kind stand."""
 _PREFIX: Mapping[str, str] = {
     "neuron": "neuron",
@@ -58,6 +62,7 @@ _PREFIX: Mapping[str, str] = {
     "topology": "topology",
     "task": "task",
     "peer": "peer",
+    "system": "system",
 }
 _IMPLIED = (NOT_APPLICABLE, "cpu", "float32", "eager", DEFAULT_RECIPE)
 """Values that an anchor leaves out, as `Group.label` does."""
@@ -85,7 +90,9 @@ class Sitemap:
     def of_axis(self, axis: str, name: str) -> str | None:
         """Return the page of the implementation `name` on `axis`, or None if it has none."""
         page = self.implementations.get((KIND_OF_AXIS.get(axis, axis), name))
-        return self.implementations.get(("peer", name)) if page is None and axis == "neuron" else page
+        if page is not None or axis != "neuron":
+            return page
+        return self.implementations.get(("peer", name)) or self.implementations.get(("system", name))
 
     def graph(self, machine: str, metric: str, cell: Cell, task_version: int, seeds: int) -> str | None:
         """Return the address of the graph of a figure over commits, or None if there is none."""

@@ -112,11 +112,7 @@ def _write_site(
         plan_board(board, [table for table in tables if table.board is board], latest, impossibilities)
         for board in BOARDS
     ]
-    implemented = [
-        row
-        for kind in (registry.neurons, registry.methods, registry.topologies, registry.peers, registry.tasks)
-        for row in kind.values()
-    ]
+    implemented = [row for kind in _shown_kinds(registry) for row in kind.values()]
     sitemap = Sitemap(
         implementations={(row.kind, row.name): implementation_page(row.kind, row.name) for row in implemented},
         tables={key: address for plan in plans for key, address in plan.addresses().items()},
@@ -149,6 +145,12 @@ def _write_site(
         _copy(static, out / "static")
 
 
+def _shown_kinds(registry: Registry) -> tuple[Mapping[str, Row], ...]:
+    """Return the rows that have a page, by kind."""
+    found = registry
+    return found.neurons, found.methods, found.topologies, found.peers, found.systems, found.tasks
+
+
 def _copy(source: Path, target: Path) -> None:
     """Copy files without their modes: those of a site follow the umask, so that a group may build it again."""
     target.mkdir()
@@ -167,7 +169,7 @@ def _implementations(
     sitemap: Sitemap,
 ) -> list[ImplementationView]:
     known = dossiers(latest, plans, combinations_of(latest, registry))
-    kinds = {"peer": "neuron"}  # whose axis they share
+    kinds = {"peer": "neuron", "system": "neuron"}  # whose axis they share
     return [
         view_implementation(row, known.get((kinds.get(row.kind, row.kind), row.name), Dossier()), registry, sitemap)
         for row in implemented

@@ -111,7 +111,7 @@ class Fingerprints:
     def _used(self, cell: Cell) -> dict[str, Row | None]:
         """Return the rows that a cell names, by axis; None for a name that nothing has."""
         rows = self.registry
-        neuron = rows.neurons.get(cell.neuron) or rows.peers.get(cell.neuron)
+        neuron = rows.neurons.get(cell.neuron) or rows.peers.get(cell.neuron) or rows.systems.get(cell.neuron)
         found = {
             "suite": (cell.suite, rows.suites.get(cell.suite)),
             "task": (cell.task, rows.tasks.get(cell.task)),
