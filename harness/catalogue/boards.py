@@ -141,6 +141,8 @@ _LINK_METRICS = (
     "parameters",
 )
 
+_CONTROL_METRICS = ("mean_return", "spikes_per_neuron", "energy_joules", "environment_steps", "parameters")
+
 _TIMED_METRICS = (
     "error_fraction",
     "ann_error_fraction",
@@ -249,6 +251,16 @@ BOARDS: tuple[Board, ...] = (
         columns=tuple(Column("link_prediction", metric, needs_verification=False) for metric in _LINK_METRICS),
         rank_by="link_prediction.mean_reciprocal_rank",
         baseline="relation-frequency",
+        of_systems=True,
+    ),
+    Board(
+        name="control",
+        title="Control",
+        question="Which actor collects most in an environment, and at what cost of a decision?",
+        axis="neuron",
+        columns=tuple(Column("control", metric, needs_verification=False) for metric in _CONTROL_METRICS),
+        rank_by="control.mean_return",
+        baseline="random-policy",
         of_systems=True,
     ),
     Board(

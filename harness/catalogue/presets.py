@@ -154,6 +154,9 @@ _LAYERS = (Selection(("layers",), neurons=("lif", *PARALLEL)),)
 _GRAPHS = ("kinship", "kinship-sparse", "fb15k-237", "wn18rr")
 """Knowledge graphs; whole systems complete their facts."""
 
+_ENVIRONMENTS = ("pendulum", "mountain-car")
+"""Environments of gymnasium itself; actors act in them."""
+
 _LIBRARIES = (
     Selection(("conformance",), peers=ANY, backends=NONE),
     Selection(("libraries",), peers=ANY, backends=NONE),
@@ -185,7 +188,7 @@ ALL_CELLS = (
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
     Selection(("system_conformance",), systems=ANY, backends=NONE),
-    Selection(("link_prediction",), ANY, systems=ANY, backends=NONE, seeds=3),
+    Selection(("link_prediction", "control"), ANY, systems=ANY, backends=NONE, seeds=3),
     *_LIBRARIES,
 )
 """Every combination there is: what a cell that is named axis by axis is looked up in."""
@@ -333,6 +336,15 @@ PRESETS: Mapping[str, Preset] = {
             ),
         ),
         Preset(
+            "control",
+            "Every actor in gymnasium's classic control, 3 seeds; minutes a core, and the extra 'control'.",
+            "quick",
+            (
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("control",), _ENVIRONMENTS, systems=ANY, backends=NONE, seeds=3),
+            ),
+        ),
+        Preset(
             "libraries",
             "Other libraries' LIF beside ours, alternating; minutes. Install them with: python -m nox -s peers.",
             "quick",
@@ -349,6 +361,7 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("tracking",), ("two-sines", "accordion"), POOL, ANY, RESERVOIR, seeds=5),
                 Selection(("system_conformance",), systems=ANY, backends=NONE),
                 Selection(("link_prediction",), _GRAPHS, systems=ANY, backends=NONE, seeds=5),
+                Selection(("control",), _ENVIRONMENTS, systems=ANY, backends=NONE, seeds=5),
                 Selection(("spikes", "frontier"), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
                 Selection(("spikes", "frontier"), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
                 Selection((*_COST, "scaling"), _COSTED, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER)),

@@ -111,14 +111,17 @@ def _task_row(name: str, registry: Registry, data_root: Path | None) -> CheckRow
     from dataclasses import asdict
 
     from harness.conformance import run_checks
+    from harness.conformance.environment_tasks import ENVIRONMENT_CHECKS, EnvironmentSubject
     from harness.conformance.graph_tasks import GRAPH_CHECKS, GraphSubject
     from harness.conformance.tasks import TASK_CHECKS, TaskSubject
     from harness.data import data_root as resolve
     from harness.planning.checking import task_row
 
-    root = resolve(data_root)
-    if registry.task(name).target == "links":
+    root, target = resolve(data_root), registry.task(name).target
+    if target == "links":
         outcomes = run_checks(GRAPH_CHECKS, GraphSubject(name, registry, root))
+    elif target == "control":
+        outcomes = run_checks(ENVIRONMENT_CHECKS, EnvironmentSubject(name, registry, root))
     else:
         outcomes = run_checks(TASK_CHECKS, TaskSubject(name, registry, root))
     return task_row(name, [asdict(outcome) for outcome in outcomes])

@@ -14,6 +14,7 @@ from harness.data.cifar import CIFAR10, CIFAR100
 from harness.data.cifar10dvs import CIFAR10DVS
 from harness.data.digits import DIGITS
 from harness.data.dvsgesture import DVSGESTURE
+from harness.data.environments import GYMNASIUM, MUJOCO
 from harness.data.fashion_mnist import FASHION_MNIST
 from harness.data.fsdd import FSDD
 from harness.data.generated import GENERATED
@@ -53,6 +54,8 @@ _ALL: tuple[DataSet, ...] = (
     SSC,
     FB15K237,
     WN18RR,
+    GYMNASIUM,
+    MUJOCO,
 )
 DATA_SETS: Mapping[str, DataSet] = {known.name: known for known in _ALL}
 

@@ -42,6 +42,7 @@ SUITE_ORDER = (
     "accuracy",
     "tracking",
     "link_prediction",
+    "control",
     "spikes",
     "frontier",
     "anytime",

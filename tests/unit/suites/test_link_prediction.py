@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from typer.testing import CliRunner
 
 from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.cli import app
 from harness.conformance import run_checks
 from harness.conformance.graph_tasks import GRAPH_CHECKS, GraphSubject
 from harness.conformance.reasoners import REASONER_CHECKS, ReasonerSubject
@@ -181,6 +183,12 @@ def test_the_same_cell_gives_the_same_figures() -> None:
     assert first == second
     assert first["optimizer_updates"] == 4
     assert 0 < first["energy_joules"] < 1e-3
+
+
+def test_check_asks_systems_and_graphs_for_their_contract() -> None:
+    said = CliRunner().invoke(app, ["check", "random-ranking", "kinship"], catch_exceptions=False)
+    assert said.exit_code == 0, said.output
+    assert "2 entries pass." in said.output
 
 
 def test_conformance_is_a_cell_like_any_other(tmp_path: Path) -> None:
