@@ -26,6 +26,7 @@ from reference_impls.card import (
     Card,
     CardError,
     Citation,
+    DenseCapabilities,
     NeuronCapabilities,
     PeerCapabilities,
     Reported,
@@ -56,8 +57,7 @@ __all__ = [
 ]
 
 Direction = Literal["lower", "higher", "none"]
-TargetKind = Literal["classes", "signal", "links", "control"]
-"""What a task asks for: a class, a signal, what completes a fact of a graph, or what to do next."""
+TargetKind = Literal["classes", "signal", "frames", "flow", "links", "control"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ class TaskCard:
     """For each topology that fits, its parameters."""
     budgets: Mapping[str, Budget]
     target: TargetKind = "classes"
-    """Whether a sample has a class, or a signal with `classes` components that goes on at every step; or whether the
+    """Whether a sample has a class, a signal with `classes` components that goes on at every step, or something for
+    every pixel and window of steps: intensity ``frames`` or optical ``flow``, of `classes` components. Or whether the
     task is a knowledge graph of `classes` entities, or an environment with `classes` components of an action."""
     step_seconds: float | None = None
     """Duration of a time step, where a task has one."""
@@ -159,7 +160,13 @@ class SuiteCard:
 
 AnyCard = Card | TaskCard | SuiteCard
 AnyCapabilities = (
-    NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | PeerCapabilities | SystemCapabilities | None
+    NeuronCapabilities
+    | TrainingCapabilities
+    | TopologyCapabilities
+    | PeerCapabilities
+    | DenseCapabilities
+    | SystemCapabilities
+    | None
 )
 CAPABILITIES: Mapping[str, type] = {
     "neuron": NeuronCapabilities,
@@ -167,6 +174,7 @@ CAPABILITIES: Mapping[str, type] = {
     "topology": TopologyCapabilities,
     "peer": PeerCapabilities,
     "system": SystemCapabilities,
+    "dense": DenseCapabilities,
 }
 
 
@@ -203,6 +211,13 @@ class Registry:
     recipes: Recipes = field(default_factory=dict)
     systems: Mapping[str, Row] = field(default_factory=dict)
     """Whole systems, which bring their own training; in a cell they stand on the axis ``neuron``, too."""
+    dense: Mapping[str, Row] = field(default_factory=dict)
+    """Whole networks of dense targets, neurons and all; in a cell they stand on the axis ``topology``."""
+
+    @property
+    def cell_topologies(self) -> Mapping[str, Row]:
+        """Return what the axis ``topology`` of a cell can name: networks to be filled with neurons, and whole ones."""
+        return {**self.dense, **self.topologies}
 
     @property
     def cell_neurons(self) -> Mapping[str, Row]:
@@ -218,7 +233,8 @@ class Registry:
     def network(self, task: str, topology: str) -> Mapping[str, Any] | None:
         """Return the parameters of `topology` on a task, or None if the task defines no such network."""
         networks = self.task(task).networks
-        sized_as = self.topologies[topology].capabilities.sized_as
+        row = self.cell_topologies[topology]
+        sized_as = row.card.name if topology in self.dense else row.capabilities.sized_as
         return networks.get(topology, networks.get(sized_as) if sized_as else None)
 
     def recipe(self, cell: Cell) -> Recipe | None:
@@ -298,11 +314,25 @@ def _installed_tasks() -> Iterator[CardFile | CardError]:
             yield CardFile("task", path, module, literal)
 
 
-def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), papers: bool = True) -> Registry:
-    """Return the rows of cards; `papers`: with the figures that stand in the files beside them."""
+def rows_of(
+    files: Iterable[CardFile],
+    problems: Iterable[CardError] = (),
+    papers: bool = True,
+    beside: tuple[Registry, Iterable[CardFile]] | None = None,
+) -> Registry:
+    """Return the rows of cards.
+
+    Parameters
+    ----------
+    papers : with the figures that stand in the files beside them.
+    beside : rows that are there already, with their files: the names are taken, the words are known.
+    """
     rows: dict[str, dict[str, Row]] = {kind: {} for kind in _CARDS}
     problems, files = list(problems), list(files)
-    words = vocabulary_of((file.kind, file.path, file.literal) for file in files)
+    there = [] if beside is None else list(beside[1])
+    if beside is not None:
+        rows |= {kind: dict(known) for kind, known in _by_kind(beside[0]).items()}
+    words = vocabulary_of((file.kind, file.path, file.literal) for file in (*there, *files))
     for file in files:
         try:
             found = _rows_of(file, papers)
@@ -324,7 +354,19 @@ def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), paper
         problems=tuple(problems),
         peers=rows["peer"],
         systems=rows["system"],
+        dense=rows["dense"],
     )
+
+
+def _by_kind(registry: Registry) -> Mapping[str, Mapping[str, Row]]:
+    return {
+        "neuron": registry.neurons,
+        "training": registry.methods,
+        "topology": registry.topologies,
+        "task": registry.tasks,
+        "suite": registry.suites,
+        "peer": registry.peers,
+    }
 
 
 def with_recipes(registry: Registry, folder: Path) -> Registry:

@@ -19,7 +19,9 @@ from harness.data.fashion_mnist import FASHION_MNIST
 from harness.data.fsdd import FSDD
 from harness.data.generated import GENERATED
 from harness.data.heidelberg import SHD, SSC
+from harness.data.ijrr import IJRR
 from harness.data.mnist import MNIST
+from harness.data.mvsec import MVSEC
 from harness.data.nmnist import NMNIST, NMNIST_1100
 from harness.data.triples import FB15K237, WN18RR
 from reference_impls.names import check_name
@@ -52,6 +54,8 @@ _ALL: tuple[DataSet, ...] = (
     FSDD,
     SHD,
     SSC,
+    IJRR,
+    MVSEC,
     FB15K237,
     WN18RR,
     GYMNASIUM,
