@@ -179,8 +179,9 @@ def test_each_layer_learns_one_leak_and_one_threshold() -> None:
 
 
 def test_flow_adds_up_and_is_told_at_every_scale() -> None:
-    network = small("adaptive-spikenet-ann")
-    x = batch(network, "adaptive-spikenet-ann").x[:1].expand(4, BATCH, 2, 16, 24)
+    torch.manual_seed(0)
+    network = build_dense("adaptive-spikenet", (2, 16, 24), 2, base=8, levels=3, neuron="relu")
+    x = batch(network, "adaptive-spikenet").x[:1].expand(4, BATCH, 2, 16, 24)
     answer = network.answer(x)
     assert [tuple(coarse.shape[2:]) for coarse in answer.coarse] == [(2, 4, 6), (2, 8, 12)]
     # The deepest scale is told before any sum comes back: a constant input adds the same at every step.
