@@ -93,6 +93,21 @@ _LIBRARY_METRICS = (
     "gradient_cosine",
 )
 
+_STEP_METRICS = (
+    "speedup_over_spikingjelly",
+    "speedup_over_eager",
+    "train_step_seconds",
+    "loss_difference",
+    "gradient_difference",
+)
+
+_CROSSOVER_METRICS = (
+    "forward_crossover_density",
+    "gradient_crossover_density",
+    "forward_speedup_5_percent",
+    "gradient_speedup_5_percent",
+)
+
 _LAYER_METRICS = (
     "speedup_over_fused_t16",
     "speedup_over_fused_t256",
@@ -112,6 +127,21 @@ _ROBUSTNESS_METRICS = (
     "error_fraction",
 )
 _TIMES = ("half_error_fraction", "mean_error_fraction", "steps_within_a_point")
+
+_STREAMING_METRICS = (
+    "streaming_mean_error_fraction",
+    "streaming_error_fraction",
+    "streaming_first_answer_steps",
+    "streaming_final_answer_steps",
+    "mean_error_fraction",
+    "error_fraction",
+    "first_answer_steps",
+    "final_answer_steps",
+    "rollout_mismatch_fraction",
+    "interface_events_per_step",
+    "interface_event_bytes_per_step",
+    "interface_dense_bytes_per_step",
+)
 
 _TRACKING_METRICS = (
     "normalised_error_fraction",
@@ -268,6 +298,17 @@ BOARDS: tuple[Board, ...] = (
         baseline="zero-flow",
     ),
     Board(
+        name="streaming",
+        title="Streaming",
+        question="How early does a network answer where every edge costs a step, and what crosses to its read-out?",
+        axis="neuron",
+        columns=tuple(Column("streaming", metric, needs_verification=False) for metric in _STREAMING_METRICS),
+        rank_by="streaming.streaming_mean_error_fraction",
+        fixed={"backend": ("eager",)},
+        varies=("topology",),
+        curves=("streaming_error_fraction", "error_fraction"),
+    ),
+    Board(
         name="robustness",
         title="Robustness",
         question="Which neuron still gets it right with a noisy input, lost events, coarse weights or less time?",
@@ -299,6 +340,24 @@ BOARDS: tuple[Board, ...] = (
         rank_by="libraries.train_step_ratio",
         baseline="spikeboard-lif",
     ),
+    Board(
+        name="training-steps",
+        title="Training steps",
+        question="How fast is a whole training step of the same network in each library, and is it the same step?",
+        axis="neuron",
+        columns=tuple(Column("training", metric) for metric in _STEP_METRICS),
+        rank_by="training.speedup_over_eager",
+        fixed={"method": ("bptt",)},
+        baseline="spikingjelly-lif",
+    ),
+    Board(
+        name="crossover",
+        title="Speed against density",
+        question="Up to which share of spikes is a product that touches only them faster than a dense one?",
+        axis="neuron",
+        columns=tuple(Column("crossover", metric) for metric in _CROSSOVER_METRICS),
+        rank_by="crossover.gradient_crossover_density",
+    ),
 )
 
 COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype", "budget", "recipe")
@@ -306,7 +365,7 @@ COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype"
 the suite (timing takes all cores) and are shown with the figure."""
 
 
-WITHOUT_BACKEND = ("accuracy", "spikes", "frontier", "robustness", "over_time")
+WITHOUT_BACKEND = ("accuracy", "spikes", "frontier", "robustness", "over_time", "streaming")
 """Suites whose figures no backend moves (conformance shows it): they count whichever has run them."""
 
 

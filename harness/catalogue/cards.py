@@ -303,11 +303,25 @@ def _installed_tasks() -> Iterator[CardFile | CardError]:
             yield CardFile("task", path, module, literal)
 
 
-def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), papers: bool = True) -> Registry:
-    """Return the rows of cards; `papers`: with the figures that stand in the files beside them."""
+def rows_of(
+    files: Iterable[CardFile],
+    problems: Iterable[CardError] = (),
+    papers: bool = True,
+    beside: tuple[Registry, Iterable[CardFile]] | None = None,
+) -> Registry:
+    """Return the rows of cards.
+
+    Parameters
+    ----------
+    papers : with the figures that stand in the files beside them.
+    beside : rows that are there already, with their files: the names are taken, the words are known.
+    """
     rows: dict[str, dict[str, Row]] = {kind: {} for kind in _CARDS}
     problems, files = list(problems), list(files)
-    words = vocabulary_of((file.kind, file.path, file.literal) for file in files)
+    there = [] if beside is None else list(beside[1])
+    if beside is not None:
+        rows |= {kind: dict(known) for kind, known in _by_kind(beside[0]).items()}
+    words = vocabulary_of((file.kind, file.path, file.literal) for file in (*there, *files))
     for file in files:
         try:
             found = _rows_of(file, papers)
@@ -330,6 +344,17 @@ def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), paper
         peers=rows["peer"],
         dense=rows["dense"],
     )
+
+
+def _by_kind(registry: Registry) -> Mapping[str, Mapping[str, Row]]:
+    return {
+        "neuron": registry.neurons,
+        "training": registry.methods,
+        "topology": registry.topologies,
+        "task": registry.tasks,
+        "suite": registry.suites,
+        "peer": registry.peers,
+    }
 
 
 def with_recipes(registry: Registry, folder: Path) -> Registry:

@@ -47,12 +47,15 @@ SUITE_ORDER = (
     "video",
     "flow",
     "over_time",
+    "streaming",
     "robustness",
     "memory",
     "throughput",
     "scaling",
     "time_to_target",
     "libraries",
+    "training",
+    "crossover",
 )
 """The gate first; what others build on (trained weights) before them; what needs the machine to itself last."""
 

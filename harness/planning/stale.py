@@ -21,7 +21,7 @@ from harness.results.selection import preferred
 from harness.results.store import Store
 from reference_impls import backends
 
-__all__ = ["Stale", "StaleGroup", "grouped", "plan_stale", "stale_of"]
+__all__ = ["Stale", "StaleGroup", "grouped", "plan_stale", "stale_of", "wanted_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def plan_stale(
         If a pattern matches no name.
     """
     records = list(records)
-    wanted = _wanted(filters, registry)
+    wanted = wanted_by(filters, registry)
     cells = sorted(
         one.record.cell
         for one in stale_of(records, registry)
@@ -119,7 +119,14 @@ def plan_stale(
     )
 
 
-def _wanted(filters: Filters, registry: Registry) -> Callable[[Cell], bool]:
+def wanted_by(filters: Filters, registry: Registry) -> Callable[[Cell], bool]:
+    """Return what tells whether a cell fits `filters`; an axis that it does not have fits any pattern.
+
+    Raises
+    ------
+    UserError
+        If a pattern matches no name.
+    """
     known = {
         "suite": registry.suites,
         "task": registry.tasks,
