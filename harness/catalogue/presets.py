@@ -139,6 +139,11 @@ _QUICK_METHODS = (
 """What `quick` trains, and on which network: on chains one of every file, and two variants that differ in what they
 learn; not the forward gradient, whose eight simulations an update take a minute, nor STDP, which learns without a
 gradient, and of the conversions one."""
+_DENSE_IN_QUICK = (
+    Selection(("video",), ("textures-video",), dense=("evsnn", "mean-image")),
+    Selection(("flow",), ("textures-flow",), dense=("adaptive-spikenet", "zero-flow")),
+)
+"""A network for video and one for flow, each with what it has to beat."""
 _STREAMED_DIGITS = ("digits-events", "digits-rows")
 _TELLING = ("digits", "digits-rows", "moving-shapes")
 """What a new row is shown on: the board that has most rows, and embedded tasks on which the errors of neurons differ by
@@ -264,6 +269,7 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("accuracy", "spikes"), ("digits-events",), ("lif",), ("bptt",), ("hybrid-conv",)),
                 Selection(("streaming",), ("digits-events",), ("lif",), ("bptt",), ("mlp", "hybrid-conv")),
                 Selection(("frontier",), ("digits",), ("if", "lif"), ("bptt",), ("mlp",)),
+                *_DENSE_IN_QUICK,
                 Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 *(
                     Selection(("scaling",), ("digits-rows",), ("if",), methods, on)
