@@ -1,7 +1,7 @@
 """Every row that can be run or shown: cards read from files, checked, and expanded into rows.
 
-Neurons, training methods, topologies and peers come from ``reference_impls`` (and from installed packages), tasks and
-suites from ``harness``. A card that does not fit is reported and left out; the others go on. Must not import
+Neurons, training methods, topologies, peers and systems come from ``reference_impls`` (and from installed packages),
+tasks and suites from ``harness``. A card that does not fit is reported and left out; the others go on. Must not import
 torch or an implementation.
 """
 
@@ -30,6 +30,7 @@ from reference_impls.card import (
     NeuronCapabilities,
     PeerCapabilities,
     Reported,
+    SystemCapabilities,
     TopologyCapabilities,
     TrainingCapabilities,
     Variant,
@@ -56,7 +57,7 @@ __all__ = [
 ]
 
 Direction = Literal["lower", "higher", "none"]
-TargetKind = Literal["classes", "signal", "frames", "flow"]
+TargetKind = Literal["classes", "signal", "frames", "flow", "links", "control"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ class TaskCard:
     budgets: Mapping[str, Budget]
     target: TargetKind = "classes"
     """Whether a sample has a class, a signal with `classes` components that goes on at every step, or something for
-    every pixel and window of steps: intensity ``frames`` or optical ``flow``, of `classes` components."""
+    every pixel and window of steps: intensity ``frames`` or optical ``flow``, of `classes` components. Or whether the
+    task is a knowledge graph of `classes` entities, or an environment with `classes` components of an action."""
     step_seconds: float | None = None
     """Duration of a time step, where a task has one."""
     target_error: float = 0.1
@@ -158,13 +160,20 @@ class SuiteCard:
 
 AnyCard = Card | TaskCard | SuiteCard
 AnyCapabilities = (
-    NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | PeerCapabilities | DenseCapabilities | None
+    NeuronCapabilities
+    | TrainingCapabilities
+    | TopologyCapabilities
+    | PeerCapabilities
+    | DenseCapabilities
+    | SystemCapabilities
+    | None
 )
 CAPABILITIES: Mapping[str, type] = {
     "neuron": NeuronCapabilities,
     "training": TrainingCapabilities,
     "topology": TopologyCapabilities,
     "peer": PeerCapabilities,
+    "system": SystemCapabilities,
     "dense": DenseCapabilities,
 }
 
@@ -200,6 +209,8 @@ class Registry:
     peers: Mapping[str, Row] = field(default_factory=dict)
     """Neurons out of other libraries; in a cell they stand on the axis ``neuron``."""
     recipes: Recipes = field(default_factory=dict)
+    systems: Mapping[str, Row] = field(default_factory=dict)
+    """Whole systems, which bring their own training; in a cell they stand on the axis ``neuron``, too."""
     dense: Mapping[str, Row] = field(default_factory=dict)
     """Whole networks of dense targets, neurons and all; in a cell they stand on the axis ``topology``."""
 
@@ -210,8 +221,8 @@ class Registry:
 
     @property
     def cell_neurons(self) -> Mapping[str, Row]:
-        """Return what the axis ``neuron`` of a cell can name: ours and the peers."""
-        return {**self.peers, **self.neurons}
+        """Return what the axis ``neuron`` of a cell can name: ours, the peers and the systems."""
+        return {**self.systems, **self.peers, **self.neurons}
 
     def task(self, name: str) -> TaskCard:
         """Return the card of task row `name`."""
@@ -342,6 +353,7 @@ def rows_of(
         suites=rows["suite"],
         problems=tuple(problems),
         peers=rows["peer"],
+        systems=rows["system"],
         dense=rows["dense"],
     )
 

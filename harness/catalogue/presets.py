@@ -54,6 +54,8 @@ class Selection:
     seeds: int = 1
     peers: tuple[str, ...] = ()
     """Peers to put on the axis ``neuron``, in place of `neurons`."""
+    systems: tuple[str, ...] = ()
+    """The same of systems."""
     recipes: tuple[str, ...] = (DEFAULT_RECIPE,)
     dense: tuple[str, ...] = ()
     """Whole networks of dense targets to put on the axis ``topology``, in place of `topologies`."""
@@ -161,6 +163,12 @@ _COST = ("throughput", "memory")
 _LAYERS = (Selection(("layers",), neurons=("lif", *PARALLEL)),)
 """Parallel neurons against T and N. The suite itself measures LIF, eager and fused, beside each of them."""
 
+_GRAPHS = ("kinship", "kinship-sparse", "fb15k-237", "wn18rr")
+"""Knowledge graphs; whole systems complete their facts."""
+
+_ENVIRONMENTS = ("pendulum", "mountain-car")
+"""Environments of gymnasium itself; actors act in them."""
+
 _PEERS = Selection(("conformance",), peers=ANY, backends=NONE)
 _EVENTS = ("spikeboard-lif-events",)
 """The row whose linear maps are event-driven; as a layer it is spikeboard-lif-fused."""
@@ -203,6 +211,8 @@ ALL_CELLS = (
     ),
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
+    Selection(("system_conformance",), systems=ANY, backends=NONE),
+    Selection(("link_prediction", "control"), ANY, systems=ANY, backends=NONE, seeds=3),
     *_LIBRARIES,
     Selection(("video", "flow"), ANY, dense=ANY, seeds=3),
     Selection(("training",), ANY, methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE),
@@ -364,6 +374,24 @@ PRESETS: Mapping[str, Preset] = {
             (*_conformance(("lif", *PARALLEL), (), ()), *_LAYERS),
         ),
         Preset(
+            "graphs",
+            "Every system that completes facts of a knowledge graph, on the generated ones, 3 seeds; minutes a core.",
+            "quick",
+            (
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("link_prediction",), _GRAPHS[:2], systems=ANY, backends=NONE, seeds=3),
+            ),
+        ),
+        Preset(
+            "control",
+            "Every actor in gymnasium's classic control, 3 seeds; minutes a core, and the extra 'control'.",
+            "quick",
+            (
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("control",), _ENVIRONMENTS, systems=ANY, backends=NONE, seeds=3),
+            ),
+        ),
+        Preset(
             "libraries",
             "Other libraries' LIF beside ours, alternating; minutes. Install them with: python -m nox -s peers.",
             "quick",
@@ -394,6 +422,9 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("accuracy",), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
                 Selection(("accuracy",), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
                 Selection(("tracking",), ("two-sines", "accordion"), POOL, ANY, RESERVOIR, seeds=5),
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("link_prediction",), _GRAPHS, systems=ANY, backends=NONE, seeds=5),
+                Selection(("control",), _ENVIRONMENTS, systems=ANY, backends=NONE, seeds=5),
                 Selection(("spikes", "frontier"), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
                 Selection(("spikes", "frontier"), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
                 Selection((*_COST, "scaling"), _COSTED, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER)),
