@@ -16,6 +16,7 @@ __all__ = ["EXTRA_OF", "MissingExtraError", "missing_extra", "require"]
 EXTRA_OF: Mapping[str, str] = {
     "tonic": "data",
     "h5py": "data",
+    "PIL": "data",
     "matplotlib": "plots",
     "numba": "fused",
     "llvmlite": "fused",
@@ -26,6 +27,9 @@ EXTRA_OF: Mapping[str, str] = {
     "asv": "asv",
     "asv_runner": "asv",
     "mkdocs": "docs",
+    "gymnasium": "control",
+    "stable_baselines3": "control",
+    "mujoco": "mujoco",
 }
 """Import -> extra. CuPy has two, one for each version of CUDA; the sentence names both."""
 _PURPOSE = {
@@ -33,11 +37,13 @@ _PURPOSE = {
     "plots": "pictures for papers need it",
     "fused": "the fused backend of CPUs needs it",
     "cuda12": "the fused backend of GPUs needs it, or 'spikeboard[cuda13]' with CUDA 13",
-    "search": "searches need it",
+    "search": "searches and tuning need it",
     "nir": "reading and writing NIR graphs needs it",
     "ray": "running on many machines needs it",
     "asv": "measuring commits needs it",
     "docs": "building the documentation needs it",
+    "control": "environments to act in need it",
+    "mujoco": "environments that MuJoCo simulates need it",
 }
 
 

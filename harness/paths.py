@@ -9,16 +9,21 @@ from harness.defaults import STORE_VARIABLE, defaults
 from harness.errors import UserError
 
 __all__ = [
+    "ACCEPTED",
+    "CALIBRATION",
+    "NOISE",
     "PUBLISHED",
     "RUNS",
     "SCRATCH",
     "SITE",
     "STUDIES",
+    "SUBMISSIONS",
     "by_default",
     "existing_store",
     "installed_records",
     "published_store",
     "readable_stores",
+    "submissions_beside",
 ]
 
 PUBLISHED = Path("reports/data")
@@ -27,6 +32,14 @@ RUNS = Path("reports/runs")
 """Records of this checkout; not committed."""
 STUDIES = Path("reports/tuning")
 """Every trial of every tuning; committed."""
+NOISE = Path("reports/asv/noise")
+"""How far runs of the same code are apart, one file for each machine; committed."""
+ACCEPTED = Path("reports/asv/accepted.jsonl")
+"""Changes of a series that somebody has accepted, with the reason; committed."""
+CALIBRATION = Path("reports/calibration")
+"""Records of the runs that the noise is taken from; not committed."""
+SUBMISSIONS = Path("reports/submissions")
+"""Results of strangers, a folder each, and beside it what was made sure of; committed."""
 SITE = Path("reports/site")
 """The generated pages; not committed."""
 SCRATCH = Path(".spikeboard")
@@ -75,6 +88,11 @@ def readable_stores(given: list[Path] | None) -> list[Path]:
     if given:
         return [existing_store(path) for path in given]
     return [path for path in (published_store(), by_default(RUNS)) if path is not None and path.is_dir()]
+
+
+def submissions_beside(given: list[Path] | None) -> Path | None:
+    """Return the folder of submissions that goes with the stores that are read by default; None if others are given."""
+    return None if given else by_default(SUBMISSIONS)
 
 
 def existing_store(path: Path) -> Path:

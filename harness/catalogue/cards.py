@@ -1,7 +1,7 @@
 """Every row that can be run or shown: cards read from files, checked, and expanded into rows.
 
-Neurons, training methods, topologies and peers come from ``reference_impls`` (and from installed packages), tasks and
-suites from ``harness``. A card that does not fit is reported and left out; the others go on. Must not import
+Neurons, training methods, topologies, peers and systems come from ``reference_impls`` (and from installed packages),
+tasks and suites from ``harness``. A card that does not fit is reported and left out; the others go on. Must not import
 torch or an implementation.
 """
 
@@ -26,9 +26,11 @@ from reference_impls.card import (
     Card,
     CardError,
     Citation,
+    DenseCapabilities,
     NeuronCapabilities,
     PeerCapabilities,
     Reported,
+    SystemCapabilities,
     TopologyCapabilities,
     TrainingCapabilities,
     Variant,
@@ -55,6 +57,7 @@ __all__ = [
 ]
 
 Direction = Literal["lower", "higher", "none"]
+TargetKind = Literal["classes", "signal", "frames", "flow", "links", "control"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,10 @@ class TaskCard:
     networks: Mapping[str, Mapping[str, Any]]
     """For each topology that fits, its parameters."""
     budgets: Mapping[str, Budget]
-    target: Literal["classes", "signal"] = "classes"
-    """Whether a sample has a class, or a signal with `classes` components that goes on at every step."""
+    target: TargetKind = "classes"
+    """Whether a sample has a class, a signal with `classes` components that goes on at every step, or something for
+    every pixel and window of steps: intensity ``frames`` or optical ``flow``, of `classes` components. Or whether the
+    task is a knowledge graph of `classes` entities, or an environment with `classes` components of an action."""
     step_seconds: float | None = None
     """Duration of a time step, where a task has one."""
     target_error: float = 0.1
@@ -140,7 +145,7 @@ class SuiteCard:
     typical_seconds: float
     """Guess for a dry run where nothing has been measured yet."""
     metrics: Mapping[str, MetricCard]
-    targets: tuple[Literal["classes", "signal"], ...] = ("classes",)
+    targets: tuple[TargetKind, ...] = ("classes",)
     """Kinds of target that the question can be asked about."""
     baseline: Mapping[str, str] = field(default_factory=dict)
     """Rows that are measured beside the cell's own, by axis (``neuron``, ``method``): figures depend on them too."""
@@ -154,12 +159,22 @@ class SuiteCard:
 
 
 AnyCard = Card | TaskCard | SuiteCard
-AnyCapabilities = NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | PeerCapabilities | None
+AnyCapabilities = (
+    NeuronCapabilities
+    | TrainingCapabilities
+    | TopologyCapabilities
+    | PeerCapabilities
+    | DenseCapabilities
+    | SystemCapabilities
+    | None
+)
 CAPABILITIES: Mapping[str, type] = {
     "neuron": NeuronCapabilities,
     "training": TrainingCapabilities,
     "topology": TopologyCapabilities,
     "peer": PeerCapabilities,
+    "system": SystemCapabilities,
+    "dense": DenseCapabilities,
 }
 
 
@@ -194,11 +209,20 @@ class Registry:
     peers: Mapping[str, Row] = field(default_factory=dict)
     """Neurons out of other libraries; in a cell they stand on the axis ``neuron``."""
     recipes: Recipes = field(default_factory=dict)
+    systems: Mapping[str, Row] = field(default_factory=dict)
+    """Whole systems, which bring their own training; in a cell they stand on the axis ``neuron``, too."""
+    dense: Mapping[str, Row] = field(default_factory=dict)
+    """Whole networks of dense targets, neurons and all; in a cell they stand on the axis ``topology``."""
+
+    @property
+    def cell_topologies(self) -> Mapping[str, Row]:
+        """Return what the axis ``topology`` of a cell can name: networks to be filled with neurons, and whole ones."""
+        return {**self.dense, **self.topologies}
 
     @property
     def cell_neurons(self) -> Mapping[str, Row]:
-        """Return what the axis ``neuron`` of a cell can name: ours and the peers."""
-        return {**self.peers, **self.neurons}
+        """Return what the axis ``neuron`` of a cell can name: ours, the peers and the systems."""
+        return {**self.systems, **self.peers, **self.neurons}
 
     def task(self, name: str) -> TaskCard:
         """Return the card of task row `name`."""
@@ -209,7 +233,8 @@ class Registry:
     def network(self, task: str, topology: str) -> Mapping[str, Any] | None:
         """Return the parameters of `topology` on a task, or None if the task defines no such network."""
         networks = self.task(task).networks
-        sized_as = self.topologies[topology].capabilities.sized_as
+        row = self.cell_topologies[topology]
+        sized_as = row.card.name if topology in self.dense else row.capabilities.sized_as
         return networks.get(topology, networks.get(sized_as) if sized_as else None)
 
     def recipe(self, cell: Cell) -> Recipe | None:
@@ -289,11 +314,25 @@ def _installed_tasks() -> Iterator[CardFile | CardError]:
             yield CardFile("task", path, module, literal)
 
 
-def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), papers: bool = True) -> Registry:
-    """Return the rows of cards; `papers`: with the figures that stand in the files beside them."""
+def rows_of(
+    files: Iterable[CardFile],
+    problems: Iterable[CardError] = (),
+    papers: bool = True,
+    beside: tuple[Registry, Iterable[CardFile]] | None = None,
+) -> Registry:
+    """Return the rows of cards.
+
+    Parameters
+    ----------
+    papers : with the figures that stand in the files beside them.
+    beside : rows that are there already, with their files: the names are taken, the words are known.
+    """
     rows: dict[str, dict[str, Row]] = {kind: {} for kind in _CARDS}
     problems, files = list(problems), list(files)
-    words = vocabulary_of((file.kind, file.path, file.literal) for file in files)
+    there = [] if beside is None else list(beside[1])
+    if beside is not None:
+        rows |= {kind: dict(known) for kind, known in _by_kind(beside[0]).items()}
+    words = vocabulary_of((file.kind, file.path, file.literal) for file in (*there, *files))
     for file in files:
         try:
             found = _rows_of(file, papers)
@@ -314,7 +353,20 @@ def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), paper
         suites=rows["suite"],
         problems=tuple(problems),
         peers=rows["peer"],
+        systems=rows["system"],
+        dense=rows["dense"],
     )
+
+
+def _by_kind(registry: Registry) -> Mapping[str, Mapping[str, Row]]:
+    return {
+        "neuron": registry.neurons,
+        "training": registry.methods,
+        "topology": registry.topologies,
+        "task": registry.tasks,
+        "suite": registry.suites,
+        "peer": registry.peers,
+    }
 
 
 def with_recipes(registry: Registry, folder: Path) -> Registry:

@@ -54,7 +54,11 @@ class Selection:
     seeds: int = 1
     peers: tuple[str, ...] = ()
     """Peers to put on the axis ``neuron``, in place of `neurons`."""
+    systems: tuple[str, ...] = ()
+    """The same of systems."""
     recipes: tuple[str, ...] = (DEFAULT_RECIPE,)
+    dense: tuple[str, ...] = ()
+    """Whole networks of dense targets to put on the axis ``topology``, in place of `topologies`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +139,17 @@ _QUICK_METHODS = (
 """What `quick` trains, and on which network: on chains one of every file, and two variants that differ in what they
 learn; not the forward gradient, whose eight simulations an update take a minute, nor STDP, which learns without a
 gradient, and of the conversions one."""
+_DENSE_IN_QUICK = (
+    Selection(("video",), ("textures-video",), dense=("evsnn", "mean-image")),
+    Selection(("flow",), ("textures-flow",), dense=("adaptive-spikenet", "zero-flow")),
+)
+"""A network for video and one for flow, each with what it has to beat."""
 _STREAMED_DIGITS = ("digits-events", "digits-rows")
 _TELLING = ("digits", "digits-rows", "moving-shapes")
 """What a new row is shown on: the board that has most rows, and embedded tasks on which the errors of neurons differ by
 factors after seconds of training (row by row; by the order of events)."""
+_STREAMED = ("if", "lif", "plif", "cuba-lif")
+"""Neurons whose spikes are followed through both rollouts: without a leak, with one, with a learned one, with two."""
 _SETS = (
     *("digits", "digits-rows", "mnist", "nmnist", "fsdd", "fsdd-speakers", "smnist-rows", "delayed-xor", "adding"),
     *("fashion-mnist", "moving-shapes", "smnist-49", "cifar10", "shd", "dvsgesture"),
@@ -152,11 +163,28 @@ _COST = ("throughput", "memory")
 _LAYERS = (Selection(("layers",), neurons=("lif", *PARALLEL)),)
 """Parallel neurons against T and N. The suite itself measures LIF, eager and fused, beside each of them."""
 
+_GRAPHS = ("kinship", "kinship-sparse", "fb15k-237", "wn18rr")
+"""Knowledge graphs; whole systems complete their facts."""
+
+_ENVIRONMENTS = ("pendulum", "mountain-car")
+"""Environments of gymnasium itself; actors act in them."""
+
+_PEERS = Selection(("conformance",), peers=ANY, backends=NONE)
+_EVENTS = ("spikeboard-lif-events",)
+"""The row whose linear maps are event-driven; as a layer it is spikeboard-lif-fused."""
 _LIBRARIES = (
-    Selection(("conformance",), peers=ANY, backends=NONE),
-    Selection(("libraries",), peers=ANY, backends=NONE),
+    _PEERS,
+    Selection(("libraries",), peers=(*ANY, *(f"!{name}" for name in _EVENTS)), backends=NONE),
 )
 """Each peer in its own convention, beside ours. Those whose library is missing cost nothing."""
+
+_STEPS = (
+    Selection(
+        ("training",), ("mnist", "fsdd", "shd"), methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE
+    ),
+    Selection(("crossover",), peers=_EVENTS, backends=NONE),
+)
+"""Three networks at the firing rates of their tasks: wide and short, narrow and long, deep and long."""
 
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
@@ -168,6 +196,7 @@ ALL_CELLS = (
             "anytime",
             "spike_times",
             "over_time",
+            "streaming",
             "robustness",
             *_COST,
             "scaling",
@@ -182,7 +211,12 @@ ALL_CELLS = (
     ),
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
+    Selection(("system_conformance",), systems=ANY, backends=NONE),
+    Selection(("link_prediction", "control"), ANY, systems=ANY, backends=NONE, seeds=3),
     *_LIBRARIES,
+    Selection(("video", "flow"), ANY, dense=ANY, seeds=3),
+    Selection(("training",), ANY, methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE),
+    Selection(("crossover",), peers=_EVENTS, backends=NONE),
 )
 """Every combination there is: what a cell that is named axis by axis is looked up in."""
 
@@ -232,7 +266,10 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("time_to_target",), ("digits",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 *(Selection(("time_to_target",), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
                 Selection(("robustness", "over_time"), ("digits",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
+                Selection(("accuracy", "spikes"), ("digits-events",), ("lif",), ("bptt",), ("hybrid-conv",)),
+                Selection(("streaming",), ("digits-events",), ("lif",), ("bptt",), ("mlp", "hybrid-conv")),
                 Selection(("frontier",), ("digits",), ("if", "lif"), ("bptt",), ("mlp",)),
+                *_DENSE_IN_QUICK,
                 Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 *(
                     Selection(("scaling",), ("digits-rows",), ("if",), methods, on)
@@ -314,16 +351,67 @@ PRESETS: Mapping[str, Preset] = {
             ),
         ),
         Preset(
+            "streaming",
+            "Spiking networks and hybrids on event cameras, read under both rollouts, 3 seeds to convergence; hours.",
+            "standard",
+            (
+                *_conformance(_STREAMED, ("bptt", "bptt-tet"), ()),
+                Selection(
+                    ("accuracy", "spikes", "streaming"),
+                    ("moving-shapes", "nmnist"),
+                    _STREAMED,
+                    ("bptt", "bptt-tet"),
+                    ("mlp", "conv", "hybrid-conv"),
+                    FASTEST,
+                    seeds=3,
+                ),
+            ),
+        ),
+        Preset(
             "layers",
             "Parallel neurons against T and N, beside LIF step by step and fused; half an hour.",
             "quick",
             (*_conformance(("lif", *PARALLEL), (), ()), *_LAYERS),
         ),
         Preset(
+            "graphs",
+            "Every system that completes facts of a knowledge graph, on the generated ones, 3 seeds; minutes a core.",
+            "quick",
+            (
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("link_prediction",), _GRAPHS[:2], systems=ANY, backends=NONE, seeds=3),
+            ),
+        ),
+        Preset(
+            "control",
+            "Every actor in gymnasium's classic control, 3 seeds; minutes a core, and the extra 'control'.",
+            "quick",
+            (
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("control",), _ENVIRONMENTS, systems=ANY, backends=NONE, seeds=3),
+            ),
+        ),
+        Preset(
             "libraries",
             "Other libraries' LIF beside ours, alternating; minutes. Install them with: python -m nox -s peers.",
             "quick",
             _LIBRARIES,
+        ),
+        Preset(
+            "dense",
+            "Video and optical flow from events: networks, ANNs and trivial answers, 3 seeds; half an hour on a core.",
+            "quick",
+            (Selection(("video", "flow"), ANY, dense=ANY, seeds=3),),
+        ),
+        Preset(
+            "steps",
+            "Whole training steps in every library, and speed against the density of spikes; a quarter of an hour.",
+            "standard",
+            (
+                _PEERS,
+                Selection(("conformance",), neurons=("if",), methods=("bptt",), topologies=("mlp",), dtype="float64"),
+                *_STEPS,
+            ),
         ),
         Preset(
             "standard",
@@ -334,6 +422,9 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("accuracy",), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
                 Selection(("accuracy",), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
                 Selection(("tracking",), ("two-sines", "accordion"), POOL, ANY, RESERVOIR, seeds=5),
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("link_prediction",), _GRAPHS, systems=ANY, backends=NONE, seeds=5),
+                Selection(("control",), _ENVIRONMENTS, systems=ANY, backends=NONE, seeds=5),
                 Selection(("spikes", "frontier"), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
                 Selection(("spikes", "frontier"), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
                 Selection((*_COST, "scaling"), _COSTED, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER)),

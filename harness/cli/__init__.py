@@ -17,9 +17,11 @@ import typer
 from typer.models import CommandInfo, TyperInfo
 
 from harness.cli import (
+    accepting,
     aiming,
     asv,
     beginning,
+    calibrating,
     checking,
     comparing,
     data,
@@ -31,6 +33,7 @@ from harness.cli import (
     reporting,
     running,
     searching,
+    submitting,
     tuning,
 )
 from harness.defaults import defaults
@@ -112,8 +115,11 @@ for module in (
     filling,
     comparing,
     freshness,
+    submitting,
     aiming,
     asv,
+    calibrating,
+    accepting,
 ):
     module.register(app)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.catalogue.boards import Board
     from harness.catalogue.cards import Registry
     from harness.report.trimming import Trimmed
+    from harness.results.marks import Submitted
     from harness.results.tables import Table
 
 __all__ = ["current_tables", "print_tables", "register", "spread"]
@@ -97,7 +98,7 @@ def table(
     if board in OVERALL:
         print_overall(board, _asked(store, board.removeprefix("overall-"), axes, machine, True), output_format)
         return
-    tables = _tables(store, board, axes, machine, current)
+    tables = _tables(store, board, axes, machine, current, _strangers(store))
     parts = trim(tables if every else worth_comparing(tables), wanted)
     if output_format is None:
         print_tables(parts)
@@ -190,7 +191,7 @@ def report(
     from harness.results.record import MEASURED
 
     site, stores = out or by_default(SITE), readable_stores(store)
-    index = build_site(stores, site, over_commits=graphs_over_commits(site / links.ASV))
+    index = build_site(stores, site, over_commits=graphs_over_commits(site / links.ASV), strangers=_strangers(store))
     found = [record.status for root in stores for record in select([root]).records]
     if not MEASURED.intersection(found):
         looked = ", ".join(map(str, stores)) or f"neither {by_default(PUBLISHED)} nor {by_default(RUNS)} is there"
@@ -306,23 +307,50 @@ def current_tables(
     return [table for table in tables if machine in (None, table.group.machine)]
 
 
+def _strangers(store: list[Path] | None) -> Submitted:
+    """Return what others have submitted to the project whose records are read; nobody's where stores are named."""
+    from harness.catalogue.cards import load_registry
+    from harness.paths import submissions_beside
+    from harness.results.marks import NOBODY
+
+    root = submissions_beside(store)
+    if root is None or not root.is_dir():
+        return NOBODY
+    from harness.submissions.marks import read_submissions
+
+    found = read_submissions(root, load_registry())
+    tell_problems(found.problems)
+    return found
+
+
 def _asked(
-    store: list[Path] | None, board: str | None, axes: dict[str, str | None], machine: str | None, current: bool
+    store: list[Path] | None,
+    board: str | None,
+    axes: dict[str, str | None],
+    machine: str | None,
+    current: bool,
+    strangers: Submitted | None = None,
 ) -> list[Table]:
     from harness.paths import readable_stores
     from harness.results.asked import tables_of
+    from harness.results.marks import NOBODY
 
-    tables, problems = tables_of(readable_stores(store), board, axes, machine, current)
+    tables, problems = tables_of(readable_stores(store), board, axes, machine, current, strangers or NOBODY)
     tell_problems(problems)
     return tables
 
 
 def _tables(
-    store: list[Path] | None, board: str | None, axes: dict[str, str | None], machine: str | None, current: bool = False
+    store: list[Path] | None,
+    board: str | None,
+    axes: dict[str, str | None],
+    machine: str | None,
+    current: bool = False,
+    strangers: Submitted | None = None,
 ) -> list[Table]:
     from harness.errors import UserError
 
-    tables = _asked(store, board, axes, machine, current)
+    tables = _asked(store, board, axes, machine, current, strangers)
     if not tables:
         raise UserError("no records to make a table of", "measure something first: spikeboard run --preset smoke")
     return tables

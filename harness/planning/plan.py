@@ -38,19 +38,27 @@ GATE = "conformance"
 DEFAULT_BUDGET = "quick"
 SUITE_ORDER = (
     "conformance",
+    "system_conformance",
     "accuracy",
     "tracking",
+    "link_prediction",
+    "control",
     "spikes",
     "frontier",
     "anytime",
     "spike_times",
+    "video",
+    "flow",
     "over_time",
+    "streaming",
     "robustness",
     "memory",
     "throughput",
     "scaling",
     "time_to_target",
     "libraries",
+    "training",
+    "crossover",
 )
 """The gate first; what others build on (trained weights) before them; what needs the machine to itself last."""
 

@@ -21,7 +21,7 @@ from harness.results.selection import preferred
 from harness.results.store import Store
 from reference_impls import backends
 
-__all__ = ["Stale", "StaleGroup", "grouped", "plan_stale", "stale_of"]
+__all__ = ["Stale", "StaleGroup", "grouped", "plan_stale", "stale_of", "wanted_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def plan_stale(
         If a pattern matches no name.
     """
     records = list(records)
-    wanted = _wanted(filters, registry)
+    wanted = wanted_by(filters, registry)
     cells = sorted(
         one.record.cell
         for one in stale_of(records, registry)
@@ -119,13 +119,20 @@ def plan_stale(
     )
 
 
-def _wanted(filters: Filters, registry: Registry) -> Callable[[Cell], bool]:
+def wanted_by(filters: Filters, registry: Registry) -> Callable[[Cell], bool]:
+    """Return what tells whether a cell fits `filters`; an axis that it does not have fits any pattern.
+
+    Raises
+    ------
+    UserError
+        If a pattern matches no name.
+    """
     known = {
         "suite": registry.suites,
         "task": registry.tasks,
         "neuron": registry.cell_neurons,
         "method": registry.methods,
-        "topology": registry.topologies,
+        "topology": registry.cell_topologies,
         "backend": dict.fromkeys(backends.names()),
         "dtype": dict.fromkeys(DTYPES),
         "recipe": dict.fromkeys(registry.recipe_names),
@@ -146,7 +153,7 @@ def _why_blocked(cell: Cell, registry: Registry) -> str:
         "task": registry.tasks,
         "neuron": registry.cell_neurons,
         "method": registry.methods,
-        "topology": registry.topologies,
+        "topology": registry.cell_topologies,
     }
     for axis, names in known.items():
         name = getattr(cell, axis)

@@ -15,18 +15,29 @@ from harness.report.plots import LOG_FROM
 from harness.report.ranks import NO_WORSE, Marks, difference_scale, difference_text
 from harness.report.units import Scale, is_drawable, with_interval
 from harness.report.words import commit_of, count, day
+from harness.results.marks import Mark
 from harness.results.provenance import command
 from harness.results.record import MEASURED, Record
 from harness.results.standing import Standing
 from harness.results.tables import Table, Value
 from harness.results.unreached import Unreached
 
-__all__ = ["BlankCell", "Interval", "MeasurementCell", "Spread", "blank", "figure", "not_reached", "spread_of"]
+__all__ = ["MARKS", "BlankCell", "Interval", "MeasurementCell", "Spread", "blank", "figure", "not_reached", "spread_of"]
 
 NOT_RANKED: Mapping[Standing, str] = {
     Standing.OLDER: "what decides it has changed since it was measured",
     Standing.NOISY: "timed on a busy machine, or with too wide an interval; the same command measures it again",
+    Standing.REPORTED: "somebody else's figure, as it came",
+    Standing.CHECKED: "somebody else's figure: what can be told without measuring it again holds",
 }
+
+
+MARKS: Mapping[Mark, str] = {
+    Mark.REPORTED: "reported: nobody here has checked it",
+    Mark.CHECKED: "checked: it agrees with itself, its contract and the project's code; nobody here measured it again",
+    Mark.REPRODUCED: "reproduced: this figure was measured again here",
+}
+"""What a stranger's figure is worth, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ class MeasurementCell:
     missing: str
     """What it lacks, where some of its runs failed."""
     mark: str
-    """Why it is not ranked beside the others: "noisy", "older"; empty where it may be."""
+    """Why it is not ranked beside the others, and what a stranger's is worth: "noisy", "checked"; else empty."""
     reason: str
     """The same at length, where there is more to say."""
 
@@ -136,7 +147,7 @@ def figure(
         command=command(value.record.cell),
         interval=spread.interval(value) if spread else None,
         missing=missing,
-        mark="" if value.standing.ranked else value.standing.value,
+        mark=", ".join(value.said),
         reason=value.reason,
     )
 
@@ -205,5 +216,7 @@ def _details(value: Value, scale: Scale, marks: Marks | None, verified: bool) ->
         yield "not ranked: conformance was not passed on this machine"
     elif marks is not None and not marks.ranks:
         yield "shown, not ranked: it drifts with the machine"
+    if value.mark is not None:
+        yield f"submitted as {value.submission}; {MARKS[value.mark]}"
     yield f"measured {day(provenance.started_at)} on {provenance.machine.name}"
     yield f"commit {commit_of(provenance)}; code {provenance.code_hash[:10]}"

@@ -54,13 +54,16 @@ _ARTICLE = """<article class="record" id="{anchor}">
 """
 
 
-def write_downloads(out: Path, latest: Sequence[Record], tables: Iterable[Table]) -> None:
+def write_downloads(
+    out: Path, latest: Sequence[Record], tables: Iterable[Table], strangers: Sequence[Record] = ()
+) -> None:
     """Write all files below `out`.
 
     Parameters
     ----------
     latest : the record of every cell that counts.
     tables : all that the pages show.
+    strangers : records of submissions that stand in them: they have their page, and are in no file of figures.
     """
     for number, file in enumerate(figures_files(len(latest))):
         _write_columns(out / file, _columns(latest[number * RECORDS_A_FILE : (number + 1) * RECORDS_A_FILE]))
@@ -69,7 +72,7 @@ def write_downloads(out: Path, latest: Sequence[Record], tables: Iterable[Table]
         by_board[table.board.name].append(table)
     for name, several in by_board.items():
         _write(out / board_file(name), to_text(several, "csv"))
-    _write_records(out, latest)
+    _write_records(out, [*latest, *strangers])
 
 
 def write_sheets(out: Path, sheets: Mapping[str, Sequence[Sheet]]) -> None:

@@ -69,8 +69,8 @@ def heading(table: Table, column: Column, scale: Scale, short: bool = False) -> 
 
 
 def mark_of(value: Value) -> str:
-    """Return what stands behind a figure that may not be ranked: " (noisy)"; nothing behind one that may."""
-    return "" if value.standing.ranked else f" ({value.standing.value})"
+    """Return what stands behind a figure: " (noisy)" or " (checked)"; nothing behind one's own that may be ranked."""
+    return f" ({', '.join(value.said)})" if value.said else ""
 
 
 def readable(table: Table, style: Style = PLAIN, fixed: Collection[str] = FIXED) -> pd.DataFrame:
@@ -122,8 +122,8 @@ def raw(table: Table) -> pd.DataFrame:
     lines = []
     for row in table.rows:
         line: dict[str, object] = {"board": table.board.name, **dict.fromkeys(COMPARED), **dict(table.group.axes)}
-        line |= {"machine": table.group.machine, table.board.axis: row.name}
-        line |= {"topology": row.topology, "verified": row.verified, "vectors": row.vectors}
+        line |= {"machine": table.group.machine, "topology": row.topology, table.board.axis: row.name}
+        line |= {"verified": row.verified, "vectors": row.vectors}
         if table.board.axis == "neuron":
             line["changes"] = row.changes
         for column in table.columns:
@@ -139,6 +139,8 @@ def raw(table: Table) -> pd.DataFrame:
             for start, part, names in parts:
                 line |= {f"{column.key}.{start}{name}": getattr(part, name, None) for name in names}
             line[f"{column.key}.standing"] = value.standing.value if value else unreached and unreached.text
+            if value is not None and value.mark is not None:
+                line |= {f"{column.key}.mark": value.mark.word, f"{column.key}.submission": value.submission}
         lines.append({key: csv_field(value) for key, value in line.items()})
     return pd.DataFrame(lines, dtype=object)
 

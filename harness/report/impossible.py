@@ -45,7 +45,7 @@ class Impossibilities:
         for name in self._names(board, shared):
             for topology in topologies:
                 if (name, topology) not in there:
-                    asked = replace(cell, topology=topology, **{board.axis: name})  # type: ignore[arg-type]
+                    asked = replace(cell, **{"topology": topology, board.axis: name})  # type: ignore[arg-type]
                     found += self._row(asked, suites, name)
         return tuple(found)
 
@@ -64,8 +64,9 @@ class Impossibilities:
         if board.axis == "neuron" and shared.get("task", NOT_APPLICABLE) == NOT_APPLICABLE:
             return ()  # layers and libraries: whoever has none of them is no gap
         kinds: Mapping[str, Mapping[str, Row]] = {
-            "neuron": self._registry.neurons,
+            "neuron": self._registry.systems if board.of_systems else self._registry.neurons,
             "method": self._registry.methods,
             "task": self._registry.tasks,
+            "topology": self._registry.dense,
         }
         return kinds.get(board.axis, {})

@@ -74,6 +74,7 @@ def _row(row: TableRow) -> dict[str, Any]:
 
 def _figure(value: Value) -> dict[str, Any]:
     estimate, rank = value.estimate, value.rank
+    strange = {} if value.mark is None else {"mark": value.mark.word, "submission": value.submission}
     return {
         "value": estimate.value,
         "low": estimate.low,
@@ -84,4 +85,5 @@ def _figure(value: Value) -> dict[str, Any]:
         "rank": None if rank is None else [rank.best, rank.worst],
         "tied_with_best": None if rank is None else rank.tied_with_best,
         "cells": [record.cell_id for record in value.records],
+        **strange,
     }

@@ -41,13 +41,14 @@ from harness.report.words import Fact, day
 from harness.results.claims import judge
 from harness.results.freshness import Today
 from harness.results.index import select
+from harness.results.marks import NOBODY, Submitted
 from harness.results.overall.board import OVERALL, build_overall, view_bundle
 from harness.results.questions import Choice
 from harness.results.recommend import Chooser
 from harness.results.record import Record
 from harness.results.selection import preferred
 from harness.results.store import Contents, Problem
-from harness.results.tables import build_tables
+from harness.results.tables import Table, build_tables
 from harness.text import printable
 
 __all__ = ["build_site"]
@@ -63,6 +64,7 @@ def build_site(
     registry: Registry | None = None,
     built_at: datetime | None = None,
     over_commits: OverCommits | None = None,
+    strangers: Submitted = NOBODY,
 ) -> Path:
     """Write the pages of what is in `stores` to `out`, and return the path of the front page.
 
@@ -75,6 +77,7 @@ def build_site(
     registry : what the names in the records stand for. [default: every card there is]
     built_at : what the pages give as their date. [default: now]
     over_commits : where the graphs of asv's pages are, if those lie in `out`.
+    strangers : records of submissions: they stand on boards with their mark, and nothing else is made of them.
 
     Raises
     ------
@@ -89,7 +92,8 @@ def build_site(
     try:
         draft.chmod(0o755)
         gc.freeze()  # the records stay to the end: looking through them for garbage takes a third of the time
-        _write_site(draft, contents, stores, registry, over_commits, built_at or datetime.now(UTC))
+        when = built_at or datetime.now(UTC)
+        _write_site(draft, contents, stores, registry, over_commits, when, strangers)
         _replace(out, draft)
     finally:
         gc.unfreeze()
@@ -104,17 +108,21 @@ def _write_site(
     registry: Registry,
     over_commits: OverCommits | None,
     built_at: datetime,
+    strangers: Submitted,
 ) -> None:
     """Build every table once, and hand them to all that show them."""
     latest = preferred(contents.records, Today(registry))
     tables, impossibilities = build_tables(latest, registry), Impossibilities(registry)
-    plans = [
-        plan_board(board, [table for table in tables if table.board is board], latest, impossibilities)
-        for board in BOARDS
-    ]
+    own = _plans(tables, latest, impossibilities)
+    beside = strangers.beside(latest)
+    shown = build_tables(latest, registry, strangers=beside) if beside.records else tables
+    plans = _plans(shown, latest, impossibilities) if beside.records else own
     implemented = [
         row
-        for kind in (registry.neurons, registry.methods, registry.topologies, registry.peers, registry.tasks)
+        for kind in (
+            *(registry.neurons, registry.methods, registry.topologies),
+            *(registry.dense, registry.peers, registry.systems, registry.tasks),
+        )
         for row in kind.values()
     ]
     sitemap = Sitemap(
@@ -126,27 +134,34 @@ def _write_site(
     for plan in plans:
         for page in view_pages(plan, sitemap, registry):
             pages.write(page.file, "board.html", page=page)
-    views = _implementations(implemented, latest, plans, registry, sitemap)
+    views = _implementations(implemented, latest, own, registry, sitemap)
     for view in views:
         pages.write(view.file, "implementation.html", view=view)
     pages.write(links.IMPLEMENTATIONS, "implementations.html", entries=[view_entry(view) for view in views])
-    problems = [_problem(problem, stores) for problem in contents.problems]
+    problems = [_problem(problem, stores) for problem in (*contents.problems, *strangers.problems)]
     pages.write(links.ABOUT, "about.html", about=view_about(latest, registry, problems))
     chooser = Chooser(tables, registry)
     choices: tuple[Choice, ...] = ("neuron", "method")
     widest = {choose: bundle for choose in choices if (bundle := chooser.widest(choose)) is not None}
     maps = {choose: view_bundle(bundle) for choose, bundle in widest.items()}
     front = view_front(chooser, maps, registry, sitemap)
-    overview = view_overview(plans, latest, sitemap)
+    overview = view_overview(own, latest, sitemap)
     pages.write(links.INDEX, "index.html", overview=overview, front=front, problems=len(problems))
     over_tasks = [one for name in OVERALL for one in build_overall(tables, name)]
     pages.write(links.OVERALL, "overall.html", maps=[heatmap(one, Traits(registry), sitemap) for one in over_tasks])
     judged = judge(latest, registry)
     pages.write(links.CLAIMS, "claims.html", claims=view_claims(judged, sitemap))
-    write_downloads(out, latest, tables)
+    write_downloads(out, latest, shown, beside.records)
     write_sheets(out, {"overall": [overall_sheet(one) for one in over_tasks], "claims": [claims_sheet(judged)]})
     with as_file(files("harness.report") / "static") as static:
         _copy(static, out / "static")
+
+
+def _plans(tables: Sequence[Table], latest: Sequence[Record], impossibilities: Impossibilities) -> list[BoardPlan]:
+    return [
+        plan_board(board, [table for table in tables if table.board is board], latest, impossibilities)
+        for board in BOARDS
+    ]
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -167,7 +182,7 @@ def _implementations(
     sitemap: Sitemap,
 ) -> list[ImplementationView]:
     known = dossiers(latest, plans, combinations_of(latest, registry))
-    kinds = {"peer": "neuron"}  # whose axis they share
+    kinds = {"peer": "neuron", "system": "neuron", "dense": "topology"}  # whose axis they share
     return [
         view_implementation(row, known.get((kinds.get(row.kind, row.kind), row.name), Dossier()), registry, sitemap)
         for row in implemented

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from harness.catalogue.boards import Column
 from harness.report.cells import (
+    MARKS,
     BlankCell,
     MeasurementCell,
     blank,
@@ -92,6 +93,9 @@ class RowView:
     cells: tuple[MeasurementCell | BlankCell, ...]
     measured: str
     """When the newest of its figures was measured, ISO 8601; empty if it has none."""
+    mark: str = ""
+    """Of a row with figures of strangers, the least that they were made sure of; empty for one's own."""
+    mark_means: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +251,8 @@ def _rows(
             differences=tuple(_differences(table, row, scales)),
             cells=tuple(cells),
             measured=newest.provenance.started_at if newest else "",
+            mark="" if row.mark is None else row.mark.word,
+            mark_means="" if row.mark is None else MARKS[row.mark],
         )
 
 
@@ -302,5 +308,7 @@ def _summary(rows: tuple[RowView, ...], failures: tuple[FailureView, ...]) -> st
     unverified = sum(not row.verified and any(cell.is_figure for cell in row.cells) for row in rows)
     parts = [count(len(rows), "row")]
     parts += [f"{unverified} without a passed contract"] * bool(unverified)
+    strange = sum(bool(row.mark) for row in rows)
+    parts += [f"{strange} with figures of others"] * bool(strange)
     parts += [count(len(failures), "failed run")] * bool(failures)
     return ", ".join(parts)

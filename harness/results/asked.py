@@ -14,6 +14,7 @@ from harness.catalogue.cards import load_registry
 from harness.errors import UserError
 from harness.results.freshness import Today
 from harness.results.index import select
+from harness.results.marks import NOBODY, Submitted
 from harness.results.queries import Wanted, wanted_by
 from harness.results.store import Problem
 from harness.results.tables import Table, build_tables
@@ -39,6 +40,7 @@ def tables_of(
     axes: Mapping[str, str | None] | None = None,
     machine: str | None = None,
     current: bool = False,
+    strangers: Submitted = NOBODY,
 ) -> Asked:
     """Return the tables of `stores` that fit.
 
@@ -48,6 +50,7 @@ def tables_of(
     axes : value that a table's rows share on an axis (``task``, ``neuron``, ``method``, ``budget``); None: any.
     machine : name of a machine; None: any.
     current : leave out what was measured with older code.
+    strangers : records of submissions, to stand beside those of the stores.
 
     Raises
     ------
@@ -55,14 +58,16 @@ def tables_of(
         If there is no such board, or a value that neither a card nor a record has; the message suggests the nearest.
     """
     chosen, shared = None if board is None else find_board(board), dict(axes or {})
-    _refuse_unknown(stores, shared, machine)
+    _refuse_unknown(stores, shared, machine, strangers)
     wanted = wanted_by(BOARDS if chosen is None else (chosen,), shared, machine)
     contents, registry = select(stores, wanted), load_registry()
     today = Today(registry)
     records = [record for record in contents.records if not current or today.is_current(record)]
+    if current:
+        strangers = strangers.only(lambda known: known.freshness.is_current)
     tables = [
         item
-        for item in build_tables(records, registry, chosen)
+        for item in build_tables(records, registry, chosen, strangers)
         if machine in (None, item.group.machine)
         and all(value is None or _has(item, axis, value) for axis, value in shared.items())
     ]
@@ -76,8 +81,11 @@ def _has(table: Table, axis: str, value: str) -> bool:
     return dict(table.group.axes).get(axis, value) == value
 
 
-def _refuse_unknown(stores: Sequence[Path], axes: Mapping[str, str | None], machine: str | None) -> None:
+def _refuse_unknown(
+    stores: Sequence[Path], axes: Mapping[str, str | None], machine: str | None, strangers: Submitted
+) -> None:
     """Refuse names that no card and no record has: they would be answered with other tables, or with none."""
+    submitted = {axis: {getattr(one.cell, axis) for one in strangers.records} for axis in axes}
     registry = load_registry()
     known: Mapping[str, Collection[str]] = {
         "task": registry.tasks,
@@ -88,10 +96,13 @@ def _refuse_unknown(stores: Sequence[Path], axes: Mapping[str, str | None], mach
     }
     for axis, value in axes.items():
         # Rows that were measured once and have no card today, and imported networks, are in records only.
+        if value in submitted[axis]:
+            continue
         if value is not None and value not in known[axis] and not select(stores, [Wanted({axis: (value,)})]).records:
             what = "training method" if axis == "method" else axis
             message = unusable_cards(registry.problems) + unknown_message(what, value, known[axis])
             raise UserError(message, "spikeboard list shows what there is")
-    if machine is not None and not select(stores, [Wanted(machine=machine)]).records:
-        machines = {record.provenance.machine.name for record in select(stores).records}
+    of_strangers = {one.provenance.machine.name for one in strangers.records}
+    if machine is not None and machine not in of_strangers and not select(stores, [Wanted(machine=machine)]).records:
+        machines = {record.provenance.machine.name for record in select(stores).records} | of_strangers
         raise UserError(f"no record of this machine: {unknown_message('machine', machine, machines)}", _NEXT)

@@ -16,7 +16,7 @@ from harness.catalogue.cell import Cell
 from harness.results.fingerprint import Fingerprint, fingerprint
 from harness.results.record import Record
 
-__all__ = ["CURRENT", "Age", "Freshness", "Today"]
+__all__ = ["CURRENT", "Age", "Freshness", "Today", "compared"]
 
 UNNAMED = "inputs not recorded"
 """Stands in for the names of what changed, of a record that does not say what it depends on."""
@@ -64,6 +64,9 @@ class Today:
 
     registry: Registry
     root: Path | None = None
+    elsewhere: Mapping[tuple[str, str, str], Freshness] = field(default_factory=dict)
+    """Of records that were judged by other sources than these (a stranger's, with his implementation), by cell, machine
+    and code hash."""
     _answers: dict[tuple[object, ...], Freshness] = field(default_factory=dict)
     _records: dict[int, tuple[Freshness, Record]] = field(default_factory=dict)
     """By identity, with the record, so that it lives as long: a table asks a dozen times for each."""
@@ -73,7 +76,7 @@ class Today:
         axes = (cell.suite, cell.task, cell.neuron, cell.method, cell.topology, cell.backend, cell.device, cell.budget)
         key = (*axes, cell.recipe, code_hash)
         if key not in self._answers:
-            self._answers[key] = _compared(fingerprint(cell, self.registry, self.root), code_hash, inputs)
+            self._answers[key] = compared(fingerprint(cell, self.registry, self.root), code_hash, inputs)
         return self._answers[key]
 
     def of_record(self, record: Record) -> Freshness:
@@ -81,7 +84,9 @@ class Today:
         known = self._records.get(id(record))
         if known is None:
             origin = record.provenance
-            known = self._records[id(record)] = (self.of(record.cell, origin.code_hash, origin.inputs), record)
+            found = self.elsewhere.get((record.cell_id, origin.machine.name, origin.code_hash))
+            known = (found or self.of(record.cell, origin.code_hash, origin.inputs), record)
+            self._records[id(record)] = known
         return known[0]
 
     def is_current(self, record: Record) -> bool:
@@ -89,7 +94,8 @@ class Today:
         return self.of_record(record).is_current
 
 
-def _compared(today: Fingerprint, code_hash: str, inputs: Mapping[str, str] | None) -> Freshness:
+def compared(today: Fingerprint, code_hash: str, inputs: Mapping[str, str] | None) -> Freshness:
+    """Say how what was measured with such inputs stands to what `today` would be."""
     if code_hash == today.code_hash:
         return CURRENT
     if inputs is None:

@@ -26,7 +26,18 @@ from harness.results.essence import Node
 from harness.writing import write_whole
 from reference_impls.user_cache import cache_folders
 
-__all__ = ["BASELINE", "NOTHING", "PACKAGES", "Part", "Tree", "code_inputs", "short_digest", "tree_of"]
+__all__ = [
+    "BASELINE",
+    "INSTALLED",
+    "NOTHING",
+    "PACKAGES",
+    "Part",
+    "Tree",
+    "code_inputs",
+    "extended_tree",
+    "short_digest",
+    "tree_of",
+]
 
 INSTALLED = Path(__file__).resolve().parents[2]
 PACKAGES = ("reference_impls", "harness")
@@ -52,8 +63,10 @@ LOOKUPS = (
 INPUT_OF = {
     "reference_impls.neurons": "neuron",
     "reference_impls.peers": "neuron",
+    "reference_impls.systems": "neuron",
     "reference_impls.training": "method",
     "reference_impls.topologies": "topology",
+    "reference_impls.dense": "topology",
     "reference_impls.backends": "backend",
     "reference_impls": "contracts",
     "harness.tasks": "task",
@@ -93,13 +106,15 @@ class Tree:
 
     folder: Path
     code: Code
+    is_installed: bool = False
+    """Whether the two packages are those that are installed, or a copy with nothing of them changed."""
     _parts: dict[_Root, Part] = field(default_factory=dict)
     _golden: Mapping[str, str] | None = None
 
     def part(self, module: str, name: str | None, without: frozenset[str]) -> Part:
         """Return what a module, or a definition in it, rests on; the same for every cell that uses it."""
         key = (module, name, without)
-        if key not in self._parts and self.folder == INSTALLED:
+        if key not in self._parts and self.is_installed:
             self._parts = dict(_kept().parts) | self._parts
         if key not in self._parts:
             nodes = self.code.reached(module, name, without)
@@ -130,7 +145,17 @@ class Tree:
 @functools.lru_cache(maxsize=32)
 def tree_of(folder: Path) -> Tree:
     """Return the tree of sources in `folder`; it is read once."""
-    return Tree(folder, Code(dict.fromkeys(PACKAGES, folder), _is_lookup, MOVED))
+    return Tree(folder, Code(dict.fromkeys(PACKAGES, folder), _is_lookup, MOVED), folder == INSTALLED)
+
+
+def extended_tree(folder: Path) -> Tree:
+    """Return the tree in `folder`, where files stand beside a copy of the installed ones that is changed in nothing.
+
+    What the installed ones rest on is then known, and only the others are followed.
+    """
+    tree = tree_of(folder)
+    tree.is_installed = True
+    return tree
 
 
 @functools.lru_cache(maxsize=4096)

@@ -19,6 +19,10 @@ class Standing(Enum):
     """An input that decides the figure has changed since."""
     NOISY = "noisy"
     """A timing that missed the interval it was asked for, or was taken on a busy machine."""
+    REPORTED = "reported"
+    """A stranger's, as it came."""
+    CHECKED = "checked"
+    """A stranger's, in which everything that can be told without running it holds; nobody has measured it again."""
 
     @property
     def ranked(self) -> bool:

@@ -6,6 +6,7 @@ ranked; ``ranking`` decides what differs. Formats live in ``report``; nothing he
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from harness.catalogue.cards import MetricCard, Registry
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from harness.results.evidence import is_share, observed, rule_of
 from harness.results.freshness import Today
+from harness.results.marks import NOBODY, Mark, Submitted
 from harness.results.ranking import Difference, Place, Rank, places
 from harness.results.record import MEASURED, Metric, Record
 from harness.results.selection import preferred, unmixed
@@ -57,6 +59,17 @@ class Value:
     to_baseline: Difference | None = None
     """The same for the board's baseline."""
 
+    mark: Mark | None = None
+    """Of a stranger's figure, how far it was made sure of here; None of one's own."""
+    submission: str = ""
+    """Whose it is; empty of one's own."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """Return the words that stand behind it: why it is not ranked, and how far a stranger's was made sure of."""
+        standing = () if self.standing.ranked else (self.standing.value,)
+        return tuple(dict.fromkeys((*standing, *([] if self.mark is None else [self.mark.word]))))
+
     @property
     def record(self) -> Record:
         """Return the newest record behind it: machine, age, command."""
@@ -65,14 +78,14 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One row: a neuron, a method, a backend or a task."""
+    """One row: a neuron, a method, a backend, a task or a whole network."""
 
     name: str
     title: str
     verified: bool
     """Whether conformance was passed: the contract of the row, and of what it is measured with."""
     topology: str
-    """Network of the row (boards of methods may compare methods on the networks they need)."""
+    """Network of the row (boards of methods may compare methods on the networks they need); ``-``: it is the row."""
     values: Mapping[str, Value]
     """By column key; a column without a figure is absent."""
     failures: Mapping[str, Record]
@@ -83,6 +96,11 @@ class TableRow:
     """By column key: what stands for a figure where training ended before its target."""
     changes: str = ""
     """Of a neuron, what it changes relative to LIF, in a phrase."""
+
+    @property
+    def mark(self) -> Mark | None:
+        """Return the least mark of the row's figures that strangers measured; None if none did."""
+        return min((value.mark for value in self.values.values() if value.mark is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +133,28 @@ class Table:
     """By column key: what is known of the figures of a column."""
 
 
-def build_tables(records: Iterable[Record], registry: Registry, board: Board | None = None) -> list[Table]:
+def build_tables(
+    records: Iterable[Record], registry: Registry, board: Board | None = None, strangers: Submitted = NOBODY
+) -> list[Table]:
     """Build every table of `board` (None: of all boards) that `records` can fill, the fullest first.
 
     Of several records of one cell on one machine a current one counts, then the newest. Seeds are combined into one
-    figure, current ones never with older ones.
+    figure, current ones never with older ones. Records of `strangers` stand beside them where there are none of one's
+    own; what of them was not measured again here is ranked nowhere and verifies nothing.
     """
-    today = Today(registry)
-    latest = preferred(records, today)
-    verified = Verification(latest, registry, today)
-    vectors = AuthorsVectors(latest, registry, today)
+    own = list(records)
+    beside = strangers.beside(own) if strangers.records else strangers
+    elsewhere = {key: known.freshness for key, known in beside.marks.items()}
+    today = Today(registry, elsewhere=elsewhere)
+    latest = preferred([*own, *beside.records], today)
+    believed = [record for record in latest if not beside.claims(record)]
+    verified = Verification(believed, registry, today)
+    vectors = AuthorsVectors(believed, registry, today)
+    known = _Known(registry, verified, beside)
     tables = []
     for wanted in BOARDS if board is None else (board,):
         groups = grouped(latest, wanted, {column.suite for column in wanted.columns})
-        found = [_table(wanted, group, members, registry, verified) for group, members in groups.items()]
+        found = [_table(wanted, group, members, known) for group, members in groups.items()]
         found = [_with_vectors(table, vectors) for table in found]
         tables.extend(sorted(found, key=lambda table: (-len(table.rows), table.group.label, table.group.machine)))
     return tables
@@ -194,11 +220,22 @@ def _group(record: Record, board: Board) -> Group:
     return Group(tuple(shared.items()), record.provenance.machine.name)
 
 
-def _table(board: Board, group: Group, records: Sequence[Record], registry: Registry, verified: Verification) -> Table:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What rows are made with."""
+
+    registry: Registry
+    verified: Verification
+    strangers: Submitted
+
+
+def _table(board: Board, group: Group, records: Sequence[Record], known: _Known) -> Table:
     by_row: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
-        by_row[(getattr(record.cell, board.axis), record.cell.topology)].append(record)
-    unranked = [_row(board, key, members, registry, verified) for key, members in by_row.items()]
+        # Where networks are the rows, no further one tells them apart.
+        network = NOT_APPLICABLE if board.axis == "topology" else record.cell.topology
+        by_row[(getattr(record.cell, board.axis), network)].append(record)
+    unranked = [_row(board, key, members, known) for key, members in by_row.items()]
     ranks = {column.key: _places(column, board, unranked) for column in board.columns}
     below = {column.key: _below(column, unranked, len(ranks[column.key])) for column in board.columns}
     ranked = [
@@ -211,45 +248,59 @@ def _table(board: Board, group: Group, records: Sequence[Record], registry: Regi
     ]
     having = {key for row in ranked for key in (*row.values, *row.unreached)}
     columns = tuple(column for column in board.columns if column.key in having)
-    cards = {column.key: registry.suite(column.suite).metrics[column.metric] for column in columns}
+    cards = {column.key: known.registry.suite(column.suite).metrics[column.metric] for column in columns}
     return Table(board, group, columns, tuple(sorted(ranked, key=lambda row: _order(row, board))), cards)
 
 
-def _row(
-    board: Board, key: tuple[str, str], records: Sequence[Record], registry: Registry, verified: Verification
-) -> TableRow:
+def _row(board: Board, key: tuple[str, str], records: Sequence[Record], known: _Known) -> TableRow:
     name, topology = key
-    known = {"neuron": registry.cell_neurons, "method": registry.methods, "task": registry.tasks}.get(board.axis, {})
+    registry, verified = known.registry, known.verified
+    cards = {
+        "neuron": registry.cell_neurons,
+        "method": registry.methods,
+        "task": registry.tasks,
+        "topology": registry.cell_topologies,
+    }.get(board.axis, {})
     values: dict[str, Value] = {}
     unreached: dict[str, Unreached] = {}
     failures: dict[str, Record] = {}
     by_suite: dict[str, list[Record]] = {column.suite: [] for column in board.columns}
     for record in records:
         by_suite[record.cell.suite].append(record)
-    counting = {suite: _one_a_seed(unmixed(several, verified.today)) for suite, several in by_suite.items()}
+    counting = {
+        suite: _one_a_seed(unmixed(known.strangers.unmixed(several), verified.today))
+        for suite, several in by_suite.items()
+    }
     used = [record for several in counting.values() for record in several]
     for column in board.columns:
         of_suite = counting[column.suite]
         measured = [record for record in of_suite if record.status in MEASURED and column.metric in record.metrics]
         if measured:
-            values[column.key] = _value(column, measured, registry, verified.today)
+            values[column.key] = _value(column, measured, known)
         missed = [one for one in of_suite if missed_target(one, column.metric, verified.today.is_current(one))]
         if missed and not measured:
-            standing = Standing.CURRENT if verified.today.is_current(missed[-1]) else Standing.OLDER
-            unreached[column.key] = Unreached(missed[-1], standing)
+            unreached[column.key] = Unreached(missed[-1], _standing_of(missed[-1], known))
         lacking = [record for record in of_suite if record.status not in MEASURED] or (missed if measured else of_suite)
         if lacking:
             failures[column.key] = lacking[-1]
     return TableRow(
         name=name,
-        title=known[name].title if name in known else name,
+        title=cards[name].title if name in cards else name,
         verified=all(verified.of(record) for record in unmixed(used, verified.today)),
         topology=topology,
         values=values,
         failures=failures,
         unreached=unreached,
-        changes=known[name].changes if name in known else "",
+        changes=cards[name].changes if name in cards else "",
     )
+
+
+def _standing_of(missed: Record, known: _Known) -> Standing:
+    """Return the standing of a training that ended before its target."""
+    if not known.verified.today.is_current(missed):
+        return Standing.OLDER
+    mark = known.strangers.mark([missed], next(iter(missed.metrics), ""))
+    return Standing.CURRENT if mark is None else mark.standing
 
 
 def _one_a_seed(records: Iterable[Record]) -> list[Record]:
@@ -260,14 +311,19 @@ def _one_a_seed(records: Iterable[Record]) -> list[Record]:
     return [by_seed[seed] for seed in sorted(by_seed)]
 
 
-def _value(column: Column, records: Sequence[Record], registry: Registry, today: Today) -> Value:
-    card = registry.suite(column.suite).metrics[column.metric]
+def _value(column: Column, records: Sequence[Record], known: _Known) -> Value:
+    card = known.registry.suite(column.suite).metrics[column.metric]
     combined = combined_over_seeds([record.metrics[column.metric] for record in records])
-    age = today.of_record(records[0])  # they are not mixed: if one is current, all are
+    mark, whose = known.strangers.mark(records, column.metric), known.strangers.of(records[0])
+    made = functools.partial(
+        Value, combined, card, tuple(records), mark=mark, submission=whose.submission if whose else ""
+    )
+    age = known.verified.today.of_record(records[0])  # they are not mixed: if one is current, all are
     if not age.is_current:
-        return Value(combined, card, tuple(records), Standing.OLDER, str(age))
-    noisy = not card.exact and any(record.status == "noisy" for record in records)
-    return Value(combined, card, tuple(records), Standing.NOISY if noisy else Standing.CURRENT)
+        return made(Standing.OLDER, str(age))
+    if not card.exact and any(record.status == "noisy" for record in records):
+        return made(Standing.NOISY)
+    return made(Standing.CURRENT if mark is None else mark.standing)
 
 
 def combined_over_seeds(metrics: Sequence[Metric]) -> Estimate:

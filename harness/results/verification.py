@@ -11,9 +11,12 @@ from collections.abc import Iterable
 from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.results.freshness import Today
-from harness.results.record import Record
+from harness.results.record import MEASURED, Record
 
-__all__ = ["Verification"]
+__all__ = ["CONTRACTS", "Verification"]
+
+CONTRACTS = ("conformance", "system_conformance")
+"""Suites that run contracts: of neurons, methods and peers, and of whole systems."""
 
 
 class Verification:
@@ -28,7 +31,7 @@ class Verification:
         self._neurons: dict[tuple[str, str, str], bool] = {}
         self._methods: dict[tuple[str, str, str | None], bool] = {}
         for record in records:
-            if record.cell.suite != "conformance" or not today.is_current(record):
+            if record.cell.suite not in CONTRACTS or not today.is_current(record):
                 continue
             cell, machine = record.cell, record.provenance.machine.name
             passed = _passed(record)
@@ -41,6 +44,9 @@ class Verification:
     def of(self, record: Record) -> bool:
         """Whether the neuron (under its backend) of `record` has passed, and its training method if it has one."""
         cell, machine = record.cell, record.provenance.machine.name
+        if cell.topology in self._registry.dense:
+            # It has neither axis: its suite checks the contract of a whole network before it measures one.
+            return record.status in MEASURED and self.today.is_current(record)
         if not self._neurons.get((machine, cell.neuron, cell.backend), False):
             return False
         if cell.method != NOT_APPLICABLE and not self._methods.get(

@@ -29,7 +29,7 @@ def records() -> list[Record]:
                 for task in ("digits", "mnist"):
                     base = Cell(suite, task, neuron, method, topology, budget="quick")
                     made += [factory.measured(replace(base, backend=backend)) for backend in BACKENDS]
-    for suite in ("layers", "libraries"):
+    for suite in ("layers", "libraries", "crossover"):
         for neuron in ("lif", "if", *list(ROWS.peers)[:2]):
             made += [factory.measured(Cell(suite, neuron=neuron, backend=b)) for b in (*BACKENDS, NOT_APPLICABLE)]
     made += [factory.measured(Cell("accuracy", "digits", net, "imported", "nir")) for net in ("one", "other")]
@@ -60,7 +60,12 @@ def test_a_figure_that_counts_under_any_backend_is_no_timing(board: Board) -> No
 
 
 def test_baselines_are_rows_that_exist() -> None:
-    names = {"neuron": {*ROWS.neurons, *ROWS.peers}, "method": {*ROWS.methods}, "task": {*ROWS.tasks}}
+    names = {
+        "neuron": {*ROWS.cell_neurons},
+        "method": {*ROWS.methods},
+        "task": {*ROWS.tasks},
+        "topology": {*ROWS.cell_topologies},
+    }
     for board in BOARDS:
         if board.baseline:
             assert board.baseline in names.get(board.axis, {"eager"}), board.name
