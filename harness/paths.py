@@ -9,6 +9,9 @@ from harness.defaults import STORE_VARIABLE, defaults
 from harness.errors import UserError
 
 __all__ = [
+    "ACCEPTED",
+    "CALIBRATION",
+    "NOISE",
     "PUBLISHED",
     "RUNS",
     "SCRATCH",
@@ -29,6 +32,12 @@ RUNS = Path("reports/runs")
 """Records of this checkout; not committed."""
 STUDIES = Path("reports/tuning")
 """Every trial of every tuning; committed."""
+NOISE = Path("reports/asv/noise")
+"""How far runs of the same code are apart, one file for each machine; committed."""
+ACCEPTED = Path("reports/asv/accepted.jsonl")
+"""Changes of a series that somebody has accepted, with the reason; committed."""
+CALIBRATION = Path("reports/calibration")
+"""Records of the runs that the noise is taken from; not committed."""
 SUBMISSIONS = Path("reports/submissions")
 """Results of strangers, a folder each, and beside it what was made sure of; committed."""
 SITE = Path("reports/site")

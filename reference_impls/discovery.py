@@ -1,7 +1,7 @@
 """Finds implementations: files of this package and of installed packages, without importing them.
 
-A file is an implementation when it lies in ``neurons/``, ``training/``, ``topologies/`` or ``peers/`` and its name
-does not begin with an underscore; a third-party package offers its modules through the entry point group
+A file is an implementation when it lies in ``neurons/``, ``training/``, ``topologies/``, ``dense/`` or ``peers/`` and
+its name does not begin with an underscore; a third-party package offers its modules through the entry point group
 ``spikeboard.implementations``; and so is every such file in a folder ``spikeboard_entries`` on Python's path, for who
 has no package yet. Nothing is registered by hand. Must not import torch or an implementation until :func:`load_class`
 is asked to.
@@ -43,7 +43,13 @@ LOOSE = "spikeboard_entries"
 """Folder of entries without a package, on Python's path; the command puts the folder there that it is run in."""
 ELSEWHERE = ("task",)
 """Kinds that an entry point may offer and that are none of this package's: whoever knows them asks for them."""
-FOLDERS: Mapping[Kind, str] = {"neuron": "neurons", "training": "training", "topology": "topologies", "peer": "peers"}
+FOLDERS: Mapping[Kind, str] = {
+    "neuron": "neurons",
+    "training": "training",
+    "topology": "topologies",
+    "peer": "peers",
+    "dense": "dense",
+}
 
 
 @dataclass(frozen=True, slots=True)

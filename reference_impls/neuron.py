@@ -27,7 +27,7 @@ __all__ = [
     "State",
     "detached",
     "plain_attributes",
-    "refuse_other_shape",
+    "refuse_other_state",
 ]
 
 State = Any
@@ -55,19 +55,31 @@ def plain_attributes(neuron: Neuron) -> dict[str, Any]:
     }
 
 
-def refuse_other_shape(who: str, state: State | None, shape: torch.Size) -> None:
-    """Refuse a `state` that does not fit one step of `shape`: torch would broadcast it without a word.
+def refuse_other_state(who: str, state: State | None, x: Tensor, shape: torch.Size) -> None:
+    """Refuse a `state` that does not fit `x`, one step of which has `shape`.
+
+    Another shape, torch would broadcast without a word; another dtype, eager promotes and a fused kernel casts, so two
+    backends would differ. A state of float32 goes with an input of half precision, where parameters are float32.
 
     Raises
     ------
     ValueError
-        If a tensor of it has another shape.
+        If a tensor of it has another shape, dtype or device.
     """
     for part in state if isinstance(state, tuple) else ():
-        if isinstance(part, Tensor) and part.shape != shape:
+        if not isinstance(part, Tensor):
+            continue
+        if part.shape != shape:
             raise ValueError(
                 f"{who}: the state is one of {tuple(part.shape)}, a step of this input has {tuple(shape)}; go on with "
                 "sequences of the same batch and size, or from rest (state None)"
+            )
+        real_of_half = part.dtype == torch.float32 and x.dtype in (torch.float16, torch.bfloat16)
+        fits_dtype = part.dtype == x.dtype or not part.is_floating_point() or real_of_half
+        if not fits_dtype or part.device != x.device:
+            raise ValueError(
+                f"{who}: the state is {part.dtype} on {part.device}, this input {x.dtype} on {x.device}; give both the "
+                "same dtype and device (x.to(...), or each tensor of the state), or go on from rest (state None)"
             )
 
 
@@ -104,13 +116,13 @@ class Neuron(nn.Module):
         Raises
         ------
         ValueError
-            If the sequence is empty, a parallel neuron is given a state, or the input is of another layer's shape
-            than the parameters or the state.
+            If the sequence is empty, a parallel neuron is given a state, the input is of another layer's shape than
+            the parameters, or the state of another shape, dtype or device than the input.
         """
         if x.shape[0] == 0:
             raise ValueError(f"{type(self).__name__}: the sequence is empty (T = 0); give at least one time step")
         self.check_features(x.shape[2:])
-        refuse_other_shape(type(self).__name__, state, x.shape[1:])
+        refuse_other_state(type(self).__name__, state, x, x.shape[1:])
         output = self._run(x, state)
         self._notify(output.spikes)
         return output
@@ -183,7 +195,7 @@ class SequentialNeuron(Neuron):
     def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Take a single step outside a sequence (online learning, streaming); errors as in `run`."""
         self.check_features(x.shape[1:])
-        refuse_other_shape(type(self).__name__, state, x.shape)
+        refuse_other_state(type(self).__name__, state, x, x.shape)
         spikes, state = self.step(x, state, self.step_params())
         self._notify(spikes.unsqueeze(0))
         return spikes, state

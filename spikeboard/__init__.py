@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         build_method,
         build_neuron,
     )
+    from reference_impls.events import event_driven
     from reference_impls.exchange import Convention, from_nir, read_nir, to_nir, write_nir
     from spikeboard.building import LoadedTask, build_network, load_task
     from spikeboard.records import Tables, load_records, table
@@ -47,6 +48,7 @@ __all__ = [
     "build_method",
     "build_network",
     "build_neuron",
+    "event_driven",
     "from_nir",
     "load_records",
     "load_task",
@@ -67,6 +69,7 @@ _HOME = {
         "reference_impls.api",
     ),
     **dict.fromkeys(("Convention", "from_nir", "read_nir", "to_nir", "write_nir"), "reference_impls.exchange"),
+    "event_driven": "reference_impls.events",
     "Cell": "harness.catalogue.cell",
     "UserError": "harness.errors",
     **dict.fromkeys(("LoadedTask", "build_network", "load_task"), "spikeboard.building"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.asv.points import CommitDate
 from harness.errors import UserError
 
-__all__ = ["commit_dates", "commits_since", "last_change"]
+__all__ = ["commit_dates", "commits_since", "full_hash", "history_of", "last_change"]
 
 
 def commit_dates(root: Path) -> CommitDate:
@@ -24,6 +24,17 @@ def commit_dates(root: Path) -> CommitDate:
     listed = _log(root, "--first-parent", "--format=%H %at", "HEAD")
     dated = (line.split() for line in listed.splitlines())
     return {commit: 1000 * int(seconds) for commit, seconds in dated}.get
+
+
+def history_of(root: Path) -> list[str]:
+    """Return the commits of what is checked out in `root`, the oldest first: of merges the first parents, as asv does.
+
+    Raises
+    ------
+    UserError
+        If `root` is not in a repository with a commit.
+    """
+    return _log(root, "--first-parent", "--reverse", "--format=%H", "HEAD").split()
 
 
 def last_change(root: Path, paths: Sequence[Path]) -> str | None:
@@ -51,6 +62,23 @@ def commits_since(root: Path, commit: str | None) -> list[str]:
     except subprocess.CalledProcessError as error:
         raise UserError(
             f"--since {commit!r} is no commit of this repository",
+            "git log --oneline shows them; in a shallow clone, git fetch --unshallow",
+        ) from error
+
+
+def full_hash(root: Path, commit: str) -> str:
+    """Return the hash of `commit`, whatever it is called by.
+
+    Raises
+    ------
+    UserError
+        If there is no such commit.
+    """
+    try:
+        return _git(root, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise UserError(
+            f"{commit!r} is no commit of this repository",
             "git log --oneline shows them; in a shallow clone, git fetch --unshallow",
         ) from error
 

@@ -9,7 +9,7 @@ import ast
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from harness.asv.series import graph_link, split_name
 from harness.catalogue.cards import Registry
 
-__all__ = ["Jump", "Regression", "new_regressions", "published_regressions"]
+__all__ = ["Jump", "Regression", "new_regressions", "published_regressions", "threshold_of"]
 
 DEFAULT_THRESHOLD = 0.05
 """asv's own, where no pattern matches."""
@@ -49,6 +49,8 @@ class Regression:
     """Oldest first; at least one."""
     best: float
     latest: float
+    machine: str | None = None
+    """None where the pages have one machine only."""
 
     @property
     def commit(self) -> str:
@@ -84,6 +86,7 @@ def new_regressions(
     registry: Registry,
     thresholds: Mapping[str, float],
     labels: Collection[str] | None = None,
+    is_accepted: Callable[[Regression, Jump], bool] = lambda _regression, _jump: False,
 ) -> list[Regression]:
     """Return what commits of `commits` alone brought, in metrics that are judged at all; `best` is the value before.
 
@@ -95,20 +98,21 @@ def new_regressions(
     thresholds : relative growth that counts, as asv.conf.json has it. asv has compared with the best of all times, so
         a series that was accepted as slower would be reported for any trifle on top.
     labels : series that are judged; None for all.
+    is_accepted : whether somebody has accepted a jump; it is not judged then.
     """
     judged = []
     for item in found:
-        jumps = tuple(jump for jump in item.jumps if jump.commit in commits)
+        jumps = tuple(jump for jump in item.jumps if jump.commit in commits and not is_accepted(item, jump))
         if not jumps or (labels is not None and item.label not in labels):
             continue
         card = registry.suite(item.suite).metrics.get(item.metric)
         recent = replace(item, jumps=jumps, best=jumps[0].old)
-        if card is not None and card.judged and recent.growth > 1 + _threshold(item.entry, thresholds):
+        if card is not None and card.judged and recent.growth > 1 + threshold_of(item.entry, thresholds):
             judged.append(recent)
     return sorted(judged, key=lambda item: item.growth, reverse=True)
 
 
-def _threshold(entry: str, thresholds: Mapping[str, float]) -> float:
+def threshold_of(entry: str, thresholds: Mapping[str, float]) -> float:
     """Return what asv takes for the threshold of a series: the largest of those whose pattern matches."""
     return max((value for pattern, value in thresholds.items() if re.match(pattern, entry)), default=DEFAULT_THRESHOLD)
 
@@ -132,4 +136,5 @@ def _regressions(found: list[Any], index: dict[str, Any]) -> Iterator[Regression
             ),
             best=best,
             latest=latest,
+            machine=graph.get("machine"),
         )

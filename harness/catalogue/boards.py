@@ -15,7 +15,7 @@ from reference_impls.names import unknown_message
 
 __all__ = ["BOARDS", "COMPARED", "WITHOUT_BACKEND", "Board", "Column", "find_board"]
 
-Axis = Literal["neuron", "method", "backend", "task"]
+Axis = Literal["neuron", "method", "backend", "task", "topology"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,21 @@ _LIBRARY_METRICS = (
     "gradient_cosine",
 )
 
+_STEP_METRICS = (
+    "speedup_over_spikingjelly",
+    "speedup_over_eager",
+    "train_step_seconds",
+    "loss_difference",
+    "gradient_difference",
+)
+
+_CROSSOVER_METRICS = (
+    "forward_crossover_density",
+    "gradient_crossover_density",
+    "forward_speedup_5_percent",
+    "gradient_speedup_5_percent",
+)
+
 _LAYER_METRICS = (
     "speedup_over_fused_t16",
     "speedup_over_fused_t256",
@@ -112,6 +127,21 @@ _ROBUSTNESS_METRICS = (
     "error_fraction",
 )
 _TIMES = ("half_error_fraction", "mean_error_fraction", "steps_within_a_point")
+
+_STREAMING_METRICS = (
+    "streaming_mean_error_fraction",
+    "streaming_error_fraction",
+    "streaming_first_answer_steps",
+    "streaming_final_answer_steps",
+    "mean_error_fraction",
+    "error_fraction",
+    "first_answer_steps",
+    "final_answer_steps",
+    "rollout_mismatch_fraction",
+    "interface_events_per_step",
+    "interface_event_bytes_per_step",
+    "interface_dense_bytes_per_step",
+)
 
 _TRACKING_METRICS = (
     "normalised_error_fraction",
@@ -136,6 +166,26 @@ _TIMED_METRICS = (
     "spikes_per_neuron",
     "latency_windows",
     "latency_steps",
+)
+
+_VIDEO_METRICS = (
+    "mean_squared_error",
+    "structural_similarity",
+    "spikes_per_neuron",
+    "accumulates_per_sample",
+    "multiply_accumulates_per_sample",
+    "synaptic_joules",
+)
+
+_FLOW_METRICS = (
+    "end_point_error_pixels",
+    "outliers_1px_fraction",
+    "outliers_3px_fraction",
+    "spikes_per_neuron",
+    "deepest_firing_rate",
+    "accumulates_per_sample",
+    "multiply_accumulates_per_sample",
+    "synaptic_joules",
 )
 
 BOARDS: tuple[Board, ...] = (
@@ -230,6 +280,35 @@ BOARDS: tuple[Board, ...] = (
         varies=("topology",),
     ),
     Board(
+        name="video",
+        title="Video from events",
+        question="Which network turns events into frames with least error, and at how many spikes?",
+        axis="topology",
+        columns=tuple(Column("video", metric) for metric in _VIDEO_METRICS),
+        rank_by="video.mean_squared_error",
+        baseline="mean-image",
+    ),
+    Board(
+        name="flow",
+        title="Optical flow from events",
+        question="Which network tells from events where every pixel moves, and at how many spikes?",
+        axis="topology",
+        columns=tuple(Column("flow", metric) for metric in _FLOW_METRICS),
+        rank_by="flow.end_point_error_pixels",
+        baseline="zero-flow",
+    ),
+    Board(
+        name="streaming",
+        title="Streaming",
+        question="How early does a network answer where every edge costs a step, and what crosses to its read-out?",
+        axis="neuron",
+        columns=tuple(Column("streaming", metric, needs_verification=False) for metric in _STREAMING_METRICS),
+        rank_by="streaming.streaming_mean_error_fraction",
+        fixed={"backend": ("eager",)},
+        varies=("topology",),
+        curves=("streaming_error_fraction", "error_fraction"),
+    ),
+    Board(
         name="robustness",
         title="Robustness",
         question="Which neuron still gets it right with a noisy input, lost events, coarse weights or less time?",
@@ -261,6 +340,24 @@ BOARDS: tuple[Board, ...] = (
         rank_by="libraries.train_step_ratio",
         baseline="spikeboard-lif",
     ),
+    Board(
+        name="training-steps",
+        title="Training steps",
+        question="How fast is a whole training step of the same network in each library, and is it the same step?",
+        axis="neuron",
+        columns=tuple(Column("training", metric) for metric in _STEP_METRICS),
+        rank_by="training.speedup_over_eager",
+        fixed={"method": ("bptt",)},
+        baseline="spikingjelly-lif",
+    ),
+    Board(
+        name="crossover",
+        title="Speed against density",
+        question="Up to which share of spikes is a product that touches only them faster than a dense one?",
+        axis="neuron",
+        columns=tuple(Column("crossover", metric) for metric in _CROSSOVER_METRICS),
+        rank_by="crossover.gradient_crossover_density",
+    ),
 )
 
 COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype", "budget", "recipe")
@@ -268,7 +365,7 @@ COMPARED = ("task", "neuron", "method", "topology", "backend", "device", "dtype"
 the suite (timing takes all cores) and are shown with the figure."""
 
 
-WITHOUT_BACKEND = ("accuracy", "spikes", "frontier", "robustness", "over_time")
+WITHOUT_BACKEND = ("accuracy", "spikes", "frontier", "robustness", "over_time", "streaming")
 """Suites whose figures no backend moves (conformance shows it): they count whichever has run them."""
 
 

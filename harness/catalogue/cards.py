@@ -26,6 +26,7 @@ from reference_impls.card import (
     Card,
     CardError,
     Citation,
+    DenseCapabilities,
     NeuronCapabilities,
     PeerCapabilities,
     Reported,
@@ -55,6 +56,7 @@ __all__ = [
 ]
 
 Direction = Literal["lower", "higher", "none"]
+TargetKind = Literal["classes", "signal", "frames", "flow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,9 @@ class TaskCard:
     networks: Mapping[str, Mapping[str, Any]]
     """For each topology that fits, its parameters."""
     budgets: Mapping[str, Budget]
-    target: Literal["classes", "signal"] = "classes"
-    """Whether a sample has a class, or a signal with `classes` components that goes on at every step."""
+    target: TargetKind = "classes"
+    """Whether a sample has a class, a signal with `classes` components that goes on at every step, or something for
+    every pixel and window of steps: intensity ``frames`` or optical ``flow``, of `classes` components."""
     step_seconds: float | None = None
     """Duration of a time step, where a task has one."""
     target_error: float = 0.1
@@ -140,7 +143,7 @@ class SuiteCard:
     typical_seconds: float
     """Guess for a dry run where nothing has been measured yet."""
     metrics: Mapping[str, MetricCard]
-    targets: tuple[Literal["classes", "signal"], ...] = ("classes",)
+    targets: tuple[TargetKind, ...] = ("classes",)
     """Kinds of target that the question can be asked about."""
     baseline: Mapping[str, str] = field(default_factory=dict)
     """Rows that are measured beside the cell's own, by axis (``neuron``, ``method``): figures depend on them too."""
@@ -154,12 +157,15 @@ class SuiteCard:
 
 
 AnyCard = Card | TaskCard | SuiteCard
-AnyCapabilities = NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | PeerCapabilities | None
+AnyCapabilities = (
+    NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | PeerCapabilities | DenseCapabilities | None
+)
 CAPABILITIES: Mapping[str, type] = {
     "neuron": NeuronCapabilities,
     "training": TrainingCapabilities,
     "topology": TopologyCapabilities,
     "peer": PeerCapabilities,
+    "dense": DenseCapabilities,
 }
 
 
@@ -194,6 +200,13 @@ class Registry:
     peers: Mapping[str, Row] = field(default_factory=dict)
     """Neurons out of other libraries; in a cell they stand on the axis ``neuron``."""
     recipes: Recipes = field(default_factory=dict)
+    dense: Mapping[str, Row] = field(default_factory=dict)
+    """Whole networks of dense targets, neurons and all; in a cell they stand on the axis ``topology``."""
+
+    @property
+    def cell_topologies(self) -> Mapping[str, Row]:
+        """Return what the axis ``topology`` of a cell can name: networks to be filled with neurons, and whole ones."""
+        return {**self.dense, **self.topologies}
 
     @property
     def cell_neurons(self) -> Mapping[str, Row]:
@@ -209,7 +222,8 @@ class Registry:
     def network(self, task: str, topology: str) -> Mapping[str, Any] | None:
         """Return the parameters of `topology` on a task, or None if the task defines no such network."""
         networks = self.task(task).networks
-        sized_as = self.topologies[topology].capabilities.sized_as
+        row = self.cell_topologies[topology]
+        sized_as = row.card.name if topology in self.dense else row.capabilities.sized_as
         return networks.get(topology, networks.get(sized_as) if sized_as else None)
 
     def recipe(self, cell: Cell) -> Recipe | None:
@@ -328,6 +342,7 @@ def rows_of(
         suites=rows["suite"],
         problems=tuple(problems),
         peers=rows["peer"],
+        dense=rows["dense"],
     )
 
 

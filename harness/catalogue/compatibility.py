@@ -11,7 +11,13 @@ from collections.abc import Sequence
 from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from harness.catalogue.recipes import trains
-from reference_impls.card import NeuronCapabilities, PeerCapabilities, TopologyCapabilities, TrainingCapabilities
+from reference_impls.card import (
+    DenseCapabilities,
+    NeuronCapabilities,
+    PeerCapabilities,
+    TopologyCapabilities,
+    TrainingCapabilities,
+)
 from reference_impls.requirements import why_missing
 from reference_impls.structures import STEP_BY_STEP
 
@@ -19,6 +25,7 @@ __all__ = ["why_unsupported"]
 
 FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("cuda",)}
 """Devices of each backend that prints one kernel over time."""
+_TARGETS = {"classes": "classes", "signal": "a signal", "frames": "frames of a video", "flow": "optical flow"}
 
 
 def why_unsupported(cell: Cell, registry: Registry) -> str | None:
@@ -29,12 +36,14 @@ def why_unsupported(cell: Cell, registry: Registry) -> str | None:
     neuron = registry.neurons.get(cell.neuron)
     method = registry.methods.get(cell.method)
     topology = registry.topologies.get(cell.topology)
+    dense = registry.dense.get(cell.topology)
     peer = registry.peers.get(cell.neuron)
     on_task = cell.task in registry.tasks
     reasons = (
         peer and _peer(peer, cell),
         on_task and _target(cell, method, registry),
         method and _question(cell, method, registry),
+        dense and _dense(dense, cell, registry),
         topology and on_task and _task_network(cell.task, topology, registry),
         method and topology and _method_topology(method, topology),
         method and topology and _method_depth(method, topology, cell.task, registry),
@@ -88,7 +97,34 @@ def _question(cell: Cell, method: Row, registry: Registry) -> str | None:
 
 
 def _kinds(targets: Sequence[str]) -> str:
-    return " and ".join({"classes": "classes", "signal": "a signal"}[target] for target in targets)
+    return " and ".join(_TARGETS[target] for target in targets)
+
+
+def _dense(network: Row, cell: Cell, registry: Registry) -> str | None:
+    """Whether a whole network answers what the task asks, and stands alone: it has neurons of its own."""
+    able: DenseCapabilities = network.capabilities
+    for axis in ("neuron", "method"):
+        other = getattr(cell, axis)
+        if other not in (NOT_APPLICABLE, ""):
+            return f"{network.name} has neurons of its own and is trained by its suite: it goes with no {axis} {other}."
+    if cell.backend not in ("eager", NOT_APPLICABLE):
+        return f"{network.name} runs step by step as it is written (eager), not under {cell.backend}."
+    if cell.suite in registry.suites and not set(able.answers) & set(registry.suite(cell.suite).targets):
+        judged = _kinds(registry.suite(cell.suite).targets)
+        return f"{cell.suite} is asked of networks for {judged}; {network.name} answers with {_kinds(able.answers)}."
+    if cell.task not in registry.tasks:
+        return None
+    card = registry.task(cell.task)
+    if card.target not in able.answers:
+        return f"{network.name} answers with {_kinds(able.answers)}; {card.name} asks for {_kinds((card.target,))}."
+    if registry.network(card.name, network.name) is None:
+        return f"{card.name} defines no {network.name} network (it has {', '.join(card.networks)})."
+    channels, *sides = card.sample_shape
+    if able.input_channels not in (None, channels):
+        return f"{network.name} reads {able.input_channels} channels a step; one step of {card.name} has {channels}."
+    if any(side % able.divides for side in sides):
+        return f"{network.name} takes sides that are multiples of {able.divides}; {card.name} has {sides}."
+    return None
 
 
 def _task_network(task: str, topology: Row, registry: Registry) -> str | None:

@@ -55,6 +55,8 @@ class Selection:
     peers: tuple[str, ...] = ()
     """Peers to put on the axis ``neuron``, in place of `neurons`."""
     recipes: tuple[str, ...] = (DEFAULT_RECIPE,)
+    dense: tuple[str, ...] = ()
+    """Whole networks of dense targets to put on the axis ``topology``, in place of `topologies`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +127,22 @@ _SLOW_IN_QUICK = tuple(
 )
 """Conversions that `quick` leaves to the preset `conversion`: QCFS stands for them, HSD for those that train on, and
 TTFS, by a selection of its own, for those whose neurons fire once."""
+_QUICK_NEURONS = (*BASES, "!c-silif")
+"""Neurons that `quick` trains; pmsn stands for the other state-space layer."""
 _QUICK_METHODS = (
-    ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient", *_SLOW_IN_QUICK), ("mlp",)),
+    ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient", "!stdp", "!r-stdp", *_SLOW_IN_QUICK), ("mlp",)),
     (("bptt", "ide", "spide"), ("feedback",)),
     (("bptt", "eprop"), ("recurrent",)),
 )
 """What `quick` trains, and on which network: on chains one of every file, and two variants that differ in what they
-learn; not the forward gradient, whose eight simulations an update take a minute, and of the conversions one."""
+learn; not the forward gradient, whose eight simulations an update take a minute, nor STDP, which learns without a
+gradient, and of the conversions one."""
 _STREAMED_DIGITS = ("digits-events", "digits-rows")
 _TELLING = ("digits", "digits-rows", "moving-shapes")
 """What a new row is shown on: the board that has most rows, and embedded tasks on which the errors of neurons differ by
 factors after seconds of training (row by row; by the order of events)."""
+_STREAMED = ("if", "lif", "plif", "cuba-lif")
+"""Neurons whose spikes are followed through both rollouts: without a leak, with one, with a learned one, with two."""
 _SETS = (
     *("digits", "digits-rows", "mnist", "nmnist", "fsdd", "fsdd-speakers", "smnist-rows", "delayed-xor", "adding"),
     *("fashion-mnist", "moving-shapes", "smnist-49", "cifar10", "shd", "dvsgesture"),
@@ -149,11 +156,22 @@ _COST = ("throughput", "memory")
 _LAYERS = (Selection(("layers",), neurons=("lif", *PARALLEL)),)
 """Parallel neurons against T and N. The suite itself measures LIF, eager and fused, beside each of them."""
 
+_PEERS = Selection(("conformance",), peers=ANY, backends=NONE)
+_EVENTS = ("spikeboard-lif-events",)
+"""The row whose linear maps are event-driven; as a layer it is spikeboard-lif-fused."""
 _LIBRARIES = (
-    Selection(("conformance",), peers=ANY, backends=NONE),
-    Selection(("libraries",), peers=ANY, backends=NONE),
+    _PEERS,
+    Selection(("libraries",), peers=(*ANY, *(f"!{name}" for name in _EVENTS)), backends=NONE),
 )
 """Each peer in its own convention, beside ours. Those whose library is missing cost nothing."""
+
+_STEPS = (
+    Selection(
+        ("training",), ("mnist", "fsdd", "shd"), methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE
+    ),
+    Selection(("crossover",), peers=_EVENTS, backends=NONE),
+)
+"""Three networks at the firing rates of their tasks: wide and short, narrow and long, deep and long."""
 
 ALL_CELLS = (
     *_conformance(ANY, ANY, ANY),
@@ -165,6 +183,7 @@ ALL_CELLS = (
             "anytime",
             "spike_times",
             "over_time",
+            "streaming",
             "robustness",
             *_COST,
             "scaling",
@@ -180,6 +199,9 @@ ALL_CELLS = (
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
     *_LIBRARIES,
+    Selection(("video", "flow"), ANY, dense=ANY, seeds=3),
+    Selection(("training",), ANY, methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE),
+    Selection(("crossover",), peers=_EVENTS, backends=NONE),
 )
 """Every combination there is: what a cell that is named axis by axis is looked up in."""
 
@@ -200,15 +222,15 @@ PRESETS: Mapping[str, Preset] = {
             "quick",
             (
                 "Contract of every row; accuracy (3 seeds) and cost of a neuron and a method of every file, but QCFS, "
-                "HSD and TTFS for all conversions, and no forward gradient; a few rows in other suites. Minutes on a "
-                "laptop."
+                "HSD and TTFS for all conversions, PMSN for all state-space layers, and no forward gradient or STDP; a "
+                "few rows in other suites. Minutes on a laptop."
             ),
             "quick",
             (
                 *_conformance(ANY, ANY, ("lif",)),
                 # Neurons under BPTT, methods under IF: the two axes of the leaderboard. They train for a second or two,
                 # less than it takes to compile and check the kernels of each neuron; those of LIF are checked anyway.
-                Selection(("accuracy",), ("digits",), BASES, ("bptt",), ("mlp",), seeds=3),
+                Selection(("accuracy",), ("digits",), _QUICK_NEURONS, ("bptt",), ("mlp",), seeds=3),
                 *(
                     Selection(("accuracy",), ("digits",), ("if",), methods, on, seeds=3)
                     for methods, on in _QUICK_METHODS
@@ -217,7 +239,7 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("accuracy",), ("digits",), ("lif",), ("bptt",), ("conv", "skip-mlp"), FASTEST, seeds=3),
                 Selection(("accuracy",), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",), seeds=3),
                 Selection(("tracking",), ("two-sines",), POOL, BASES, RESERVOIR, seeds=3),
-                Selection(("spikes", *_COST), ("digits",), BASES, ("bptt",), ("mlp",)),
+                Selection(("spikes", *_COST), ("digits",), _QUICK_NEURONS, ("bptt",), ("mlp",)),
                 *(Selection(("spikes", *_COST), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
                 Selection(("anytime",), ("digits",), ("if",), *_QUICK_METHODS[0]),
                 Selection(("spikes", *_COST), ("digits",), ("if",), ("bptt", "t-revsnn"), ("reversible",)),
@@ -229,6 +251,8 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("time_to_target",), ("digits",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 *(Selection(("time_to_target",), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
                 Selection(("robustness", "over_time"), ("digits",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
+                Selection(("accuracy", "spikes"), ("digits-events",), ("lif",), ("bptt",), ("hybrid-conv",)),
+                Selection(("streaming",), ("digits-events",), ("lif",), ("bptt",), ("mlp", "hybrid-conv")),
                 Selection(("frontier",), ("digits",), ("if", "lif"), ("bptt",), ("mlp",)),
                 Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 *(
@@ -311,6 +335,23 @@ PRESETS: Mapping[str, Preset] = {
             ),
         ),
         Preset(
+            "streaming",
+            "Spiking networks and hybrids on event cameras, read under both rollouts, 3 seeds to convergence; hours.",
+            "standard",
+            (
+                *_conformance(_STREAMED, ("bptt", "bptt-tet"), ()),
+                Selection(
+                    ("accuracy", "spikes", "streaming"),
+                    ("moving-shapes", "nmnist"),
+                    _STREAMED,
+                    ("bptt", "bptt-tet"),
+                    ("mlp", "conv", "hybrid-conv"),
+                    FASTEST,
+                    seeds=3,
+                ),
+            ),
+        ),
+        Preset(
             "layers",
             "Parallel neurons against T and N, beside LIF step by step and fused; half an hour.",
             "quick",
@@ -321,6 +362,22 @@ PRESETS: Mapping[str, Preset] = {
             "Other libraries' LIF beside ours, alternating; minutes. Install them with: python -m nox -s peers.",
             "quick",
             _LIBRARIES,
+        ),
+        Preset(
+            "dense",
+            "Video and optical flow from events: networks, ANNs and trivial answers, 3 seeds; half an hour on a core.",
+            "quick",
+            (Selection(("video", "flow"), ANY, dense=ANY, seeds=3),),
+        ),
+        Preset(
+            "steps",
+            "Whole training steps in every library, and speed against the density of spikes; a quarter of an hour.",
+            "standard",
+            (
+                _PEERS,
+                Selection(("conformance",), neurons=("if",), methods=("bptt",), topologies=("mlp",), dtype="float64"),
+                *_STEPS,
+            ),
         ),
         Preset(
             "standard",

@@ -17,9 +17,11 @@ import typer
 from typer.models import CommandInfo, TyperInfo
 
 from harness.cli import (
+    accepting,
     aiming,
     asv,
     beginning,
+    calibrating,
     checking,
     comparing,
     data,
@@ -116,6 +118,8 @@ for module in (
     submitting,
     aiming,
     asv,
+    calibrating,
+    accepting,
 ):
     module.register(app)
 

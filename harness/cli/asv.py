@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,10 +13,11 @@ from harness.cli._options import Stores
 from harness.terminal import say
 
 if TYPE_CHECKING:
-    from harness.asv.regressions import Regression
+    from harness.asv.alarms import Judged
     from harness.asv.runs import Tree
+    from harness.catalogue.cards import Registry
 
-__all__ = ["register"]
+__all__ = ["judged_in", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -53,27 +55,65 @@ def asv(
 
     require("asv")
     from harness.asv.commits import commits_since
-    from harness.asv.regressions import new_regressions, published_regressions
     from harness.asv.runs import measure, open_tree, publish
     from harness.catalogue.cards import load_registry
     from harness.paths import readable_stores
 
     tree, registry = open_tree(Path()), load_registry()
     baseline = since or _baseline(tree)
-    judged = frozenset(commits_since(tree.root, baseline))
+    commits_since(tree.root, baseline)  # one that is none is said before anything is measured
     complete = only_publish or measure(tree, commits, cells=cell or (), benchmarks=bench or ())
     points = publish(tree, readable_stores(store), registry)
     say(f"{len(points.values)} figures of records stand on the graphs")
     for reason, count in points.left_out.items():
         say(f"  {count} records do not: {reason}")
-    labels = _labels(tree, cell or ())
-    found = published_regressions(tree.pages)
-    worse = new_regressions(found, judged, registry, tree.thresholds, labels)
-    _report(worse, len(found) - len(worse), baseline, judged, tree)
+    found = judged_in(tree, registry, since, cell or (), bench or ())
+    _report(found, since, baseline, tree)
     if not complete:
         say("some benchmarks failed; asv's output above says why", fg="yellow", err=True)
-    if gate and worse:
+    if gate and found.regressions:
         raise typer.Exit(1)
+
+
+def judged_in(
+    tree: Tree, registry: Registry, since: str | None, cells: Sequence[str], benchmarks: Sequence[str]
+) -> Judged:
+    """Return what has changed for good in what is published of `tree`.
+
+    Parameters
+    ----------
+    since : commit; None: the last that changed published results, or, of a series with a spread, its calibration.
+    cells, benchmarks : patterns of the series and regular expressions of the figures that are judged; none for all.
+    """
+    from harness.asv.accepted import read_accepted
+    from harness.asv.alarms import Question, judge
+    from harness.asv.commits import commits_since, full_hash, history_of
+    from harness.asv.histories import histories
+    from harness.asv.noise import read_noise
+    from harness.asv.regressions import published_regressions
+    from harness.asv.series import benchmark_name
+    from harness.paths import ACCEPTED, NOISE
+
+    labels, commits = _labels(tree, cells), history_of(tree.root)
+
+    def is_wanted(suite: str, metric: str, label: str) -> bool:
+        name = benchmark_name(suite, metric)
+        return (labels is None or label in labels) and (
+            not benchmarks or any(re.search(one, name) for one in benchmarks)
+        )
+
+    question = Question(
+        histories=histories(tree.merged / "results", commits),
+        regressions=published_regressions(tree.pages),
+        commits=commits,
+        judged=frozenset(commits_since(tree.root, since or _baseline(tree))),
+        since=since and full_hash(tree.root, since),
+        spreads=read_noise(tree.root / NOISE),
+        accepted=read_accepted(tree.root / ACCEPTED),
+        thresholds=tree.thresholds,
+        is_wanted=is_wanted,
+    )
+    return judge(question, registry)
 
 
 def _baseline(tree: Tree) -> str | None:
@@ -101,19 +141,18 @@ def _labels(tree: Tree, patterns: Sequence[str]) -> Collection[str] | None:
     return frozenset(selected(known, patterns))
 
 
-def _report(worse: Sequence[Regression], others: int, baseline: str | None, judged: frozenset[str], tree: Tree) -> None:
+def _report(found: Judged, since: str | None, baseline: str | None, tree: Tree) -> None:
+    from harness.asv.commits import commits_since
     from harness.asv.runs import commits_with_results
+    from harness.cli._alarms import tell_alarms, tell_rules
     from harness.report.words import count
 
-    for item in worse:
-        say(
-            f"regression: {item.suite} {item.metric} of {item.label}: {item.best:.4g} -> {item.latest:.4g}"
-            f" at {item.commit[:10]} ({item.where or 'one machine'})",
-            fg="red",
-        )
+    tell_alarms(found)
+    tell_rules(found, since)
+    judged = frozenset(commits_since(tree.root, baseline))
     span = f"the {count(len(judged), 'commit')} since {baseline[:10]}" if baseline else "the whole history"
     measured = len(judged & commits_with_results(tree))
-    say(f"judged: {span}, {measured} of them with figures; {count(len(worse), 'regression')}")
-    if others:
-        say(f"{count(others, 'regression')} of before, or of other series, on the pages")
+    better = len(found.alarms) - len(found.regressions)
+    improved = f", {count(better, 'improvement')}" if better else ""
+    say(f"judged: {span}, {measured} of them with figures; {count(len(found.regressions), 'regression')}{improved}")
     say(f"over commits: {tree.pages / 'index.html'}")

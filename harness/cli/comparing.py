@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 THRESHOLD = 0.05
+NOTE = "md"
+"""The format for people: it chooses what it shows."""
 COLOURS = {"regression": "red", "gone": "red", "improvement": "green"}
 UNREMARKABLE = ("same", "noise", "new", "failing")
 """Verdicts that only ``--all`` shows."""
@@ -33,8 +36,15 @@ def compare_sets(
     after: Annotated[str, typer.Argument(metavar="B", help="A commit, or a folder of records.")],
     store: Stores = None,
     threshold: Annotated[
-        float, typer.Option(help="Relative change below which a value that is not exact counts as the same.")
-    ] = THRESHOLD,
+        float | None,
+        typer.Option(
+            help="Relative change below which a value that is not exact counts as the same. [default: 0.05, or what "
+            "the measured noise allows]"
+        ),
+    ] = None,
+    noise: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Measured noise. [default: reports/asv/noise]")
+    ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="B was measured in part: cells that it has no record of are not judged.")
     ] = False,
@@ -42,26 +52,42 @@ def compare_sets(
         str | None, typer.Option("--format", help="md, csv or json. [default: for the terminal]")
     ] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Show cells that did not change as well.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --format: write there instead of printing.")
+    ] = None,
+    page: Annotated[
+        str | None, typer.Option(metavar="URL", help="With --format md: link to the published pages.")
+    ] = None,
 ) -> None:
     """Compare A with B, cell by cell, the worst first.
 
     A cell has regressed if it was fine and now fails, if it has lost a metric, or if one is worse: the 95 % intervals
-    do not touch and the change exceeds the threshold; an exact one (bytes saved, operations) if it is worse at all.
+    do not touch and the change exceeds the threshold; an exact one (bytes saved, operations) if it is worse at all; one
+    whose noise spikeboard calibrate has measured on that machine, if the change exceeds what that allows.
     It is gone if B has no record of it. Exit code 1 if any cell has regressed or is gone, 0 otherwise.
+
+    ``--format md`` is a note for a pull request: what fails, is worse, better and new.
     """
+    from harness.asv.noise import noise_lookup, read_noise
     from harness.catalogue.cards import load_registry
-    from harness.paths import readable_stores
-    from harness.report.changes import changes_to_text
+    from harness.paths import NOISE, by_default, readable_stores
     from harness.results.comparison import compare, records_of
 
-    if output_format is not None:
-        changes_to_text((), output_format)  # an unknown format is said before anything is read
+    _check_options(output_format, output, page)
     registry = load_registry()
     stores = readable_stores(store)
     sets = [records_of(name, stores, registry) for name in (before, after)]
     for contents in sets:
         tell_problems(contents.problems)
-    found = compare(sets[0].records, sets[1].records, registry, threshold)
+    found = compare(
+        sets[0].records,
+        sets[1].records,
+        registry,
+        THRESHOLD if threshold is None else threshold,
+        noise_lookup(read_noise(noise or by_default(NOISE))),
+        threshold or 0.0,
+    )
+    by_noise = sum(metric.allowed is not None for item in found for metric in item.metrics)
     _demand_common((before, after), sets, found)
     counts: Counter[str] = Counter(item.verdict for item in found)
     if partial:
@@ -70,9 +96,41 @@ def compare_sets(
     if output_format is None:
         _print(shown)
     else:
-        say(changes_to_text(shown, output_format), nl=False)
-    _summarise(counts, partial, aside=output_format is not None)
+        _write(_formatted(found if output_format == NOTE else shown, output_format, page), output)
+    _summarise(counts, partial, by_noise, aside=output_format is not None)
     raise typer.Exit(1 if any(item.fails for item in found) else 0)
+
+
+def _check_options(output_format: str | None, output: Path | None, page: str | None) -> None:
+    """Say what is wrong with the options before anything is read."""
+    from harness.errors import UserError
+    from harness.report.change_notes import note_of
+    from harness.report.changes import CHANGE_FORMATS
+    from reference_impls.names import check_name
+
+    if output_format is not None:
+        check_name("format", output_format, [NOTE, *CHANGE_FORMATS])
+    elif output is not None:
+        raise UserError("--output writes a file, and what is for the terminal is none", "add --format md, csv or json")
+    if page is not None and output_format != NOTE:
+        raise UserError("--page is the link of a note", f"add --format {NOTE}")
+    note_of((), page)
+
+
+def _formatted(items: Sequence[CellChange], name: str, page: str | None) -> str:
+    from harness.report.change_notes import note_of
+    from harness.report.changes import changes_to_text
+
+    return note_of(items, page) if name == NOTE else changes_to_text(items, name)
+
+
+def _write(text: str, output: Path | None) -> None:
+    from harness.writing import write_whole
+
+    if output is None:
+        say(text, nl=False)
+    else:
+        write_whole(output, text)
 
 
 def _demand_common(names: Sequence[str], sets: Sequence[Contents], found: Sequence[CellChange]) -> None:
@@ -89,7 +147,7 @@ def _demand_common(names: Sequence[str], sets: Sequence[Contents], found: Sequen
         )
 
 
-def _summarise(counts: Counter[str], partial: bool, aside: bool) -> None:
+def _summarise(counts: Counter[str], partial: bool, by_noise: int, aside: bool) -> None:
     """Say how many cells had which verdict; beside the output where that is for a program."""
     from harness.report.words import count
     from harness.results.comparison import VERDICTS
@@ -97,6 +155,8 @@ def _summarise(counts: Counter[str], partial: bool, aside: bool) -> None:
     words = {"gone": "not measured again" if partial else "gone", "noise": "within the noise"}
     said = ", ".join(f"{counts[one]} {words.get(one, one)}" for one in VERDICTS if counts[one])
     say(f"{count(counts.total(), 'cell')}: {said}", err=aside)
+    if by_noise:
+        say(f"judged by measured noise: {count(by_noise, 'figure')}; the others by their intervals", err=aside)
     if counts["gone"] and not partial:
         say("gone: fine in A and without a record in B; --partial if B was not to measure them", err=aside)
 

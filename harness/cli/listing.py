@@ -13,7 +13,7 @@ from harness.terminal import say
 
 __all__ = ["register"]
 
-KINDS = ("neurons", "methods", "topologies", "peers", "tasks", "suites", "backends", "presets", "boards")
+KINDS = ("neurons", "methods", "topologies", "dense", "peers", "tasks", "suites", "backends", "presets", "boards")
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +30,7 @@ def list_rows(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Show neurons, training methods, topologies, peers, tasks, suites, backends, presets and boards.
+    """Show neurons, methods, topologies, networks of dense targets, peers, tasks, suites, backends, presets and boards.
 
     Without KIND the names of all, with it a line on each: spikeboard list neurons.
     """
@@ -77,11 +77,14 @@ def _note(kind: str, row: object) -> str:
         return able.parallel + (f"; learns {learned} a {able.granularity}" if learned else "")  # type: ignore[union-attr]
     if kind == "methods":
         return f"{' and '.join(able.structures)} networks; memory {able.memory_in_T}"  # type: ignore[union-attr]
+    if kind == "dense":
+        return f"{' and '.join(able.answers)}; {'trained' if able.trained else 'fitted'}"  # type: ignore[union-attr]
     if kind == "peers":
         pinned = ", ".join(f"{name} {version}" for name, version in able.requires.items())  # type: ignore[union-attr]
         return f"needs {pinned}" if pinned else ""
     if kind == "tasks":
-        return f"T = {card.T}, {card.classes} classes, data {card.data or 'of its own'}"  # type: ignore[union-attr]
+        asked = "classes" if card.target == "classes" else f"components of {card.target}"  # type: ignore[union-attr]
+        return f"T = {card.T}, {card.classes} {asked}, data {card.data or 'of its own'}"  # type: ignore[union-attr]
     if kind == "suites":
         return ", ".join(card.metrics)  # type: ignore[union-attr]
     return ""

@@ -24,6 +24,7 @@ from harness.cli._options import (
     tell_problems,
 )
 from harness.cli.placing import print_places
+from harness.cli.quiet import demand_quiet
 from harness.terminal import note, say
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from harness.planning.plan import Plan, PlannedCell
     from harness.results.store import Store
 
-__all__ = ["register"]
+__all__ = ["measure_shown", "register"]
 
 GIBIBYTE = 2**30
 MOST_TABLES = 8
@@ -101,6 +102,12 @@ def run(
         typer.Option(metavar="DIR", help="With --stale: where the records are. [default: reports/data, reports/runs]"),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure what is done already once more.")] = False,
+    require_quiet: Annotated[
+        bool,
+        typer.Option(
+            "--require-quiet", help="Measure nothing, and exit with 3, while something would disturb timings here."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be run, and how long it would take.")
     ] = False,
@@ -182,9 +189,10 @@ def run(
         memory_bytes=int(memory_gib * GIBIBYTE) if memory_gib else None,
         timeout_factor=timeout_factor,
     )
-    summary = _measure(
-        where.for_cells(job.cell for job in jobs), jobs, registry, target, root, by_default(SCRATCH), slots
-    )
+    where = where.for_cells(job.cell for job in jobs)
+    if require_quiet and jobs:
+        demand_quiet(where)
+    summary = measure_shown(where, jobs, registry, target, root, by_default(SCRATCH), slots)
     if preset == ONES_OWN:
         print_places((*(planned.cell for planned in plan.todo), *plan.done), stores, registry, machine.name)
     _conclude(summary, plan, target, registry, tables=preset != ONES_OWN)
@@ -208,9 +216,16 @@ def _preset_plan(plan_with: Callable[..., Plan], preset: str | None, budget: str
         return plan
 
 
-def _measure(
-    where: Where, jobs: list[Job], registry: Registry, store: Store, data_root: Path, scratch: Path, slots: int | None
+def measure_shown(
+    where: Where,
+    jobs: list[Job],
+    registry: Registry,
+    store: Store,
+    data_root: Path,
+    scratch: Path,
+    slots: int | None = None,
 ) -> Summary:
+    """Run `jobs` with a live display, in processes that nothing has run in before."""
     from harness.execute.display import Display
     from harness.execute.job import Summary
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,16 +80,15 @@ def tune(
     from harness.catalogue.cards import load_registry
     from harness.catalogue.recipes import recipe_folder
     from harness.data import data_root as resolve
-    from harness.errors import UserError
     from harness.execute.where import Where
+    from harness.extras import require
     from harness.paths import STUDIES, by_default, readable_stores
     from harness.planning.durations import Durations
     from harness.planning.plan import Filters
     from harness.results.index import history_in
     from harness.writing import require_writable
 
-    if find_spec("optuna") is None:
-        raise UserError("optuna is not installed", "pip install -c constraints.txt -e '.[search]'")
+    require("optuna")
     from harness.tuning.run import plan_tuning, run_tuning
 
     where = Where(device, executor, address)

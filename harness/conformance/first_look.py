@@ -108,7 +108,7 @@ class _Look:
             with torch.no_grad(), watch:
                 answer = self.called("step", x, state, self.called("step_params"))
         finally:
-            self.refuse_numpy(watch)
+            self.require_no_numpy(watch)
         s, after = self.check_pair(answer, place)
         self.check_spikes(s, x, f"{place}: step() gives spikes")
         self.check_state(after, x, f"{place}: step() gives a state that is", type(state))
@@ -166,7 +166,7 @@ class _Look:
             )
             require(torch.isfinite(part).all(), f"{says} not finite: {name} holds {_odd(part)}")
 
-    def refuse_numpy(self, watch: NumpyWatch) -> None:
+    def require_no_numpy(self, watch: NumpyWatch) -> None:
         require(
             watch.place is None,
             f"{watch.place}: computes with NumPy: no gradient passes, and no backend but eager can run it. Use torch's "
@@ -180,7 +180,7 @@ class _Look:
             with torch.no_grad(), watch:
                 s = self.called("forward", x)
         finally:
-            self.refuse_numpy(watch)
+            self.require_no_numpy(watch)
         require(
             isinstance(s, Tensor), f"{place}: forward() returns {kind_of(s)}; it must return the spikes [T, B, ...]"
         )

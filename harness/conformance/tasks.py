@@ -18,6 +18,7 @@ from harness.catalogue.cell import Cell
 from harness.conformance import Check, CheckFailedError
 from harness.tasks.common.base import Samples, Split, Task
 from harness.workload import Workload
+from reference_impls.dense_network import build_dense
 from reference_impls.discovery import load_class
 
 __all__ = ["TASK_CHECKS", "TaskSubject"]
@@ -72,7 +73,7 @@ def _has_samples(subject: TaskSubject) -> None:
     for part, samples in _parts(subject.split):
         inputs = len(samples.inputs)
         # Trials of a signal that are all equal leave nothing to choose an epoch by.
-        may_be_empty = part == "validation" and not _has_classes(subject)
+        may_be_empty = part == "validation" and _has_signals(subject)
         _demand(inputs > 0 or may_be_empty, f"its {part} part is empty")
         _demand(inputs == len(samples.labels), f"its {part} part has {inputs} inputs and {len(samples.labels)} labels")
 
@@ -94,6 +95,23 @@ def _has_the_cards_signals(subject: TaskSubject) -> None:
         _demand(
             tuple(samples.labels.shape) == shape, f"its {part} signals are {tuple(samples.labels.shape)}, not {shape}"
         )
+
+
+def _has_the_cards_images(subject: TaskSubject) -> None:
+    card = subject.card
+    image = (card.classes, *card.sample_shape[1:])
+    # Frames begin with the one before the first window.
+    first = 1 if card.target == "frames" else 0
+    for part, samples in _parts(subject.split):
+        shape = tuple(samples.labels.shape)
+        right = len(shape) == 5 and shape[2:] == image and shape[1] > first
+        _demand(
+            right, f"its {part} labels are {shape}; images of windows are [N, windows, {', '.join(map(str, image))}]"
+        )
+        windows = shape[1] - first
+        _demand(card.T % windows == 0, f"its {windows} windows do not divide the card's {card.T} steps")
+        _demand(samples.labels.is_floating_point(), f"its {part} labels are {samples.labels.dtype}, not floats")
+        _demand(bool(torch.isfinite(samples.labels).all()), f"its {part} labels are not finite everywhere")
 
 
 def _reads_the_same_again(subject: TaskSubject) -> None:
@@ -130,12 +148,20 @@ def _networks_read_it(subject: TaskSubject) -> None:
     _demand(bool(card.networks), 'the card names no network: "networks": {"mlp": {"hidden": [64]}}')
     x = subject.task.encode(subject.batch)
     for topology in card.networks:
+        if topology in subject.registry.dense:
+            row = subject.registry.dense[topology]
+            params = {**row.params, **card.networks[topology]}
+            network = build_dense(row.card.name, card.sample_shape, card.classes, **params)
+            image = network.answer(x.float()).image
+            wanted = (*x.shape[:2], card.classes, *card.sample_shape[1:])
+            _demand(tuple(image.shape) == wanted, f"{topology} answers {tuple(image.shape)}, not {wanted}")
+            continue
         _demand(
             topology in subject.registry.topologies, f"there is no topology {topology!r}: spikeboard list topologies"
         )
         cell = Cell("accuracy", subject.name, "lif", "bptt", topology, budget=next(iter(card.budgets)))
-        network = Workload(cell, subject.registry, subject.data_root).network()
-        logits = network.run(x.float()).logits
+        filled = Workload(cell, subject.registry, subject.data_root).network()
+        logits = filled.run(x.float()).logits
         _demand(
             logits.shape[-1] == card.classes, f"{topology} answers {tuple(logits.shape)} for {card.classes} classes"
         )
@@ -143,6 +169,14 @@ def _networks_read_it(subject: TaskSubject) -> None:
 
 def _has_classes(subject: TaskSubject) -> bool:
     return subject.card.target == "classes"
+
+
+def _has_signals(subject: TaskSubject) -> bool:
+    return subject.card.target == "signal"
+
+
+def _has_images(subject: TaskSubject) -> bool:
+    return subject.card.target in ("frames", "flow")
 
 
 TASK_CHECKS: tuple[Check[TaskSubject], ...] = (
@@ -154,8 +188,9 @@ TASK_CHECKS: tuple[Check[TaskSubject], ...] = (
         "signals",
         "Labels are signals [N, T, components].",
         _has_the_cards_signals,
-        lambda subject: not _has_classes(subject),
+        _has_signals,
     ),
+    Check("images", "Labels are an image for every window of steps.", _has_the_cards_images, _has_images),
     Check("same again", "The same seed reads the same samples into the same parts.", _reads_the_same_again),
     Check("shape", "encode gives finite floats [T, B, *sample_shape].", _encodes_to_the_cards_shape),
     Check("each alone", "A sample's encoding does not depend on its batch.", _encodes_each_sample_alone),
@@ -165,5 +200,10 @@ TASK_CHECKS: tuple[Check[TaskSubject], ...] = (
         _events_are_counts,
         lambda subject: subject.card.input_kind == "events",
     ),
-    Check("networks", "Every network of the card reads it.", _networks_read_it, _has_classes),
+    Check(
+        "networks",
+        "Every network of the card reads it.",
+        _networks_read_it,
+        lambda subject: not _has_signals(subject),
+    ),
 )

@@ -18,7 +18,9 @@ from harness.data.fashion_mnist import FASHION_MNIST
 from harness.data.fsdd import FSDD
 from harness.data.generated import GENERATED
 from harness.data.heidelberg import SHD, SSC
+from harness.data.ijrr import IJRR
 from harness.data.mnist import MNIST
+from harness.data.mvsec import MVSEC
 from harness.data.nmnist import NMNIST, NMNIST_1100
 from reference_impls.names import check_name
 
@@ -50,6 +52,8 @@ _ALL: tuple[DataSet, ...] = (
     FSDD,
     SHD,
     SSC,
+    IJRR,
+    MVSEC,
 )
 DATA_SETS: Mapping[str, DataSet] = {known.name: known for known in _ALL}
 

@@ -82,6 +82,11 @@ class Leases:
         self._peaks: dict[object, int] = {}
         """Most device memory that a cell of a kind has held, in this run."""
 
+    @property
+    def gpus(self) -> tuple[Gpu, ...]:
+        """The GPUs, whoever has them now."""
+        return tuple(device.gpu for device in self._devices)
+
     def governs(self, job: Job) -> bool:
         """Whether `job` needs a lease."""
         return bool(self._devices) and job.cell.device == CUDA

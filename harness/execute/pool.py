@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -24,6 +25,8 @@ from harness.execute.records import CellRun, Recorder
 from harness.execute.session import run_jobs
 from harness.measure.neighbours import Watch
 from harness.results.machine import this_machine
+from harness.results.record import RunnerState
+from harness.results.runner import runner_state
 from harness.results.store import Store
 
 __all__ = ["LocalPool", "may_start"]
@@ -73,6 +76,10 @@ class LocalPool:
         """Modules that cannot be imported, and why."""
         self._looked = False
         """Whether other processes were watched before the first timing of a run."""
+        self._locked: Mapping[str, bool | None] = {}
+        """Whether the clocks of the GPUs were locked then, by UUID: only an idle GPU tells."""
+        self._runners: dict[Job, RunnerState] = {}
+        """The machine before each timing that runs."""
         self._next_watch = 0.0
         self._held_up = self._said_so = False
         """Whether another run has the GPUs while nothing runs, and whether it was said."""
@@ -148,6 +155,7 @@ class LocalPool:
     def not_run(self, job: Job, outcome: CellOutcome) -> Ended:
         """Return the end of a job that had no process."""
         self._leases.give_back(job)
+        self._runners.pop(job, None)
         run = CellRun(datetime.now(UTC), 0.0)
         return Ended(job, self.recorder.record(job.cell, job.code_hash, outcome, run))
 
@@ -179,14 +187,21 @@ class LocalPool:
         return [row.module for row in used if row is not None]
 
     def _look_around(self, job: Job) -> list[Event]:
-        """Say once, before the first timing, if other processes use the machine."""
-        if self._looked or not self.recorder.registry.suite(job.cell.suite).timed:
+        """Look at the machine before a timing; say once, before the first, if other processes use it."""
+        if not self.recorder.registry.suite(job.cell.suite).timed:
             return []
-        self._looked = True
-        watch = Watch()
-        time.sleep(LOOK_SECONDS)
-        load = watch.load()
-        return [] if load.quiet else [Disturbed(load)]
+        events: list[Event] = []
+        if not self._looked:
+            self._looked = True
+            watch = Watch()
+            time.sleep(LOOK_SECONDS)
+            if not (load := watch.load()).quiet:
+                events.append(Disturbed(load))
+            idle = runner_state(gpu.uuid for gpu in self._leases.gpus)
+            self._locked = {gpu.uuid: gpu.clocks_locked for gpu in idle.gpus}
+        lease = self._leases.of(job)
+        self._runners[job] = runner_state([lease.gpu.uuid] if lease else (), self._locked)
+        return events
 
     def _take_in(self, others: Sequence[int]) -> list[Event]:
         """Wait until something happens, read what the cells say and print, and look at their limits."""
@@ -209,6 +224,7 @@ class LocalPool:
         for cell in [cell for cell in self._cells if cell.has_ended]:
             self._cells.remove(cell)
             outcome, run, tail = cell.close()
+            run = replace(run, runner=self._runners.pop(cell.job, None))
             self._leases.give_back(cell.job, outcome.device_peak_bytes)
             if cell.was_killed:
                 forkserver.end_strays([other.pid for other in self._cells])

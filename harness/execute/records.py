@@ -17,7 +17,7 @@ from harness.execute.messages import CellOutcome, Setting
 from harness.results import provenance
 from harness.results.fingerprint import fingerprint
 from harness.results.provenance import Origin, this_origin
-from harness.results.record import DONE, MEASURED, Provenance, Record
+from harness.results.record import DONE, MEASURED, Provenance, Record, RunnerState
 from harness.results.validity import problems_of_metric
 from harness.text import redacted
 
@@ -36,6 +36,8 @@ class CellRun:
     """Start of the process included."""
     setting: Setting | None = None
     """None if the process died before its worker began."""
+    runner: RunnerState | None = None
+    """The machine right before, where time is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Recorder:
             clocks=outcome.clocks,
             gpu=outcome.gpu,
             busy_fraction=outcome.busy_fraction,
+            runner=run.runner,
             command=provenance.command(cell),
             started_at=run.started_at.isoformat(timespec="seconds"),
             duration_seconds=run.duration_seconds,

@@ -10,7 +10,7 @@ from harness.catalogue.cards import Registry
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.execute.executor import Executor
-from harness.execute.leases import CUDA, Leases, chosen_gpus, gpu_indices, visible_gpus
+from harness.execute.leases import CUDA, Gpu, Leases, chosen_gpus, gpu_indices, visible_gpus
 from harness.execute.pool import LocalPool
 from harness.extras import require
 from harness.results.machine import this_machine
@@ -85,6 +85,16 @@ class Where:
         wants_gpu = self.kind != CUDA and any(cell.device == CUDA for cell in cells)
         return replace(self, device=CUDA) if wants_gpu and (self.executor == RAY or visible_gpus()) else self
 
+    def gpus(self) -> tuple[Gpu, ...]:
+        """Return the GPUs of this machine that are named; none on several machines, which have their own.
+
+        Raises
+        ------
+        UserError
+            If there are not so many.
+        """
+        return chosen_gpus(self.device, visible_gpus()) if self.executor == LOCAL and self.kind == CUDA else ()
+
     def executor_for(
         self,
         store: Store,
@@ -100,7 +110,7 @@ class Where:
             from harness.execute.cluster.executor import RayExecutor
 
             return RayExecutor(store, self.device, self.address, data_root, scratch, slots, registry, vectors, backends)
-        leases = Leases(chosen_gpus(self.device, visible_gpus())) if self.kind == CUDA else None
+        leases = Leases(self.gpus()) if self.kind == CUDA else None
         return LocalPool(store, data_root, scratch, slots, registry, vectors, backends, leases)
 
     def _gpus(self) -> int:

@@ -157,7 +157,9 @@ def _axes(selection: Selection, registry: Registry, budget: str) -> _Axes:
             selection.peers or selection.neurons, registry.peers if selection.peers else registry.neurons
         ),
         "method": _select_rows(selection.methods, registry.methods),
-        "topology": _select(selection.topologies, registry.topologies),
+        "topology": _select(selection.dense, registry.dense)
+        if selection.dense
+        else _select(selection.topologies, registry.topologies),
         "backend": [*FASTEST] if selection.backends == FASTEST else _select(selection.backends, backends.names()),
         "dtype": [selection.dtype],
     }
@@ -171,7 +173,7 @@ def _narrow(products: Sequence[_Axes], registry: Registry, filters: Filters, pre
         "task": registry.tasks,
         "neuron": registry.cell_neurons,
         "method": registry.methods,
-        "topology": registry.topologies,
+        "topology": registry.cell_topologies,
         "backend": backends.names(),
         "dtype": DTYPES,
     }

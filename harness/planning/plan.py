@@ -44,13 +44,18 @@ SUITE_ORDER = (
     "frontier",
     "anytime",
     "spike_times",
+    "video",
+    "flow",
     "over_time",
+    "streaming",
     "robustness",
     "memory",
     "throughput",
     "scaling",
     "time_to_target",
     "libraries",
+    "training",
+    "crossover",
 )
 """The gate first; what others build on (trained weights) before them; what needs the machine to itself last."""
 

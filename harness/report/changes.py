@@ -1,4 +1,4 @@
-"""What became of cells, as lines of text, Markdown, CSV or JSON: one headline a cell, its worst change first.
+"""What became of cells, as lines of text, CSV or JSON: one headline a cell, its worst change first.
 
 CSV and JSON carry raw SI values with bounds, one line or object for each metric, for further work. Must not judge.
 """
@@ -12,19 +12,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
-from harness.errors import UserError
-from harness.report.escapes import csv_field, markdown_text
+from harness.report.escapes import csv_field
 from harness.report.units import scale_for, with_interval
 from harness.results.comparison import CellChange, MetricChange
 from harness.results.stats import Estimate
 from harness.results.unreached import NOT_REACHED, is_cost_of_target
 from harness.text import printable
-from reference_impls.names import unknown_message
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CHANGE_FORMATS", "HEADINGS", "changes_to_text", "headline"]
+__all__ = ["CHANGE_FORMATS", "HEADINGS", "changes_to_text", "headline", "name_of"]
 
 HEADINGS = ("verdict", "cell", "what", "before", "after", "change", "also")
 QUIET = ("same", "noise")
@@ -50,15 +48,7 @@ def name_of(cell: Cell) -> str:
 
 
 def changes_to_text(items: Sequence[CellChange], name: str) -> str:
-    """Return `items` in the format `name`.
-
-    Raises
-    ------
-    UserError
-        If there is no such format; the nearest one is suggested.
-    """
-    if name not in CHANGE_FORMATS:
-        raise UserError(unknown_message("format", name, list(CHANGE_FORMATS)))
+    """Return `items` in the format `name`, one of `CHANGE_FORMATS`."""
     return CHANGE_FORMATS[name](items)
 
 
@@ -88,14 +78,6 @@ def _relative(metric: MetricChange) -> str:
     if metric.relative is None:
         return ""
     return f"{metric.relative:+.1%}" if math.isfinite(metric.relative) else "from 0"
-
-
-def _markdown(items: Sequence[CellChange]) -> str:
-    import pandas as pd
-
-    lines = [list(map(markdown_text, headline(item))) for item in items]
-    frame = pd.DataFrame(lines, columns=list(HEADINGS))
-    return frame.to_markdown(index=False, disable_numparse=True) + "\n"
 
 
 def _csv(items: Sequence[CellChange]) -> str:
@@ -137,6 +119,7 @@ def _metric_object(metric: MetricChange) -> dict[str, Any]:
         "before": _estimate_object(metric.before),
         "after": _estimate_object(metric.after),
         "relative_change": metric.relative if finite else None,
+        "allowed_by_noise": metric.allowed,
     }
 
 
@@ -146,4 +129,4 @@ def _estimate_object(estimate: Estimate | None) -> dict[str, Any] | None:
     return {"value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}
 
 
-CHANGE_FORMATS: Mapping[str, Callable[[Sequence[CellChange]], str]] = {"md": _markdown, "csv": _csv, "json": _json}
+CHANGE_FORMATS: Mapping[str, Callable[[Sequence[CellChange]], str]] = {"csv": _csv, "json": _json}

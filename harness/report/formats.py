@@ -122,8 +122,8 @@ def raw(table: Table) -> pd.DataFrame:
     lines = []
     for row in table.rows:
         line: dict[str, object] = {"board": table.board.name, **dict.fromkeys(COMPARED), **dict(table.group.axes)}
-        line |= {"machine": table.group.machine, table.board.axis: row.name}
-        line |= {"topology": row.topology, "verified": row.verified, "vectors": row.vectors}
+        line |= {"machine": table.group.machine, "topology": row.topology, table.board.axis: row.name}
+        line |= {"verified": row.verified, "vectors": row.vectors}
         if table.board.axis == "neuron":
             line["changes"] = row.changes
         for column in table.columns:

@@ -45,7 +45,7 @@ class Impossibilities:
         for name in self._names(board, shared):
             for topology in topologies:
                 if (name, topology) not in there:
-                    asked = replace(cell, topology=topology, **{board.axis: name})  # type: ignore[arg-type]
+                    asked = replace(cell, **{"topology": topology, board.axis: name})  # type: ignore[arg-type]
                     found += self._row(asked, suites, name)
         return tuple(found)
 
@@ -67,5 +67,6 @@ class Impossibilities:
             "neuron": self._registry.neurons,
             "method": self._registry.methods,
             "task": self._registry.tasks,
+            "topology": self._registry.dense,
         }
         return kinds.get(board.axis, {})

@@ -50,7 +50,11 @@ ASV = "asv"
 
 KIND_OF_AXIS: Mapping[str, str] = {"neuron": "neuron", "method": "training", "topology": "topology", "task": "task"}
 """The kind of card that the values of an axis have; a backend has none."""
-AXIS_OF_KIND: Mapping[str, str] = {**{kind: axis for axis, kind in KIND_OF_AXIS.items()}, "peer": "neuron"}
+AXIS_OF_KIND: Mapping[str, str] = {
+    **{kind: axis for axis, kind in KIND_OF_AXIS.items()},
+    "peer": "neuron",
+    "dense": "topology",
+}
 """The axis on which the rows of a kind stand."""
 _PREFIX: Mapping[str, str] = {
     "neuron": "neuron",
@@ -58,7 +62,10 @@ _PREFIX: Mapping[str, str] = {
     "topology": "topology",
     "task": "task",
     "peer": "peer",
+    "dense": "dense",
 }
+_ALSO_ON: Mapping[str, str] = {"neuron": "peer", "topology": "dense"}
+"""The other kind of card whose rows stand on an axis."""
 _IMPLIED = (NOT_APPLICABLE, "cpu", "float32", "eager", DEFAULT_RECIPE)
 """Values that an anchor leaves out, as `Group.label` does."""
 RECORDS_A_FILE = 200_000
@@ -85,7 +92,8 @@ class Sitemap:
     def of_axis(self, axis: str, name: str) -> str | None:
         """Return the page of the implementation `name` on `axis`, or None if it has none."""
         page = self.implementations.get((KIND_OF_AXIS.get(axis, axis), name))
-        return self.implementations.get(("peer", name)) if page is None and axis == "neuron" else page
+        beside = _ALSO_ON.get(axis)
+        return self.implementations.get((beside, name)) if page is None and beside is not None else page
 
     def graph(self, machine: str, metric: str, cell: Cell, task_version: int, seeds: int) -> str | None:
         """Return the address of the graph of a figure over commits, or None if there is none."""

@@ -119,7 +119,10 @@ def _write_site(
     plans = _plans(shown, latest, impossibilities) if beside.records else own
     implemented = [
         row
-        for kind in (registry.neurons, registry.methods, registry.topologies, registry.peers, registry.tasks)
+        for kind in (
+            *(registry.neurons, registry.methods, registry.topologies),
+            *(registry.dense, registry.peers, registry.tasks),
+        )
         for row in kind.values()
     ]
     sitemap = Sitemap(
@@ -179,7 +182,7 @@ def _implementations(
     sitemap: Sitemap,
 ) -> list[ImplementationView]:
     known = dossiers(latest, plans, combinations_of(latest, registry))
-    kinds = {"peer": "neuron"}  # whose axis they share
+    kinds = {"peer": "neuron", "dense": "topology"}  # whose axis they share
     return [
         view_implementation(row, known.get((kinds.get(row.kind, row.kind), row.name), Dossier()), registry, sitemap)
         for row in implemented

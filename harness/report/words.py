@@ -17,6 +17,7 @@ from harness.report.units import pretty
 from harness.results.record import Machine, Provenance
 from reference_impls.card import (
     Citation,
+    DenseCapabilities,
     NeuronCapabilities,
     PeerCapabilities,
     TopologyCapabilities,
@@ -72,6 +73,13 @@ _UPDATES: Mapping[str, str] = {
     "per_step": "one optimizer step at each time step",
     "per_window": "one optimizer step for each window of time steps",
 }
+_TARGETS: Mapping[str, str] = {
+    "classes": "classes",
+    "signal": "signals",
+    "frames": "frames of a video",
+    "flow": "optical flow",
+}
+"""Kind of target -> what is asked for."""
 _URL = re.compile(r"https?://[^\s()<>\"']+")
 
 
@@ -105,6 +113,8 @@ def facts_of(capabilities: Any) -> tuple[Fact, ...]:
             Fact("structure", f"{capabilities.structure} network"),
             Fact("takes", f"samples of {joined(map(str, capabilities.sample_dims), 'or')} dimensions at each step"),
         )
+    if isinstance(capabilities, DenseCapabilities):
+        return _dense(capabilities)
     return _task(capabilities) if isinstance(capabilities, TaskCard) else ()
 
 
@@ -134,7 +144,7 @@ def _training(able: TrainingCapabilities) -> tuple[Fact, ...]:
         Fact("updates", _UPDATES.get(able.updates, able.updates)),
         Fact("trains", f"{joined(able.structures)} networks"),
         Fact("needs a neuron with", needs or "no particular property"),
-        Fact("learns", joined({"classes": "classes", "signal": "signals"}[target] for target in able.targets)),
+        Fact("learns", joined(_TARGETS[target] for target in able.targets)),
         Fact("gradient", "that of a loss" if able.gradient else "none: it has a rule of its own"),
         *([Fact("begins with", "something it trains first, out of the same budget")] if able.pretraining else []),
         *([Fact("makes its network of", "an ANN, whose error stands beside its own")] if able.converts else []),
@@ -165,11 +175,25 @@ def _peer(able: PeerCapabilities) -> tuple[Fact, ...]:
     )
 
 
+def _dense(able: DenseCapabilities) -> tuple[Fact, ...]:
+    reads = "any number of channels" if able.input_channels is None else f"{able.input_channels} a step"
+    return (
+        Fact("answers with", joined(_TARGETS[kind] for kind in able.answers)),
+        Fact("channels", reads),
+        Fact("found by", "training" if able.trained else "a fit in closed form: a trivial answer to be beaten"),
+        Fact("hidden layers", "spikes" if able.spiking else "no spikes"),
+        *([Fact("is shown", "the true frame before each window, which no network is")] if able.sees_truth else []),
+        *([Fact("height and width", f"a multiple of {able.divides}")] if able.divides > 1 else []),
+    )
+
+
 def _task(card: TaskCard) -> tuple[Fact, ...]:
     return (
         Fact("time steps", str(card.T)),
         Fact("sample at one step", " x ".join(map(str, card.sample_shape))),
-        Fact("classes", str(card.classes)) if card.target == "classes" else Fact("signals", str(card.classes)),
+        Fact("classes", str(card.classes))
+        if card.target == "classes"
+        else Fact(_TARGETS[card.target], str(card.classes)),
         Fact("encoding", card.encoding),
         Fact("split", card.split),
         Fact("data set", card.data or "of its own"),

@@ -16,6 +16,7 @@ from typing import Literal
 
 from harness.catalogue.cards import MetricCard, Registry
 from harness.catalogue.cell import Cell
+from harness.results.allowances import Allowances, NoiseOf, metrics_of, no_noise
 from harness.results.fingerprint import Fingerprints
 from harness.results.record import MEASURED, Record
 from harness.results.selection import newest
@@ -67,6 +68,8 @@ class MetricChange:
     verdict: Verdict
     relative: float | None
     """(after - before) / before; infinite where before is 0, None where there is no after."""
+    allowed: float | None = None
+    """Growth that the measured noise allows (0.1: 10 %); None where intervals and the threshold decided."""
 
     @property
     def severity(self) -> float:
@@ -126,7 +129,12 @@ def records_of(name: str, stores: Iterable[Path], registry: Registry) -> Content
 
 
 def compare(
-    before: Iterable[Record], after: Iterable[Record], registry: Registry, threshold: float
+    before: Iterable[Record],
+    after: Iterable[Record],
+    registry: Registry,
+    threshold: float,
+    noise_of: NoiseOf = no_noise,
+    least: float = 0.0,
 ) -> list[CellChange]:
     """Judge every cell that either set has, on the machines that both have; the worst first.
 
@@ -136,11 +144,15 @@ def compare(
     rows : say which metrics of a suite are judged.
     threshold : relative change below which a metric that is not exact counts as the same; where there is no interval,
         what is known of its unit counts too (`APART_WITHOUT_INTERVAL`).
+    noise_of : measured noise, which decides instead where it is known.
+    least : relative change below which also such a metric counts as the same.
     """
     first, second = _by_cell(before), _by_cell(after)
     machines = {machine for machine, _ in first} & {machine for machine, _ in second}
     keys = [key for key in first.keys() | second.keys() if key[0] in machines]
-    found = [_judged(key, first.get(key, {}), second.get(key, {}), registry, threshold) for key in keys]
+    pairs = [first[key].values() for key in keys if key in first and key in second]
+    rule = _Rule(registry, threshold, Allowances(pairs, registry, noise_of, least))
+    found = [_judged(key, first.get(key, {}), second.get(key, {}), rule) for key in keys]
     return sorted((item for item in found if item is not None), key=_order)
 
 
@@ -157,7 +169,16 @@ def _by_cell(records: Iterable[Record]) -> dict[_Key, dict[int, Record]]:
     return found
 
 
-def _judged(key: _Key, before: _Seeds, after: _Seeds, registry: Registry, threshold: float) -> CellChange | None:
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What decides whether a figure has changed."""
+
+    registry: Registry
+    threshold: float
+    allowances: Allowances
+
+
+def _judged(key: _Key, before: _Seeds, after: _Seeds, rule: _Rule) -> CellChange | None:
     """Return what became of a cell; None where there was nothing to lose and nothing was gained."""
     was_ok, is_ok = ({seed for seed, record in seeds.items() if record.status == "ok"} for seeds in (before, after))
     # A noisy timing ran to its end: that it now does not is worse, whatever its figures were worth.
@@ -175,8 +196,7 @@ def _judged(key: _Key, before: _Seeds, after: _Seeds, registry: Registry, thresh
     if versions[0] != versions[1]:
         why = f"measured by {_shown(versions[0])}, then by {_shown(versions[1])}: another series"
         return CellChange(*key, "incomparable", "ok", "ok", why)
-    cards = registry.suite(key[1].suite).metrics if key[1].suite in registry.suites else {}
-    metrics = tuple(sorted(_metrics(*pairs, cards, threshold), key=_worst_first))
+    metrics = tuple(sorted(_metrics(*pairs, metrics_of(key[1], rule.registry), rule), key=_worst_first))
     verdict = metrics[0].verdict if metrics else "same"
     if verdict != "regression" and was_ok - after.keys():
         reason = _of_seeds("has no record in the second set", was_ok - after.keys(), before)
@@ -236,7 +256,7 @@ def _shown(versions: Iterable[tuple[int, int | None, int | None]]) -> str:
 
 
 def _metrics(
-    before: Sequence[Record], after: Sequence[Record], cards: Mapping[str, MetricCard], threshold: float
+    before: Sequence[Record], after: Sequence[Record], cards: Mapping[str, MetricCard], rule: _Rule
 ) -> Iterator[MetricChange]:
     """Judge every metric of the first records that its suite has judged; both are of the same seeds, in order."""
     for name, card in cards.items():
@@ -249,8 +269,13 @@ def _metrics(
             yield MetricChange(name, card, combined_over_seeds(lost), None, "regression", None)
         elif both:
             pair = [combined_over_seeds(metrics) for metrics in zip(*both, strict=True)]
-            judged = change(pair[0], pair[1], card.direction, card.exact, threshold, _apart(pair, card))
-            yield MetricChange(name, card, pair[0], pair[1], judged.verdict, judged.relative)
+            allowed = rule.allowances.of(before, name, card)
+            if allowed is None:
+                judged = change(pair[0], pair[1], card.direction, card.exact, rule.threshold, _apart(pair, card))
+            else:  # the spread between runs has what an interval within one sees, and more
+                alone = Estimate(pair[0].value), Estimate(pair[1].value)
+                judged = change(*alone, card.direction, exact=False, threshold=0.0, apart=allowed)
+            yield MetricChange(name, card, pair[0], pair[1], judged.verdict, judged.relative, allowed)
 
 
 def _apart(pair: Sequence[Estimate], card: MetricCard) -> float:

@@ -15,7 +15,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.results.essence import CARD, Essence, Found, Import, Node, bound_in, essence_of, imports_in, is_text
+from harness.results.essence import (
+    CARD,
+    Essence,
+    Found,
+    Import,
+    Node,
+    bound_in,
+    essence_of,
+    imports_in,
+    is_refusal,
+    is_text,
+)
 
 __all__ = ["Code"]
 
@@ -200,6 +211,7 @@ def _says_nothing(item: ast.stmt) -> bool:
     return (
         isinstance(item, ast.Import | ast.ImportFrom)
         or is_text(item)
+        or is_refusal(item)
         or _for_types(item)
         or [*bound_in([item])] == ["__all__"]
     )

@@ -2,7 +2,8 @@
 
 Two spellings of the same code have the same essence: no docstrings, comments, type hints of functions, texts of
 exceptions or line breaks; names of other definitions stand without their module and without a leading underscore.
-Must not know files.
+Functions named ``refuse_...`` and calls of them do not count either: by that name they raise or do nothing, so no
+figure that was measured depends on them. Must not know files.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-__all__ = ["CARD", "PROSE", "Essence", "Found", "Import", "Node", "bound_in", "essence_of", "imports_in", "is_text"]
+__all__ = [
+    *("CARD", "PROSE", "Essence", "Found", "Import", "Node"),
+    *("bound_in", "essence_of", "imports_in", "is_refusal", "is_text"),
+]
 
 CARD = "CARD"
 """The literal at the top of an implementation's file; what of it decides a figure is hashed as values."""
@@ -24,6 +28,7 @@ PROSE = frozenset(
 )
 """Keys of a card that are for readers, for comparisons and for tuning."""
 
+_REFUSAL = "refuse_"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -111,6 +116,18 @@ def is_text(statement: ast.AST) -> bool:
     )
 
 
+def is_refusal(statement: ast.AST) -> bool:
+    """Whether a statement defines a function that only refuses what cannot be used, or calls one for its refusal."""
+    if isinstance(statement, _FUNCTIONS):
+        name = statement.name
+    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        called = statement.value.func
+        name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+    else:
+        return False
+    return name.lstrip("_").startswith(_REFUSAL)
+
+
 @dataclass(frozen=True, slots=True)
 class _Scope:
     """Names that a function binds itself."""
@@ -137,7 +154,7 @@ class _Writer:
 
     def statement(self, node: ast.stmt, top: bool = False) -> None:
         """Write a statement; `top`: of the module, where names are what others call it by."""
-        if is_text(node) or isinstance(node, ast.Import | ast.ImportFrom):
+        if is_text(node) or is_refusal(node) or isinstance(node, ast.Import | ast.ImportFrom):
             return
         if isinstance(node, _FUNCTIONS):
             self._function(node, node.name.lstrip("_") if top else node.name)

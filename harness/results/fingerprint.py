@@ -117,7 +117,7 @@ class Fingerprints:
             "task": (cell.task, rows.tasks.get(cell.task)),
             "neuron": (cell.neuron, neuron),
             "method": (cell.method, rows.methods.get(cell.method)),
-            "topology": (cell.topology, rows.topologies.get(cell.topology)),
+            "topology": (cell.topology, rows.cell_topologies.get(cell.topology)),
         }
         return {axis: row for axis, (name, row) in found.items() if name != NOT_APPLICABLE}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-__all__ = ["gpu_clocks", "gpu_setting", "held_back_by"]
+__all__ = ["THROTTLES", "USUAL", "asked_of_gpu", "gpu_clocks", "gpu_setting", "held_back_by"]
 
 THROTTLES = ("SwPowerCap", "HwSlowdown", "SwThermalSlowdown", "HwThermalSlowdown", "HwPowerBrakeSlowdown")
 """NVML's reasons for a lower clock that a reader must know of."""
@@ -21,7 +21,7 @@ _PREFIX = "gpu_throttle_"
 
 def gpu_clocks(uuid: str) -> dict[str, float]:
     """Return clock rates in hertz and throttle flags of the GPU `uuid`, as torch names it; empty if nobody tells."""
-    with _handle(uuid) as (nvml, gpu):
+    with asked_of_gpu(uuid) as (nvml, gpu):
         if nvml is None:
             return {}
         found: dict[str, float] = {}
@@ -36,7 +36,7 @@ def gpu_clocks(uuid: str) -> dict[str, float]:
 
 def gpu_setting(uuid: str) -> dict[str, str | float]:
     """Return identity, memory, power limit, MIG and driver's CUDA of the GPU `uuid`, as far as it tells."""
-    with _handle(uuid) as (nvml, gpu):
+    with asked_of_gpu(uuid) as (nvml, gpu):
         if nvml is None:
             return {"uuid": uuid}
         asked: Mapping[str, Callable[[], str | float]] = {
@@ -69,7 +69,7 @@ def _version(number: int) -> str:
 
 
 @contextmanager
-def _handle(uuid: str) -> Iterator[tuple[Any, Any]]:
+def asked_of_gpu(uuid: str) -> Iterator[tuple[Any, Any]]:
     """Yield NVML and its handle of a GPU; None and None where there is no such GPU, or nobody to ask."""
     import pynvml
 

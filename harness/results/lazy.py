@@ -21,7 +21,7 @@ from harness.catalogue.cell import Cell
 from harness.errors import UserError
 from harness.results.files import open_regular
 from harness.results.reading import read_at
-from harness.results.record import Machine, Metric, Predictions, Provenance, Record, Series, Status
+from harness.results.record import Machine, Metric, Predictions, Provenance, Record, RunnerState, Series, Status
 
 __all__ = ["KEPT", "Place", "kept", "restored", "source_text"]
 
@@ -99,7 +99,9 @@ def kept(record: Record) -> tuple[Any, ...]:
         origin.code_hash,
         origin.started_at,
         origin.duration_seconds,
-        _encode({name: getattr(origin, name) for name in _REST}),
+        _encode(
+            {name: getattr(origin, name) for name in _REST} | {"runner": origin.runner and origin.runner.model_dump()}
+        ),
     )
 
 
@@ -158,6 +160,7 @@ class _Provenance(Provenance):
         rest = self.__dict__.pop(self.KEY, None)
         if rest is not None:
             values = self.__dict__ | json.loads(rest)
+            values["runner"] = values["runner"] and RunnerState.model_validate(values["runner"])
             _set(self, "__dict__", {name: values[name] for name in type(self).model_fields})
         return self
 

@@ -37,7 +37,7 @@ Finding = Literal[
     "row unknown",
 ]
 """What became of a record. The first two have a new fingerprint, today's or that of an older code; the others are left
-as they are, because they need none or because nothing can be proved of them."""
+as they are, because theirs is taken in today's way or because nothing can be proved of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def restated(records: Iterable[Record], registry: Registry) -> Iterator[Migrated
     today = Today(registry)
     by_commit: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        finding = _left_alone(record)
+        finding = _left_alone(record, today)
         if finding is not None:
             yield Migrated(record, None, finding)
         else:
@@ -109,10 +109,10 @@ def restated(records: Iterable[Record], registry: Registry) -> Iterator[Migrated
             yield from (Migrated(record, None, "commit not here") for record in of_commit)
 
 
-def _left_alone(record: Record) -> Finding | None:
+def _left_alone(record: Record, today: Today) -> Finding | None:
     if record.status == "unsupported":
         return "no figure"
-    if record.provenance.inputs is not None:
+    if record.provenance.inputs is not None and today.is_current(record):
         return "had its inputs"
     if record.provenance.commit is None:
         return "no commit"
@@ -130,6 +130,9 @@ def _at(tree: Tree, records: Sequence[Record], today: Today) -> Iterator[Migrate
             yield Migrated(record, None, "row unknown")
             continue
         then = known[installed].of(record.cell)
+        if record.provenance.inputs == then.inputs:
+            yield Migrated(record, None, "had its inputs")
+            continue
         after = _with(record, then)
         yield Migrated(record, after, "current" if today.is_current(after) else "older")
 
@@ -153,7 +156,7 @@ def _unknown(record: Record, registry: Registry) -> bool:
         cell.task: registry.tasks,
         cell.neuron: registry.cell_neurons,
         cell.method: registry.methods,
-        cell.topology: registry.topologies,
+        cell.topology: registry.cell_topologies,
     }
     return any(name != "-" and name not in names for name, names in known.items())
 

@@ -65,6 +65,7 @@ INPUT_OF = {
     "reference_impls.peers": "neuron",
     "reference_impls.training": "method",
     "reference_impls.topologies": "topology",
+    "reference_impls.dense": "topology",
     "reference_impls.backends": "backend",
     "reference_impls": "contracts",
     "harness.tasks": "task",

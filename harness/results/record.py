@@ -20,11 +20,13 @@ __all__ = [
     "DONE",
     "MEASURED",
     "SCHEMA_VERSION",
+    "GpuState",
     "Machine",
     "Metric",
     "Predictions",
     "Provenance",
     "Record",
+    "RunnerState",
     "Series",
     "Status",
     "moment",
@@ -114,6 +116,43 @@ class Machine(BaseModel):
     python: str
 
 
+class GpuState(BaseModel):
+    """What state a GPU was in right before something was timed on it; None: its driver does not tell."""
+
+    model_config = _STRICT
+
+    uuid: str
+    clocks_locked: bool | None = None
+    """Whether somebody has set the clocks of its processors, so that they do not follow load and temperature."""
+    sm_hertz: float | None = None
+    held_back_by: tuple[str, ...] = ()
+    """NVML's reasons for a lower clock, the usual power cap included."""
+    temperature_celsius: float | None = None
+    ecc: bool | None = None
+    """Whether its memory corrects errors, which takes some of its bandwidth."""
+    uncorrected_errors: int | None = None
+    """That the driver has counted since it was loaded."""
+    persistence: bool | None = None
+    """Whether the driver stays loaded, and settings with it, while nobody uses the GPU."""
+    utilization_fraction: float | None = None
+    other_processes: int | None = None
+
+
+class RunnerState(BaseModel):
+    """What state a machine was in right before something was timed; None: the system does not tell."""
+
+    model_config = _STRICT
+
+    cpu_governors: tuple[str, ...] = ()
+    """Of the processors that the process might use, each once; empty: not told, as in most virtual machines."""
+    cpu_boost: bool | None = None
+    """Whether processors may exceed their base clock while others idle."""
+    load_average: float | None = None
+    """Processes that wanted to run, on average over the last minute, on the whole machine."""
+    gpus: tuple[GpuState, ...] = ()
+    """That the cell might use."""
+
+
 class Provenance(BaseModel):
     """Where a record comes from."""
 
@@ -143,6 +182,8 @@ class Provenance(BaseModel):
     """The GPU that was measured on, how it was set and what torch may round on it; None on a CPU."""
     busy_fraction: float | None = None
     """Share of the allowed processors' time that other processes took meanwhile; None for what measures no time."""
+    runner: RunnerState | None = None
+    """The machine right before the cell was started; None for what measures no time, and in older records."""
     command: str
     """Command line that reproduces this record."""
     started_at: str

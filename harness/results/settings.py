@@ -14,6 +14,7 @@ from harness.catalogue.cards import Budget, Registry, Row, SuiteCard, TaskCard
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from reference_impls.card import (
     Card,
+    DenseCapabilities,
     NeuronCapabilities,
     PeerCapabilities,
     TopologyCapabilities,
@@ -32,7 +33,13 @@ __all__ = [
 
 _FACTS = ("T", "sample_shape", "classes", "input_kind", "target", "step_seconds", "target_error")
 """Of a task, what code may ask for; its budgets, networks and parameters are looked up by name."""
-_CAPABILITIES = (NeuronCapabilities, TrainingCapabilities, TopologyCapabilities, PeerCapabilities)
+_CAPABILITIES = (
+    NeuronCapabilities,
+    TrainingCapabilities,
+    TopologyCapabilities,
+    PeerCapabilities,
+    DenseCapabilities,
+)
 ASKABLE = frozenset({item.name for cls in (*_CAPABILITIES, Budget) for item in fields(cls)}) | frozenset(_FACTS)
 """Keys of cards that count where they are named."""
 

@@ -78,14 +78,14 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One row: a neuron, a method, a backend or a task."""
+    """One row: a neuron, a method, a backend, a task or a whole network."""
 
     name: str
     title: str
     verified: bool
     """Whether conformance was passed: the contract of the row, and of what it is measured with."""
     topology: str
-    """Network of the row (boards of methods may compare methods on the networks they need)."""
+    """Network of the row (boards of methods may compare methods on the networks they need); ``-``: it is the row."""
     values: Mapping[str, Value]
     """By column key; a column without a figure is absent."""
     failures: Mapping[str, Record]
@@ -232,7 +232,9 @@ class _Known:
 def _table(board: Board, group: Group, records: Sequence[Record], known: _Known) -> Table:
     by_row: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
-        by_row[(getattr(record.cell, board.axis), record.cell.topology)].append(record)
+        # Where networks are the rows, no further one tells them apart.
+        network = NOT_APPLICABLE if board.axis == "topology" else record.cell.topology
+        by_row[(getattr(record.cell, board.axis), network)].append(record)
     unranked = [_row(board, key, members, known) for key, members in by_row.items()]
     ranks = {column.key: _places(column, board, unranked) for column in board.columns}
     below = {column.key: _below(column, unranked, len(ranks[column.key])) for column in board.columns}
@@ -253,7 +255,12 @@ def _table(board: Board, group: Group, records: Sequence[Record], known: _Known)
 def _row(board: Board, key: tuple[str, str], records: Sequence[Record], known: _Known) -> TableRow:
     name, topology = key
     registry, verified = known.registry, known.verified
-    cards = {"neuron": registry.cell_neurons, "method": registry.methods, "task": registry.tasks}.get(board.axis, {})
+    cards = {
+        "neuron": registry.cell_neurons,
+        "method": registry.methods,
+        "task": registry.tasks,
+        "topology": registry.cell_topologies,
+    }.get(board.axis, {})
     values: dict[str, Value] = {}
     unreached: dict[str, Unreached] = {}
     failures: dict[str, Record] = {}

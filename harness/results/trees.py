@@ -28,8 +28,10 @@ from harness.catalogue.cards import (
     card_files,
     rows_of,
     with_recipes,
+    with_targets,
 )
 from harness.catalogue.recipes import FOLDER
+from harness.catalogue.targets import TARGETS
 from harness.errors import UserError
 from harness.results.fingerprint import PACKAGES
 from reference_impls.card import Card, Variant
@@ -71,7 +73,8 @@ def rows_at(root: Path, today: Registry | None = None) -> Registry:
     """Return the rows of the packages in the folder `root`; see `checked_out` for `today`."""
     files, problems = card_files(discover_in(root / "reference_impls"), root / "harness")
     rows = rows_of([replace(file, literal=_known(file)) for file in files], problems, papers=False)
-    rows = with_recipes(rows, root / FOLDER.relative_to(Path(__file__).parents[2]))
+    here = Path(__file__).parents[2]
+    rows = with_targets(with_recipes(rows, root / FOLDER.relative_to(here)), root / TARGETS.relative_to(here))
     if today is None:
         return rows
     return replace(rows, suites={name: _with_baseline(row, today) for name, row in rows.suites.items()})

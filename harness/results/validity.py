@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from harness.catalogue.cards import MetricCard, Registry
 from harness.catalogue.cell import DEFAULT_RECIPE
 from harness.catalogue.recipes import TRIAL, is_tuning_seed
-from harness.results.record import Metric, Provenance, Record, moment
+from harness.results.record import Metric, Provenance, Record, RunnerState, moment
 
 __all__ = ["Limits", "limits_of", "problem_of", "problems_of_metric"]
 
@@ -69,7 +69,7 @@ _OF_UNIT: Mapping[str, Limits] = {
     "fraction": _SHARE,
     **dict.fromkeys(("parameters", "epochs", "updates", "checks", "samples"), _COUNT),
     **dict.fromkeys(("bytes", "joules", "operations", "spikes", "events", "neurons", "hertz", "windows"), _AMOUNT),
-    **dict.fromkeys(("spikes per neuron and step", "squared signal units"), _AMOUNT),
+    **dict.fromkeys(("spikes per neuron and step", "squared signal units", "squared intensity", "pixels"), _AMOUNT),
     "time steps": Limits(1.0),  # an answer takes one step at least; means of samples are no whole numbers
     "bytes per time step": Limits(-1e-6),  # the slope of a fit through equal amounts rounds to either side of zero
     **dict.fromkeys(("seconds", "seconds per time step", "ratio"), _POSITIVE),
@@ -181,6 +181,14 @@ def _time(provenance: Provenance, now: datetime) -> Iterator[str]:
     for name, value in (provenance.clocks or {}).items():
         if not (math.isfinite(value) and value >= 0):
             yield f"has the clock rate {name} = {value:g}"
+    yield from _runner(provenance.runner)
+
+
+def _runner(runner: RunnerState | None) -> Iterator[str]:
+    for state in () if runner is None else (runner, *runner.gpus):
+        for name, value in state:
+            if isinstance(value, int | float) and not (math.isfinite(value) and 0 <= value < LARGEST_COUNT):
+                yield f"says of its machine {name} = {value:g}"
 
 
 def _counts(record: Record) -> Iterator[str]:

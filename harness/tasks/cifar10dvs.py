@@ -50,6 +50,7 @@ CARD = {
         "mlp": {"hidden": [256]},
         "conv": {"channels": [32, 64, 128], "kernel_size": 3, "pool": 2},
         "feedback": {"channels": [32]},
+        "hybrid-conv": {"channels": [32, 64, 128], "strides": [2, 2, 2], "window": 5, "head": [128]},
     },
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 16, "train_limit": 64, "test_limit": 32},

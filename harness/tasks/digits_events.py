@@ -39,6 +39,7 @@ CARD = {
         "mlp": {"hidden": [64]},
         "conv": {"channels": [16, 32], "kernel_size": 3, "pool": 2},
         "feedback": {"hidden": [64]},
+        "hybrid-conv": {"channels": [16, 32], "strides": [2, 2], "window": 4, "head": [32]},
         "skip-mlp": {"hidden": [32, 32, 32, 32, 32], "depths": [4]},
         "skip-conv": {"channels": [4, 8, 8, 8, 8], "pools": [4, 1, 1, 1, 2], "depths": [4]},
     },

@@ -37,6 +37,7 @@ CARD = {
         "mlp": {"hidden": [128]},
         "conv": {"channels": [8, 16], "kernel_size": 3, "pool": 2},
         "feedback": {"hidden": [128]},
+        "hybrid-conv": {"channels": [16, 32], "strides": [2, 2], "window": 5, "head": [32]},
     },
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 64, "learning_rate": 5e-3, "train_limit": 256, "test_limit": 128},

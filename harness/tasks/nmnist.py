@@ -42,6 +42,7 @@ CARD = {
         "mlp": {"hidden": [400]},
         "conv": {"channels": [16, 32], "kernel_size": 3, "pool": 2},
         "feedback": {"hidden": [400]},
+        "hybrid-conv": {"channels": [16, 32, 32], "strides": [2, 2, 2], "window": 5, "head": [64]},
         "skip-mlp": {"hidden": [128, 128, 128, 128, 128], "depths": [4]},
         "skip-conv": {"channels": [8, 16, 16, 16, 16], "pools": [2, 1, 1, 1, 4], "depths": [4]},
     },

@@ -48,6 +48,7 @@ CARD = {
         "mlp": {"hidden": [128]},
         "conv": {"channels": [16, 32], "kernel_size": 3, "pool": 2},
         "feedback": {"hidden": [128]},
+        "hybrid-conv": {"channels": [16, 32, 32], "strides": [2, 2, 2], "window": 5, "head": [64]},
         "skip-mlp": {"hidden": [64, 64, 64, 64, 64], "depths": [4]},
         "skip-conv": {"channels": [8, 16, 16, 16, 16], "pools": [2, 1, 1, 1, 4], "depths": [4]},
     },

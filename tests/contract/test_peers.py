@@ -147,7 +147,9 @@ def test_the_plan_holds_every_peer_and_its_gate(tmp_path: Path, monkeypatch: pyt
     pretend(monkeypatch, LIBRARIES)
     cells = [planned.cell for planned in plan(tmp_path).todo]
     for suite in ("conformance", "libraries"):
-        assert {cell.neuron for cell in cells if cell.suite == suite} == set(REGISTRY.peers)
+        # As a layer it is spikeboard-lif-fused.
+        layers = set(REGISTRY.peers) - {"spikeboard-lif-events"}
+        assert {cell.neuron for cell in cells if cell.suite == suite} == layers
     assert {cell.backend for cell in cells} == {NOT_APPLICABLE}
     one = [planned.cell for planned in plan(tmp_path, neuron=("norse*",)).todo]
     assert [(cell.suite, cell.neuron) for cell in one] == [("conformance", "norse-lif"), ("libraries", "norse-lif")]
@@ -159,7 +161,7 @@ def test_a_missing_library_costs_nothing_and_is_tried_again_once_installed(
     planned = plan(tmp_path)
     assert {cell.neuron for cell in (one.cell for one in planned.todo)} == {
         name for name, row in REGISTRY.peers.items() if not row.capabilities.requires
-    }
+    } - {"spikeboard-lif-events"}
     cell, reason = next((one.cell, one.reason) for one in planned.impossible if one.cell.neuron == "sinabs-lif")
     assert "sinabs 3.1.3" in reason
     absent = code_hash(cell, REGISTRY)
@@ -176,7 +178,7 @@ def test_what_a_peer_cannot_do_is_said() -> None:
 def test_no_other_preset_but_full_measures_peers() -> None:
     for name, preset in PRESETS.items():
         with_peers = any(selection.peers for selection in preset.selections)
-        assert with_peers == (name in ("libraries", "full")), name
+        assert with_peers == (name in ("libraries", "steps", "full")), name
 
 
 @pytest.fixture

@@ -233,6 +233,46 @@ def test_a_state_of_another_batch_is_refused_alike(before: int, now: int, backen
     assert neuron.run(torch.rand(4, before, 10), state).spikes.shape == (4, before, 10)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_state_of_another_dtype_is_refused_alike(backend: str) -> None:
+    """Eager would promote the input, a fused kernel would cast the state."""
+    neuron = build_neuron("lif", backend="eager")
+    wide = neuron.run(torch.rand(4, 2, 10, dtype=torch.float64)).state
+    with pytest.raises(
+        ValueError, match=r"the state is torch.float64 on cpu, this input torch.float32 on cpu; give both"
+    ):
+        build_neuron("lif", backend=backend).run(torch.rand(4, 2, 10), wide)
+
+
+@pytest.mark.parametrize(
+    ("state", "x"),
+    [(torch.float32, torch.float64), (torch.bfloat16, torch.float32), (torch.bfloat16, torch.float16)],
+)
+def test_states_that_would_be_promoted_are_refused(state: torch.dtype, x: torch.dtype) -> None:
+    neuron = build_neuron("lif")
+    rested = neuron.run(torch.rand(4, 2, 10).to(state)).state
+    with pytest.raises(ValueError, match=f"the state is {state} on cpu, this input {x} on cpu"):
+        neuron.run(torch.rand(4, 2, 10).to(x), rested)
+    with pytest.raises(ValueError, match="give both the same dtype"):
+        neuron.advance(torch.rand(2, 10).to(x), rested)
+
+
+@pytest.mark.parametrize("name", ["lif", "se-adlif"])  # the second learns: its states are in its parameters' dtype
+def test_half_precision_goes_on_from_where_it_stopped(name: str) -> None:
+    neuron = build_neuron(name, shape=(10,))
+    x = torch.rand(8, 2, 10).to(torch.bfloat16)
+    first = neuron.run(x[:4])
+    rest = neuron.run(x[4:], first.state).spikes
+    assert torch.equal(torch.cat([first.spikes, rest]), neuron(x))
+
+
+def test_a_state_on_another_device_is_refused() -> None:
+    neuron = build_neuron("lif")
+    away = type(neuron.init_state(torch.zeros(2, 10)))(torch.zeros(2, 10, device="meta"))
+    with pytest.raises(ValueError, match=r"the state is torch.float32 on meta, this input torch.float32 on cpu"):
+        neuron.run(torch.rand(4, 2, 10), away)
+
+
 SEQUENTIAL = [name for name, row in REGISTRY.neurons.items() if row.capabilities.parallel == "sequential"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -48,6 +49,15 @@ def commands() -> Iterator[Command]:
                 if part not in seen and "..." not in part:
                     seen.add(part)
                     yield Command(page.name, part)
+
+
+def sessions() -> set[str]:
+    """Return the names of the sessions of nox."""
+    return {
+        node.name
+        for node in ast.parse(text(ROOT / "noxfile.py")).body
+        if isinstance(node, ast.FunctionDef) and any("session" in ast.unparse(one) for one in node.decorator_list)
+    }
 
 
 def save_examples(folder: Path) -> list[Path]:

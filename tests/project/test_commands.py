@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from documents import ROOT, Command, clone, commands, save_examples, shell
+from documents import ROOT, Command, clone, commands, save_examples, sessions, shell
 from submitted import submission
 
 import spikeboard
@@ -21,6 +20,8 @@ INSTALLS = re.compile(r"python -m (pip|nox)\b|spikeboard asv (?!--publish)|expor
 FETCHES = re.compile(r"spikeboard data fetch (?P<name>\S+)")
 MEASURES_ONLY = re.compile(r"-m perf\b")
 """Benchmarks of the harness: they assert nothing, and a compiler is not everywhere."""
+TAKES_HOURS = re.compile(r"spikeboard calibrate\b")
+"""And a clone without a change; tests/unit/cli/test_calibrate.py runs one."""
 SHORT = re.compile(r"spikeboard (list|table|show|figure|publish)\b|spikeboard run .*--dry-run")
 """Seconds, and needs nothing that another command leaves; everything else is slow."""
 PLACEHOLDERS = {
@@ -54,7 +55,9 @@ def marks(command: Command) -> list[pytest.MarkDecorator]:
     return [] if command in alike[:OFTEN] else [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
-RUN = [one for one in KNOWN if not any(kind.search(one.line) for kind in (INSTALLS, FETCHES, MEASURES_ONLY))]
+RUN = [
+    one for one in KNOWN if not any(kind.search(one.line) for kind in (INSTALLS, FETCHES, MEASURES_ONLY, TAKES_HOURS))
+]
 
 
 @pytest.fixture(scope="module")
@@ -102,15 +105,9 @@ def test_the_pages_have_commands() -> None:
 
 
 def test_sessions_and_data_sets_that_the_pages_name_exist() -> None:
-    body = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8")).body
-    sessions = {
-        node.name
-        for node in body
-        if isinstance(node, ast.FunctionDef) and any("session" in ast.unparse(one) for one in node.decorator_list)
-    }
     named = {name for one in KNOWN for name in re.findall(r"nox -s (\w+)", one.line)}
     assert named
-    assert named <= sessions
+    assert named <= sessions()
     fetched = {found["name"] for one in KNOWN for found in FETCHES.finditer(one.line)}
     assert fetched
     assert fetched <= {*DATA_SETS}

@@ -27,7 +27,7 @@ from reference_impls.backends.fused.launch import launch, launch_alone
 from reference_impls.backends.fused.numba_source import numba_source, rows_backward, rows_forward
 from reference_impls.backends.fused.program import Traced
 
-__all__ = ["NumbaKernels"]
+__all__ = ["NumbaKernels", "run_shared"]
 
 SCRATCH_BYTES = 128 * 1024
 """Of one thread: what is kept of a block should stay in the second cache of a core, beside the rows read."""
@@ -128,6 +128,27 @@ def _run(
         return
     with _launching:
         launch(kernel, table, scratch, own_bytes, steps, neurons, block, past_cache, threads)
+
+
+def run_shared(kernel: int, tensors: Sequence[Tensor], steps: int, outputs: int, scratch_bytes: int = 0) -> None:
+    """Run the kernel at an address on `tensors`, one part of its outputs on each thread.
+
+    Parameters
+    ----------
+    kernel : of the type ``rows.kernel_type``; told `steps` as it stands, and the `outputs` in place of neurons.
+    scratch_bytes : memory that each thread has for itself.
+    """
+    if outputs == 0:
+        return
+    threads = 1 if _forked else min(torch.get_num_threads(), MOST_THREADS, outputs)
+    table = np.array([tensor.data_ptr() for tensor in tensors])
+    own_bytes = -(-scratch_bytes // LINE_BYTES) * LINE_BYTES
+    scratch = _scratch(threads * own_bytes)
+    if _forked:
+        launch_alone(kernel, table, scratch, steps, outputs, outputs, 0)
+        return
+    with _launching:
+        launch(kernel, table, scratch, own_bytes, steps, outputs, -(-outputs // threads), 0, threads)
 
 
 def _loaded(source: str) -> ModuleType:

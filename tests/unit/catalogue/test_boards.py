@@ -29,7 +29,7 @@ def records() -> list[Record]:
                 for task in ("digits", "mnist"):
                     base = Cell(suite, task, neuron, method, topology, budget="quick")
                     made += [factory.measured(replace(base, backend=backend)) for backend in BACKENDS]
-    for suite in ("layers", "libraries"):
+    for suite in ("layers", "libraries", "crossover"):
         for neuron in ("lif", "if", *list(ROWS.peers)[:2]):
             made += [factory.measured(Cell(suite, neuron=neuron, backend=b)) for b in (*BACKENDS, NOT_APPLICABLE)]
     made += [factory.measured(Cell("accuracy", "digits", net, "imported", "nir")) for net in ("one", "other")]

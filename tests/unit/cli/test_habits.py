@@ -95,6 +95,10 @@ def test_quiet_says_less_of_a_plan_and_verbose_whence_defaults_come(folder: Path
         (completion.methods, set(load_registry().methods)),
         (completion.topologies, set(load_registry().topologies)),
         (completion.tasks, set(load_registry().tasks)),
+        (
+            completion.entries,
+            {*load_registry().cell_neurons, *load_registry().methods, *load_registry().tasks} - {"surrogates"},
+        ),
         (completion.suites, set(load_registry().suites)),
         (completion.presets, set(PRESETS)),
         (completion.boards, {"overall-neurons", "overall-methods", "claims", *(board.name for board in BOARDS)}),

@@ -103,6 +103,8 @@ def test_a_time_that_was_taken_beside_others_is_noisy_and_says_so(pool: LocalPoo
         assert record.provenance.busy_fraction is not None
         assert record.provenance.busy_fraction > BUSY_FRACTION
         assert record.metrics["step_seconds"].value == 0.5
+        assert record.provenance.runner is not None, "the machine was looked at before"
+        assert record.provenance.runner.load_average is not None
 
 
 def test_what_measures_no_time_is_not_disturbed(pool: LocalPool) -> None:
@@ -111,9 +113,10 @@ def test_what_measures_no_time_is_not_disturbed(pool: LocalPool) -> None:
     assert log.loads == []
     (record,) = [record for record in pool.store.read().records if record.cell.suite == "probe"]
     assert record.provenance.busy_fraction is None
+    assert record.provenance.runner is None
 
 
-@pytest.mark.parametrize("suite", ["throughput", "scaling", "layers", "libraries", "time_to_target"])
+@pytest.mark.parametrize("suite", ["throughput", "scaling", "layers", "libraries", "training", "time_to_target"])
 def test_suites_that_measure_time_are_known_by_their_units(suite: str) -> None:
     assert load_registry().suite(suite).timed
     assert not load_registry().suite("memory").timed

@@ -75,7 +75,7 @@ def test_one_neuron_of_everything_is_counted_and_not_multiplied_out() -> None:
     assert {cell.neuron for cell in found.possible} == {"psn"}
 
 
-@pytest.mark.parametrize("name", ["smoke", "quick", "layers", "libraries"])
+@pytest.mark.parametrize("name", ["smoke", "quick", "layers", "libraries", "steps"])
 def test_presets_keep_to_what_is_possible(name: str) -> None:
     for cell in expanded(PRESETS[name]).possible:
         assert why_unsupported(cell, REGISTRY) is None

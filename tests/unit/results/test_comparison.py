@@ -15,15 +15,20 @@ from synthetic import record
 from typer.testing import CliRunner
 
 import harness
+from harness.asv.noise import Spread, write_noise
+from harness.asv.series import current_version
 from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.cli import app
 from harness.errors import UserError
 from harness.report.changes import headline
+from harness.results.allowances import NoiseOf
 from harness.results.comparison import CellChange, compare, records_of
 from harness.results.fingerprint import code_hash
 from harness.results.record import Metric, Record, Status
+from harness.results.steps import Noise
 from harness.results.store import Store
+from reference_impls.names import UnknownNameError
 
 CELL = Cell("throughput", "digits", "lif", "bptt", "mlp", budget="quick", threads=2)
 
@@ -104,6 +109,93 @@ def test_a_time_without_an_interval_needs_a_doubling() -> None:
     assert compared([once(1.0)], [once(1.9)])[0].verdict == "noise"
     assert compared([once(1.0)], [once(2.1)])[0].verdict == "regression"
     assert compared([timed(1.0)], [timed(1.9)])[0].verdict == "regression", "intervals say what they know"
+
+
+def spread_of(between: float, runs: int = 20) -> NoiseOf:
+    """Know the same noise of every time that a training step takes."""
+    return lambda _machine, _cell, _task, metric: Noise(between, runs) if metric == "train_step_seconds" else None
+
+
+@pytest.mark.parametrize(
+    ("between", "after", "verdict"),
+    [
+        (0.005, 1.04, "regression"),
+        (0.005, 0.96, "improvement"),
+        (0.005, 1.015, "noise"),
+        (0.05, 1.15, "noise"),
+        (0.05, 1.35, "regression"),
+    ],
+)
+def test_measured_noise_decides_where_it_is_known(between: float, after: float, verdict: str) -> None:
+    """In place of the threshold of 5 %, and of intervals that see one session only."""
+    registry = load_registry()
+    (found,) = compare([timed(1.0, half=0.03)], [timed(after, half=0.03)], registry, 0.05, spread_of(between))
+    assert found.verdict == verdict
+    assert found.metrics[0].allowed is not None
+    assert found.metrics[0].before.low == pytest.approx(0.97), "intervals are shown as they were"
+    (without,) = compare([timed(1.0, half=0.001)], [timed(after, half=0.001)], registry, 0.05)
+    assert without.metrics[0].allowed is None
+
+
+def test_a_threshold_that_is_asked_for_is_the_least() -> None:
+    before, after = [timed(1.0)], [timed(1.04)]
+    (found,) = compare(before, after, load_registry(), 0.1, spread_of(0.005), least=0.1)
+    assert found.verdict == "noise"
+    assert found.metrics[0].allowed == pytest.approx(0.1)
+
+
+def test_of_many_comparisons_with_measured_noise_each_is_allowed_more() -> None:
+    rows = [f"row-{number}" for number in range(40)]
+    before, after = ([timed(value, neuron=row) for row in rows] for value in (1.0, 1.03))
+    (alone,) = compare(before[:1], after[:1], load_registry(), 0.05, spread_of(0.006))
+    many = compare(before, after, load_registry(), 0.05, spread_of(0.006))
+    assert alone.verdict == "regression"
+    assert {item.verdict for item in many} == {"noise"}
+
+
+def test_exact_figures_and_several_seeds_keep_their_rules() -> None:
+    def noise(*_asked: object) -> Noise:
+        return Noise(0.5, 20)
+
+    (found,) = compare([saved(1000)], [saved(1001)], load_registry(), 0.05, noise)
+    assert found.verdict == "regression"
+    seeds = [[timed(value, seed=seed) for seed in range(3)] for value in (1.0, 1.5)]
+    (found,) = compare(*seeds, load_registry(), 0.05, noise)
+    assert found.verdict == "regression"
+    assert found.metrics[0].allowed is None
+
+
+def test_the_command_says_what_was_judged_by_measured_noise(tmp_path: Path) -> None:
+    names = stores(tmp_path, [timed(1.0)], [timed(1.5)])
+    version = current_version("throughput")
+    spread = Spread.model_validate(
+        {
+            "suite": "throughput",
+            "metric": "train_step_seconds",
+            "label": "lif bptt mlp digits quick",
+            "machine": "intel-xeon-2c",
+            "version": version,
+            "between": 0.3,
+            "within": None,
+            "runs": 10,
+            "value": 1.0,
+            "lowest": 0.5,
+            "highest": 2.0,
+            "commit": "a" * 40,
+            "judged_from": "a" * 40,
+            "python": "3.11",
+            "first": "2026-03-01T01:00:00+00:00",
+            "last": "2026-03-01T02:00:00+00:00",
+            "packages": {},
+        }
+    )
+    write_noise(tmp_path / "noise", [spread])
+    result = CliRunner().invoke(app, ["compare", *names, "--noise", str(tmp_path / "noise")])
+    assert result.exit_code == 0, result.output
+    assert "judged by measured noise: 1 figure; the others by their intervals" in result.output
+    result = CliRunner().invoke(app, ["compare", *names, "--noise", str(tmp_path / "nowhere")])
+    assert result.exit_code == 1, result.output
+    assert "measured noise" not in result.output
 
 
 def test_seeds_are_combined_before_they_are_compared() -> None:
@@ -238,15 +330,13 @@ def test_a_cell_has_one_headline_and_the_worst_cell_is_first(tmp_path: Path) -> 
     assert as_json[0]["metrics"][0]["after"]["value"] == 4.0
     as_csv = list(csv.DictReader(CliRunner().invoke(app, ["compare", *names, "--format", "csv"]).stdout.splitlines()))
     assert [float(line["after.value"]) for line in as_csv] == [4.0, 1.1, 1.5, 1.1]
-    as_md = CliRunner().invoke(app, ["compare", *names, "--format", "md"]).stdout
-    assert len(as_md.splitlines()) == 4
     text = CliRunner().invoke(app, ["compare", *names]).stdout
     assert any("inference +10.0%" in line and "train step [s]" in line for line in text.splitlines()), "nothing is cut"
 
 
 def test_an_unknown_format_is_said_before_anything_is_read(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["compare", str(tmp_path), str(tmp_path), "--format", "jsn"])
-    assert isinstance(result.exception, UserError)
+    assert isinstance(result.exception, UnknownNameError)
     assert "json" in str(result.exception)
 
 

@@ -103,6 +103,13 @@ IDLE = {
     ),
     "a type hint": ("accuracy", "reference_impls/neurons/lif.py", "def decay(self) -> float:", "def decay(self):"),
     "the words of an error": ("accuracy", "reference_impls/neurons/_membrane.py", "must be positive, got", "is odd:"),
+    "what a refusal says and asks": ("accuracy", "reference_impls/neuron.py", "part.shape != shape", "part.dim() > 9"),
+    "that something is refused": (
+        "accuracy",
+        "reference_impls/neuron.py",
+        "        refuse_other_state(type(self).__name__, state, x, x.shape[1:])\n",
+        "",
+    ),
     "prose of a card": ("accuracy", "reference_impls/neurons/lif.py", "The field's workhorse.", "Everybody's neuron."),
     "what papers report": ("accuracy", "reference_impls/neurons/lif.reported.json", '"value": 8', '"value": 9'),
     "a divergence": ("accuracy", "reference_impls/neurons/lif.py", "There is no single LIF", "There is no LIF"),

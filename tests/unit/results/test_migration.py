@@ -110,7 +110,7 @@ def test_versions_are_those_that_the_record_names(commits: History) -> None:
         ({"dirty": True}, "uncommitted changes"),
         ({"dirty": None}, "uncommitted changes"),
         ({"commit": "0" * 40}, "commit not here"),
-        ({"inputs": {"neuron": "0"}}, "had its inputs"),
+        ({"inputs": {"neuron": "0"}, "dirty": True}, "uncommitted changes"),
         ({"status": "unsupported"}, "no figure"),
     ],
 )
@@ -120,6 +120,28 @@ def test_where_nothing_can_be_proved_a_record_is_left_as_it_is(
     (item,) = restated([before(PSN, changes.pop("commit", commits.second), **changes)], REGISTRY)
     assert item.after is None
     assert item.finding == finding
+
+
+def test_inputs_that_were_named_in_another_way_are_named_in_todays(commits: History) -> None:
+    (item,) = restated([before(PSN, commits.first, inputs={"neuron": "0"})], REGISTRY)
+    assert item.finding == "current"
+    assert item.after is not None
+    assert item.after.provenance.inputs == dict(fingerprint(PSN, REGISTRY).inputs)
+
+
+@pytest.mark.parametrize(("cell", "named_by"), [(PSN, "second"), (LIF, "first")])
+def test_inputs_that_were_named_in_todays_way_stay(commits: History, cell: Cell, named_by: str) -> None:
+    (once,) = restated([before(cell, getattr(commits, named_by))], REGISTRY)
+    assert once.after is not None
+    (again,) = restated([once.after], REGISTRY)
+    assert (again.after, again.finding) == (None, "had its inputs")
+
+
+def test_targets_are_those_of_the_commit(commits: History) -> None:
+    timed = replace(LIF, suite="time_to_target", threads=2)
+    assert "budget" in fingerprint(timed, REGISTRY).inputs
+    (item,) = restated([before(timed, commits.second)], REGISTRY)
+    assert item.finding == "current"
 
 
 @pytest.mark.parametrize("name", ["--output={}", "-o{}", "--remote={}", "HEAD --output={}", "--exec=touch {}"])

@@ -37,7 +37,9 @@ def said(one: Record) -> str | None:
     return problem_of(one, ROWS, NOW)
 
 
-@pytest.mark.parametrize("suite", ["accuracy", "throughput", "memory", "spikes", "scaling", "libraries", "layers"])
+@pytest.mark.parametrize(
+    "suite", ["accuracy", "throughput", "memory", "spikes", "scaling", "libraries", "layers", "training"]
+)
 def test_a_true_record_is_possible(suite: str) -> None:
     assert said(Factory(ROWS).measured(replace(BASE, suite=suite))) is None
 

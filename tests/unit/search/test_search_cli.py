@@ -47,11 +47,12 @@ def test_a_search_from_the_command_line_to_a_row_in_a_table(checkout: Path) -> N
     )
 
 
-def test_without_optuna_it_says_how_to_get_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["search"], ["tune", "--task", "digits", "--dry-run"]], ids=lambda words: words[0])
+def test_without_optuna_it_says_how_to_get_it(tmp_path: Path, words: list[str]) -> None:
     program = (
         "import sys, importlib.util as u; find = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name == 'optuna' else find(name, *a)\n"
-        "from harness.cli import main; sys.argv = ['spikeboard', 'search']; main()"
+        f"from harness.cli import main; sys.argv = ['spikeboard', *{words!r}]; main()"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run(

@@ -48,7 +48,7 @@ def answer(cell: Cell, scratch: Path | None = None) -> Answer:
     return found
 
 
-OTHERS = ("conformance", "libraries", "layers")
+OTHERS = ("conformance", "libraries", "layers", "training", "crossover")
 NETWORK_SUITES = [name for name in REGISTRY.suites if name not in OTHERS and "classes" in REGISTRY.suite(name).targets]
 COMBINATIONS = [
     ("lif", "bptt", "mlp", "digits"),
