@@ -24,6 +24,7 @@ EXTRA_OF: Mapping[str, str] = {
     "optuna": "search",
     "nir": "nir",
     "ray": "ray",
+    "pycocotools": "detection",
     "asv": "asv",
     "asv_runner": "asv",
     "mkdocs": "docs",
@@ -37,6 +38,7 @@ _PURPOSE = {
     "search": "searches and tuning need it",
     "nir": "reading and writing NIR graphs needs it",
     "ray": "running on many machines needs it",
+    "detection": "the average precision of boxes needs it",
     "asv": "measuring commits needs it",
     "docs": "building the documentation needs it",
 }

@@ -25,7 +25,13 @@ __all__ = ["why_unsupported"]
 
 FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("cuda",)}
 """Devices of each backend that prints one kernel over time."""
-_TARGETS = {"classes": "classes", "signal": "a signal", "frames": "frames of a video", "flow": "optical flow"}
+_TARGETS = {
+    "classes": "classes",
+    "signal": "a signal",
+    "frames": "frames of a video",
+    "flow": "optical flow",
+    "boxes": "boxes",
+}
 
 
 def why_unsupported(cell: Cell, registry: Registry) -> str | None:

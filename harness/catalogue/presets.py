@@ -198,7 +198,7 @@ ALL_CELLS = (
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
     *_LIBRARIES,
-    Selection(("video", "flow"), ANY, dense=ANY, seeds=3),
+    Selection(("video", "flow", "detection"), ANY, dense=ANY, seeds=3),
     Selection(("training",), ANY, methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE),
     Selection(("crossover",), peers=_EVENTS, backends=NONE),
 )
@@ -335,7 +335,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "streaming",
-            "Spiking networks and hybrids on event cameras, read under both rollouts, 3 seeds to convergence; hours.",
+            "Spiking networks and hybrids on event cameras: both rollouts, detection; 3 seeds to convergence, hours.",
             "standard",
             (
                 *_conformance(_STREAMED, ("bptt", "bptt-tet"), ()),
@@ -348,6 +348,7 @@ PRESETS: Mapping[str, Preset] = {
                     FASTEST,
                     seeds=3,
                 ),
+                Selection(("detection",), ("moving-boxes",), dense=ANY, seeds=3),
             ),
         ),
         Preset(

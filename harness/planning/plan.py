@@ -46,6 +46,7 @@ SUITE_ORDER = (
     "spike_times",
     "video",
     "flow",
+    "detection",
     "over_time",
     "streaming",
     "robustness",
