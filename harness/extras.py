@@ -28,6 +28,9 @@ EXTRA_OF: Mapping[str, str] = {
     "asv": "asv",
     "asv_runner": "asv",
     "mkdocs": "docs",
+    "gymnasium": "control",
+    "stable_baselines3": "control",
+    "mujoco": "mujoco",
 }
 """Import -> extra. CuPy has two, one for each version of CUDA; the sentence names both."""
 _PURPOSE = {
@@ -41,6 +44,8 @@ _PURPOSE = {
     "detection": "the average precision of boxes needs it",
     "asv": "measuring commits needs it",
     "docs": "building the documentation needs it",
+    "control": "environments to act in need it",
+    "mujoco": "environments that MuJoCo simulates need it",
 }
 
 

@@ -26,12 +26,13 @@ __all__ = [
     "NeuronCapabilities",
     "PeerCapabilities",
     "Reported",
+    "SystemCapabilities",
     "TopologyCapabilities",
     "TrainingCapabilities",
     "Variant",
 ]
 
-Kind = Literal["neuron", "training", "topology", "peer", "dense"]
+Kind = Literal["neuron", "training", "topology", "peer", "dense", "system"]
 
 
 class CardError(ValueError):
@@ -219,6 +220,18 @@ class PeerCapabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemCapabilities:
+    """What a whole system answers: a network with its own training, for a question that no chain of layers is asked."""
+
+    answers: Literal["links", "control"]
+    """``links``: which entity completes a fact of a knowledge graph; ``control``: what to do next in an environment."""
+    spiking: bool
+    """Whether what travels between its units are spikes."""
+    learns: bool
+    """Whether it is trained by gradient; a trivial baseline is not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     """A further row of the same implementation: the parameters that make it so.
 
@@ -281,7 +294,8 @@ class Card:
     `defaults` are the parameters that decide accuracy (they are passed to the constructor, so the card
     cannot drift from the code). `variants` maps further row names to their parameters; `aliases` are
     names that resolve to this card without being rows of their own. `capabilities` has the keys of
-    NeuronCapabilities, TrainingCapabilities, TopologyCapabilities, DenseCapabilities or PeerCapabilities, by kind.
+    NeuronCapabilities, TrainingCapabilities, TopologyCapabilities, DenseCapabilities, PeerCapabilities or
+    SystemCapabilities, by kind.
     `recipe` is what a training method's authors set elsewhere: parameters of the ``neuron``, the ``topology`` or the
     ``optimizer``.
     `space` says from where tuning takes at most four of a row's own parameters, and `optimizer_space` which settings of

@@ -1,10 +1,10 @@
 """Finds implementations: files of this package and of installed packages, without importing them.
 
-A file is an implementation when it lies in ``neurons/``, ``training/``, ``topologies/``, ``dense/`` or ``peers/`` and
-its name does not begin with an underscore; a third-party package offers its modules through the entry point group
-``spikeboard.implementations``; and so is every such file in a folder ``spikeboard_entries`` on Python's path, for who
-has no package yet. Nothing is registered by hand. Must not import torch or an implementation until :func:`load_class`
-is asked to.
+A file is an implementation when it lies in ``neurons/``, ``training/``, ``topologies/``, ``dense/``, ``peers/`` or
+``systems/`` and its name does not begin with an underscore; a third-party package offers its modules through the entry
+point group ``spikeboard.implementations``; and so is every such file in a folder ``spikeboard_entries`` on Python's
+path, for who has no package yet. Nothing is registered by hand. Must not import torch or an implementation until
+:func:`load_class` is asked to.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ FOLDERS: Mapping[Kind, str] = {
     "training": "training",
     "topology": "topologies",
     "peer": "peers",
+    "system": "systems",
     "dense": "dense",
 }
 

@@ -121,9 +121,9 @@ class OwnStep(StepRun):
         if is_event_driven:
             event_driven(self.network)
         self.method = BPTT()
-        fused = {"fused": True} if is_event_driven else {}
+        fused = True if is_event_driven else None  # None: as torch chooses
         self.method.prepare(
-            self.network, lambda parameters: torch.optim.Adam(parameters, lr=task.learning_rate, **fused)
+            self.network, lambda parameters: torch.optim.Adam(parameters, lr=task.learning_rate, fused=fused)
         )
 
     def train(self) -> object:

@@ -6,6 +6,7 @@ asv's step detection and the thresholds of asv.conf.json. Must not print, nor kn
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -150,13 +151,13 @@ class _ByNoise:
         self._values = [history.values[number] for number in kept]
         self._after = places.get(question.since or spread.judged_from, -1)
         self.noise = with_nights(spread.noise, self._values)
+        self._steps = find_steps(self._values, self.noise)
 
     def alarms(self) -> Iterator[Alarm]:
         """Yield the steps that were confirmed since, and which what came later has not undone."""
-        steps = find_steps(self._values, self.noise)
-        for step in steps:
+        for step in self._steps:
             is_new = self._places[self._at[step.confirmed]] > self._after
-            if is_new and self._lasts(step, steps[-1].new):
+            if is_new and self._lasts(step, self._steps[-1].new):
                 yield self._alarm(step)
 
     def suspicion(self) -> Suspicion | None:
@@ -166,11 +167,9 @@ class _ByNoise:
         direction = last_is_beyond(self._values, self.noise)
         if not direction:
             return None
-        steps = find_steps(self._values, self.noise)
-        level = self._values[steps[-1].first if steps else 0 : -1]
-        mean = sum(level) / len(level)
+        level = statistics.median(self._values[self._steps[-1].first if self._steps else 0 : -1])
         one = self.history
-        return Suspicion(one.suite, one.metric, one.label, self._at[-1], self._values[-1] / mean, direction > 0)
+        return Suspicion(one.suite, one.metric, one.label, self._at[-1], self._values[-1] / level, direction > 0)
 
     def _lasts(self, step: Step, latest: float) -> bool:
         """Whether the `latest` level is still beyond the limit of the level before `step`, in its direction."""

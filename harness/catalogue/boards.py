@@ -58,6 +58,8 @@ class Board:
     """The same for everything else, as a share of the figure."""
     curves: tuple[str, ...] = ()
     """Figures over T or N that are drawn with a line for each row, in this order; empty: all that records have."""
+    of_systems: bool = False
+    """Whether its rows on the axis ``neuron`` are whole systems."""
     only_with: str = ""
     """Key of a column: records of its suite that lack the figure are of another board; empty: all records fit."""
 
@@ -169,6 +171,18 @@ _CONVERSION_METRICS = (
     "early_error_fraction",
     "early_steps",
 )
+
+_LINK_METRICS = (
+    "mean_reciprocal_rank",
+    "hits_at_1_fraction",
+    "hits_at_3_fraction",
+    "hits_at_10_fraction",
+    "spikes_per_neuron",
+    "energy_joules",
+    "parameters",
+)
+
+_CONTROL_METRICS = ("mean_return", "spikes_per_neuron", "energy_joules", "environment_steps", "parameters")
 
 _TIMED_METRICS = (
     "error_fraction",
@@ -289,6 +303,26 @@ BOARDS: tuple[Board, ...] = (
         rank_by="spike_times.error_fraction",
         fixed={"backend": ("eager",)},
         varies=("topology",),
+    ),
+    Board(
+        name="graphs",
+        title="Knowledge graphs",
+        question="Which system completes facts of a knowledge graph best, and at what cost?",
+        axis="neuron",
+        columns=tuple(Column("link_prediction", metric, needs_verification=False) for metric in _LINK_METRICS),
+        rank_by="link_prediction.mean_reciprocal_rank",
+        baseline="relation-frequency",
+        of_systems=True,
+    ),
+    Board(
+        name="control",
+        title="Control",
+        question="Which actor collects most in an environment, and at what cost of a decision?",
+        axis="neuron",
+        columns=tuple(Column("control", metric, needs_verification=False) for metric in _CONTROL_METRICS),
+        rank_by="control.mean_return",
+        baseline="random-policy",
+        of_systems=True,
     ),
     Board(
         name="video",

@@ -1,7 +1,7 @@
 """Every row that can be run or shown: cards read from files, checked, and expanded into rows.
 
-Neurons, training methods, topologies and peers come from ``reference_impls`` (and from installed packages), tasks and
-suites from ``harness``. A card that does not fit is reported and left out; the others go on. Must not import
+Neurons, training methods, topologies, peers and systems come from ``reference_impls`` (and from installed packages),
+tasks and suites from ``harness``. A card that does not fit is reported and left out; the others go on. Must not import
 torch or an implementation.
 """
 
@@ -30,6 +30,7 @@ from reference_impls.card import (
     NeuronCapabilities,
     PeerCapabilities,
     Reported,
+    SystemCapabilities,
     TopologyCapabilities,
     TrainingCapabilities,
     Variant,
@@ -56,7 +57,7 @@ __all__ = [
 ]
 
 Direction = Literal["lower", "higher", "none"]
-TargetKind = Literal["classes", "signal", "frames", "flow", "boxes"]
+TargetKind = Literal["classes", "signal", "frames", "flow", "boxes", "links", "control"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ class TaskCard:
     target: TargetKind = "classes"
     """Whether a sample has a class, a signal with `classes` components that goes on at every step, or something for
     every window of steps, of `classes` components: for each pixel intensity (``frames``) or optical ``flow``, for each
-    place of a grid ``boxes``."""
+    place of a grid ``boxes``. Or whether the task is a knowledge graph of `classes` entities, or an environment with
+    `classes` components of an action."""
     step_seconds: float | None = None
     """Duration of a time step, where a task has one."""
     target_error: float = 0.1
@@ -159,13 +161,20 @@ class SuiteCard:
 
 AnyCard = Card | TaskCard | SuiteCard
 AnyCapabilities = (
-    NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | PeerCapabilities | DenseCapabilities | None
+    NeuronCapabilities
+    | TrainingCapabilities
+    | TopologyCapabilities
+    | PeerCapabilities
+    | DenseCapabilities
+    | SystemCapabilities
+    | None
 )
 CAPABILITIES: Mapping[str, type] = {
     "neuron": NeuronCapabilities,
     "training": TrainingCapabilities,
     "topology": TopologyCapabilities,
     "peer": PeerCapabilities,
+    "system": SystemCapabilities,
     "dense": DenseCapabilities,
 }
 
@@ -201,6 +210,8 @@ class Registry:
     peers: Mapping[str, Row] = field(default_factory=dict)
     """Neurons out of other libraries; in a cell they stand on the axis ``neuron``."""
     recipes: Recipes = field(default_factory=dict)
+    systems: Mapping[str, Row] = field(default_factory=dict)
+    """Whole systems, which bring their own training; in a cell they stand on the axis ``neuron``, too."""
     dense: Mapping[str, Row] = field(default_factory=dict)
     """Whole networks of dense targets, neurons and all; in a cell they stand on the axis ``topology``."""
 
@@ -211,8 +222,8 @@ class Registry:
 
     @property
     def cell_neurons(self) -> Mapping[str, Row]:
-        """Return what the axis ``neuron`` of a cell can name: ours and the peers."""
-        return {**self.peers, **self.neurons}
+        """Return what the axis ``neuron`` of a cell can name: ours, the peers and the systems."""
+        return {**self.systems, **self.peers, **self.neurons}
 
     def task(self, name: str) -> TaskCard:
         """Return the card of task row `name`."""
@@ -304,11 +315,25 @@ def _installed_tasks() -> Iterator[CardFile | CardError]:
             yield CardFile("task", path, module, literal)
 
 
-def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), papers: bool = True) -> Registry:
-    """Return the rows of cards; `papers`: with the figures that stand in the files beside them."""
+def rows_of(
+    files: Iterable[CardFile],
+    problems: Iterable[CardError] = (),
+    papers: bool = True,
+    beside: tuple[Registry, Iterable[CardFile]] | None = None,
+) -> Registry:
+    """Return the rows of cards.
+
+    Parameters
+    ----------
+    papers : with the figures that stand in the files beside them.
+    beside : rows that are there already, with their files: the names are taken, the words are known.
+    """
     rows: dict[str, dict[str, Row]] = {kind: {} for kind in _CARDS}
     problems, files = list(problems), list(files)
-    words = vocabulary_of((file.kind, file.path, file.literal) for file in files)
+    there = [] if beside is None else list(beside[1])
+    if beside is not None:
+        rows |= {kind: dict(known) for kind, known in _by_kind(beside[0]).items()}
+    words = vocabulary_of((file.kind, file.path, file.literal) for file in (*there, *files))
     for file in files:
         try:
             found = _rows_of(file, papers)
@@ -329,8 +354,20 @@ def rows_of(files: Iterable[CardFile], problems: Iterable[CardError] = (), paper
         suites=rows["suite"],
         problems=tuple(problems),
         peers=rows["peer"],
+        systems=rows["system"],
         dense=rows["dense"],
     )
+
+
+def _by_kind(registry: Registry) -> Mapping[str, Mapping[str, Row]]:
+    return {
+        "neuron": registry.neurons,
+        "training": registry.methods,
+        "topology": registry.topologies,
+        "task": registry.tasks,
+        "suite": registry.suites,
+        "peer": registry.peers,
+    }
 
 
 def with_recipes(registry: Registry, folder: Path) -> Registry:

@@ -15,6 +15,7 @@ from reference_impls.card import (
     DenseCapabilities,
     NeuronCapabilities,
     PeerCapabilities,
+    SystemCapabilities,
     TopologyCapabilities,
     TrainingCapabilities,
 )
@@ -31,7 +32,12 @@ _TARGETS = {
     "frames": "frames of a video",
     "flow": "optical flow",
     "boxes": "boxes",
+    "links": "facts to complete",
+    "control": "actions",
 }
+"""What a task asks for, in words."""
+ASKED_OF_SYSTEMS = frozenset({"links", "control"})
+"""Targets that whole systems answer, which bring their own training."""
 
 
 def why_unsupported(cell: Cell, registry: Registry) -> str | None:
@@ -47,6 +53,7 @@ def why_unsupported(cell: Cell, registry: Registry) -> str | None:
     on_task = cell.task in registry.tasks
     reasons = (
         peer and _peer(peer, cell),
+        _system(cell, registry),
         on_task and _target(cell, method, registry),
         method and _question(cell, method, registry),
         dense and _dense(dense, cell, registry),
@@ -81,6 +88,23 @@ def _peer(peer: Row, cell: Cell) -> str | None:
         if value.partition(":")[0] not in known:
             return f"{peer.name} is measured with {axis} {' or '.join(known)}, not {value}."
     return why_missing(peer.name, able.requires)
+
+
+def _system(cell: Cell, registry: Registry) -> str | None:
+    """Whether a whole system is asked what it answers, and what only such a system answers is asked of one."""
+    system = registry.systems.get(cell.neuron)
+    targets = registry.suite(cell.suite).targets if cell.suite in registry.suites else ()
+    if system is None:
+        if cell.neuron in registry.cell_neurons and targets and ASKED_OF_SYSTEMS.issuperset(targets):
+            return f"{cell.suite} is asked of systems (spikeboard list systems); {cell.neuron} is a neuron."
+        return None
+    able: SystemCapabilities = system.capabilities
+    answers = _TARGETS[able.answers]
+    if targets and able.answers not in targets:
+        return f"{system.name} answers with {answers}; {cell.suite} is asked about {_kinds(targets)}."
+    if cell.task in registry.tasks and (wanted := registry.task(cell.task).target) != able.answers:
+        return f"{system.name} answers with {answers}; {cell.task} asks for {_kinds((wanted,))}."
+    return None
 
 
 def _target(cell: Cell, method: Row | None, registry: Registry) -> str | None:

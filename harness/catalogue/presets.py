@@ -54,6 +54,8 @@ class Selection:
     seeds: int = 1
     peers: tuple[str, ...] = ()
     """Peers to put on the axis ``neuron``, in place of `neurons`."""
+    systems: tuple[str, ...] = ()
+    """The same of systems."""
     recipes: tuple[str, ...] = (DEFAULT_RECIPE,)
     dense: tuple[str, ...] = ()
     """Whole networks of dense targets to put on the axis ``topology``, in place of `topologies`."""
@@ -130,12 +132,18 @@ TTFS, by a selection of its own, for those whose neurons fire once."""
 _QUICK_NEURONS = (*BASES, "!c-silif")
 """Neurons that `quick` trains; pmsn stands for the other state-space layer."""
 _QUICK_METHODS = (
-    ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient", *_SLOW_IN_QUICK), ("mlp",)),
+    ((*BASES, "bptt-tet", "ottt-o", "!forward-gradient", "!stdp", "!r-stdp", *_SLOW_IN_QUICK), ("mlp",)),
     (("bptt", "ide", "spide"), ("feedback",)),
     (("bptt", "eprop"), ("recurrent",)),
 )
 """What `quick` trains, and on which network: on chains one of every file, and two variants that differ in what they
-learn; not the forward gradient, whose eight simulations an update take a minute, and of the conversions one."""
+learn; not the forward gradient, whose eight simulations an update take a minute, nor STDP, which learns without a
+gradient, and of the conversions one."""
+_DENSE_IN_QUICK = (
+    Selection(("video",), ("textures-video",), dense=("evsnn", "mean-image")),
+    Selection(("flow",), ("textures-flow",), dense=("adaptive-spikenet", "zero-flow")),
+)
+"""A network for video and one for flow, each with what it has to beat."""
 _STREAMED_DIGITS = ("digits-events", "digits-rows")
 _TELLING = ("digits", "digits-rows", "moving-shapes")
 """What a new row is shown on: the board that has most rows, and embedded tasks on which the errors of neurons differ by
@@ -154,6 +162,12 @@ _COST = ("throughput", "memory")
 
 _LAYERS = (Selection(("layers",), neurons=("lif", *PARALLEL)),)
 """Parallel neurons against T and N. The suite itself measures LIF, eager and fused, beside each of them."""
+
+_GRAPHS = ("kinship", "kinship-sparse", "fb15k-237", "wn18rr")
+"""Knowledge graphs; whole systems complete their facts."""
+
+_ENVIRONMENTS = ("pendulum", "mountain-car")
+"""Environments of gymnasium itself; actors act in them."""
 
 _PEERS = Selection(("conformance",), peers=ANY, backends=NONE)
 _EVENTS = ("spikeboard-lif-events",)
@@ -197,6 +211,8 @@ ALL_CELLS = (
     ),
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
+    Selection(("system_conformance",), systems=ANY, backends=NONE),
+    Selection(("link_prediction", "control"), ANY, systems=ANY, backends=NONE, seeds=3),
     *_LIBRARIES,
     Selection(("video", "flow", "detection"), ANY, dense=ANY, seeds=3),
     Selection(("training",), ANY, methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE),
@@ -221,8 +237,8 @@ PRESETS: Mapping[str, Preset] = {
             "quick",
             (
                 "Contract of every row; accuracy (3 seeds) and cost of a neuron and a method of every file, but QCFS, "
-                "HSD and TTFS for all conversions, PMSN for all state-space layers, and no forward gradient; a few rows "
-                "in other suites. Minutes on a laptop."
+                "HSD and TTFS for all conversions, PMSN for all state-space layers, and no forward gradient or STDP; a "
+                "few rows in other suites. Minutes on a laptop."
             ),
             "quick",
             (
@@ -253,6 +269,7 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("accuracy", "spikes"), ("digits-events",), ("lif",), ("bptt",), ("hybrid-conv",)),
                 Selection(("streaming",), ("digits-events",), ("lif",), ("bptt",), ("mlp", "hybrid-conv")),
                 Selection(("frontier",), ("digits",), ("if", "lif"), ("bptt",), ("mlp",)),
+                *_DENSE_IN_QUICK,
                 Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 *(
                     Selection(("scaling",), ("digits-rows",), ("if",), methods, on)
@@ -358,6 +375,24 @@ PRESETS: Mapping[str, Preset] = {
             (*_conformance(("lif", *PARALLEL), (), ()), *_LAYERS),
         ),
         Preset(
+            "graphs",
+            "Every system that completes facts of a knowledge graph, on the generated ones, 3 seeds; minutes a core.",
+            "quick",
+            (
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("link_prediction",), _GRAPHS[:2], systems=ANY, backends=NONE, seeds=3),
+            ),
+        ),
+        Preset(
+            "control",
+            "Every actor in gymnasium's classic control, 3 seeds; minutes a core, and the extra 'control'.",
+            "quick",
+            (
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("control",), _ENVIRONMENTS, systems=ANY, backends=NONE, seeds=3),
+            ),
+        ),
+        Preset(
             "libraries",
             "Other libraries' LIF beside ours, alternating; minutes. Install them with: python -m nox -s peers.",
             "quick",
@@ -388,6 +423,9 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("accuracy",), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
                 Selection(("accuracy",), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
                 Selection(("tracking",), ("two-sines", "accordion"), POOL, ANY, RESERVOIR, seeds=5),
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("link_prediction",), _GRAPHS, systems=ANY, backends=NONE, seeds=5),
+                Selection(("control",), _ENVIRONMENTS, systems=ANY, backends=NONE, seeds=5),
                 Selection(("spikes", "frontier"), _SETS, ANY, ("bptt",), ("mlp", "conv"), FASTEST, seeds=5),
                 Selection(("spikes", "frontier"), _SETS, ("if", "lif"), ANY, TRAINED, FASTEST, seeds=5),
                 Selection((*_COST, "scaling"), _COSTED, ANY, ("bptt",), ("mlp", "conv"), ("eager", *FASTER)),

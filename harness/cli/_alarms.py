@@ -34,15 +34,16 @@ def tell_alarms(judged: Judged) -> None:
         )
 
 
-def tell_rules(judged: Judged) -> None:
-    """Say by what the series were judged."""
+def tell_rules(judged: Judged, since: str | None) -> None:
+    """Say by what the series were judged, and since when where that is not what the command was asked: `since`."""
     from harness.report.words import count
     from harness.results.steps import SEARCHED
 
     if judged.by_noise:
         say(
-            f"judged by measured noise: {count(judged.by_noise, 'figure')}; {judged.too_noisy} too noisy for "
-            f"{SEARCHED:.0%} within two runs"
+            f"judged by measured noise: {count(judged.by_noise, 'figure')}"
+            f"{'' if since else ', since their first calibration'}; {judged.too_noisy} too noisy for {SEARCHED:.0%} "
+            "within two runs"
         )
     if judged.noisier_nights:
         say(
@@ -64,9 +65,17 @@ def _details(alarm: Alarm) -> Sequence[str]:
     lines.append(f"shown by: spikeboard asv --publish {where}{since}")
     if alarm.unmeasured:
         middle = alarm.unmeasured[len(alarm.unmeasured) // 2]
-        lines.append(f"narrowed down by measuring the middle one: spikeboard asv '{middle[:10]}^!' {where}")
+        how = f": spikeboard asv '{middle[:10]}^!' {where}" if _is_tracked(alarm) else f", {middle[:10]}"
+        lines.append(f"narrowed down by measuring the middle one{how}")
     lines.append(f"accepted by: spikeboard accept {where} --reason '...'")
     return lines
+
+
+def _is_tracked(alarm: Alarm) -> bool:
+    """Whether asv itself measures the series; others come from records of ``spikeboard run``."""
+    from harness.asv.series import SUITES, tracked_cells
+
+    return alarm.suite in SUITES and alarm.label in tracked_cells(alarm.suite)
 
 
 def _by_how_much(alarm: Alarm) -> str:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["conclude"]
 
+HOPELESS = 10.0
+"""Growth of which the size is of no interest: nothing but a change of method is so large."""
+
 
 def conclude(runs: Sequence[Sequence[Record]], cells: Sequence[Cell], registry: Registry, folder: Path) -> None:
     """Write the spread of what has enough runs into `folder`, and show it.
@@ -71,7 +74,7 @@ def _print(spreads: Sequence[Spread]) -> None:
             str(one.runs),
             f"{one.between:.2%}",
             "" if one.within is None else f"{one.within:.2%}",
-            f"{one.rule.smallest_found():.1%}",
+            _found(one.rule.smallest_found()),
             style=None if one.rule.holds() else "yellow",
         )
     print_whole(table)
@@ -82,3 +85,7 @@ def _print(spreads: Sequence[Spread]) -> None:
             "column says which step is",
             fg="yellow",
         )
+
+
+def _found(growth: float) -> str:
+    return f"{growth:.1%}" if growth < HOPELESS else f"over {HOPELESS:.0%}"

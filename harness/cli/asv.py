@@ -68,7 +68,7 @@ def asv(
     for reason, count in points.left_out.items():
         say(f"  {count} records do not: {reason}")
     found = judged_in(tree, registry, since, cell or (), bench or ())
-    _report(found, baseline, tree)
+    _report(found, since, baseline, tree)
     if not complete:
         say("some benchmarks failed; asv's output above says why", fg="yellow", err=True)
     if gate and found.regressions:
@@ -141,14 +141,14 @@ def _labels(tree: Tree, patterns: Sequence[str]) -> Collection[str] | None:
     return frozenset(selected(known, patterns))
 
 
-def _report(found: Judged, baseline: str | None, tree: Tree) -> None:
+def _report(found: Judged, since: str | None, baseline: str | None, tree: Tree) -> None:
     from harness.asv.commits import commits_since
     from harness.asv.runs import commits_with_results
     from harness.cli._alarms import tell_alarms, tell_rules
     from harness.report.words import count
 
     tell_alarms(found)
-    tell_rules(found)
+    tell_rules(found, since)
     judged = frozenset(commits_since(tree.root, baseline))
     span = f"the {count(len(judged), 'commit')} since {baseline[:10]}" if baseline else "the whole history"
     measured = len(judged & commits_with_results(tree))

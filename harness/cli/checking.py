@@ -43,7 +43,7 @@ def check(
         list[str] | None,
         typer.Argument(
             metavar="[ENTRY]...",
-            help="Neurons, methods, peers and tasks (patterns).",
+            help="Neurons, methods, peers, systems and tasks (patterns).",
             autocompletion=completion.entries,
         ),
     ] = None,
@@ -77,7 +77,14 @@ def check(
     from harness.catalogue.cards import load_registry
     from harness.errors import UserError
     from harness.execute.where import Where
-    from harness.planning.checking import check_rows, explained, plan_check, tasks_to_check, unanswered
+    from harness.planning.checking import (
+        check_rows,
+        explained,
+        plan_check,
+        systems_to_check,
+        tasks_to_check,
+        unanswered,
+    )
     from harness.results.store import Store
 
     if bool(entry) == everything:
@@ -91,6 +98,7 @@ def check(
         summary = _run(where, plan, explained(registry), store, vectors, slots, console)
         found = check_rows(plan, store.read().records, registry)
     found += [_task_row(task, registry, data_root) for task in tasks_to_check(registry, entry or ())]
+    found += [_system_row(name, registry) for name in systems_to_check(registry, entry or ())]
     _print(console, found, plan)
     _explain(found, registry)
     for slug, files in strangers.items():
@@ -103,12 +111,30 @@ def _task_row(name: str, registry: Registry, data_root: Path | None) -> CheckRow
     from dataclasses import asdict
 
     from harness.conformance import run_checks
+    from harness.conformance.environment_tasks import ENVIRONMENT_CHECKS, EnvironmentSubject
+    from harness.conformance.graph_tasks import GRAPH_CHECKS, GraphSubject
     from harness.conformance.tasks import TASK_CHECKS, TaskSubject
     from harness.data import data_root as resolve
     from harness.planning.checking import task_row
 
-    subject = TaskSubject(name, registry, resolve(data_root))
-    return task_row(name, [asdict(outcome) for outcome in run_checks(TASK_CHECKS, subject)])
+    root, target = resolve(data_root), registry.task(name).target
+    if target == "links":
+        outcomes = run_checks(GRAPH_CHECKS, GraphSubject(name, registry, root))
+    elif target == "control":
+        outcomes = run_checks(ENVIRONMENT_CHECKS, EnvironmentSubject(name, registry, root))
+    else:
+        outcomes = run_checks(TASK_CHECKS, TaskSubject(name, registry, root))
+    return task_row(name, [asdict(outcome) for outcome in outcomes])
+
+
+def _system_row(name: str, registry: Registry) -> CheckRow:
+    """Check a whole system in this process: its contract takes a second."""
+    from dataclasses import asdict
+
+    from harness.conformance.systems import judged
+    from harness.planning.checking import system_row
+
+    return system_row(name, [asdict(outcome) for outcome in judged(registry.systems[name])])
 
 
 def _console() -> Console:
@@ -186,7 +212,7 @@ def _explain(found: Iterable[CheckRow], registry: Registry) -> None:
         who = names[0] if len(names) == 1 else f"{len(names)} entries ({', '.join(names)})"
         say(f"  {column}, {who}: {problem}", dim=True)
     failures: dict[tuple[str, tuple[str, ...], Path | None], list[str]] = defaultdict(list)
-    entries = {**registry.tasks, **registry.peers, **registry.methods, **registry.neurons}
+    entries = {**registry.tasks, **registry.methods, **registry.cell_neurons}
     for row in found:
         for column, verdict in row.verdicts.items():
             if verdict.state == "failed":

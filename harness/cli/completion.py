@@ -119,11 +119,11 @@ def _machines() -> Iterable[str]:
     return sorted({path.name for store in readable_stores(None) for path in store.iterdir() if path.is_dir()})
 
 
-neurons = _completing(lambda: _rows("neuron", "peer"))
+neurons = _completing(lambda: _rows("neuron", "peer", "system"))
 methods = _completing(lambda: _rows("training"))
 costs = _completing(_costs)
 data_sets = _completing(_data_sets)
-entries = _completing(lambda: _rows("neuron", "training", "peer", "task"))
+entries = _completing(lambda: _rows("neuron", "training", "peer", "system", "task"))
 topologies = _completing(lambda: _rows("topology", "dense"))
 tasks = _completing(lambda: _rows("task"))
 suites = _completing(lambda: _rows("suite"))

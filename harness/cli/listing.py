@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli import completion
 from harness.terminal import say
 
+if TYPE_CHECKING:
+    from reference_impls.card import SystemCapabilities
+
 __all__ = ["register"]
 
-KINDS = ("neurons", "methods", "topologies", "dense", "peers", "tasks", "suites", "backends", "presets", "boards")
+KINDS = (
+    *("neurons", "methods", "topologies", "dense", "peers", "systems"),
+    *("tasks", "suites", "backends", "presets", "boards"),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +36,7 @@ def list_rows(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Show neurons, methods, topologies, networks of dense targets, peers, tasks, suites, backends, presets and boards.
+    """Show neurons, methods, topologies, networks of dense targets, peers, systems, tasks and what else there is.
 
     Without KIND the names of all, with it a line on each: spikeboard list neurons.
     """
@@ -82,12 +88,21 @@ def _note(kind: str, row: object) -> str:
     if kind == "peers":
         pinned = ", ".join(f"{name} {version}" for name, version in able.requires.items())  # type: ignore[union-attr]
         return f"needs {pinned}" if pinned else ""
+    if kind == "systems":
+        return _system_note(able)  # type: ignore[arg-type]
     if kind == "tasks":
-        asked = "classes" if card.target == "classes" else f"components of {card.target}"  # type: ignore[union-attr]
+        named = {"classes": "classes", "links": "entities", "control": "components of an action"}
+        target = card.target  # type: ignore[union-attr]
+        asked = named.get(target, f"components of {target}")
         return f"T = {card.T}, {card.classes} {asked}, data {card.data or 'of its own'}"  # type: ignore[union-attr]
     if kind == "suites":
         return ", ".join(card.metrics)  # type: ignore[union-attr]
     return ""
+
+
+def _system_note(able: SystemCapabilities) -> str:
+    asked = {"links": "completes facts of a graph", "control": "acts in an environment"}[able.answers]
+    return f"{asked}; {'spiking' if able.spiking else 'not spiking'}{'' if able.learns else ', learns nothing'}"
 
 
 def _print_names(found: dict[str, list[tuple[str, str, str]]]) -> None:

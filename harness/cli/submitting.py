@@ -14,6 +14,7 @@ from harness.cli._options import DataRoot, Methods, Neurons, Patterns, Stores, T
 from harness.terminal import say
 
 if TYPE_CHECKING:
+    from harness.catalogue.cell import Cell
     from harness.submissions.verdict import Line
     from harness.submissions.verify import Report, Running
 
@@ -54,7 +55,8 @@ def submit(
     code, a broken contract.
     """
     from harness.catalogue.cards import load_registry
-    from harness.paths import RUNS, by_default, existing_store
+    from harness.catalogue.cell import NOT_APPLICABLE
+    from harness.paths import RUNS, by_default, existing_store, published_store
     from harness.planning.expansion import Filters
     from harness.planning.stale import wanted_by
     from harness.report.words import count
@@ -67,7 +69,12 @@ def submit(
     given = {"suite": suite, "task": task, "neuron": neuron, "method": method, "topology": topology, "seed": seed}
     filters = Filters(**{axis: tuple(values or ()) for axis, values in given.items()})  # type: ignore[arg-type]
     fits = wanted_by(filters, registry)
-    made = make(contents.records, lambda cell: fits(cell) and budget in (None, cell.budget, "-"), registry, to, base)
+    published = read_stores(filter(None, [published_store()])).records
+
+    def wanted(cell: Cell) -> bool:
+        return fits(cell) and budget in (None, cell.budget, NOT_APPLICABLE)
+
+    made = make(contents.records, wanted, registry, to, base, published)
     new = [f"{one.kind} {' and '.join(one.rows)}" for one in made.sources.implementations]
     say(f"{made.folder}: {count(made.records, 'record')}" + (f", with the sources of {', '.join(new)}" if new else ""))
     if made.base is None:

@@ -154,8 +154,9 @@ def _networks_read_it(subject: TaskSubject) -> None:
             row = subject.registry.dense[topology]
             params = {**row.params, **card.networks[topology]}
             network = build_dense(row.card.name, card.sample_shape, card.classes, **params)
-            image = network.answer(x.float()).image
-            wanted = (*x.shape[:2], *subject.split.train.labels.shape[2:])
+            with torch.no_grad():
+                image = network.answer(x[:, :1].float()).image
+            wanted = (card.T, 1, *subject.split.train.labels.shape[2:])
             _demand(tuple(image.shape) == wanted, f"{topology} answers {tuple(image.shape)}, not {wanted}")
             continue
         _demand(

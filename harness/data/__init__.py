@@ -14,6 +14,7 @@ from harness.data.cifar import CIFAR10, CIFAR100
 from harness.data.cifar10dvs import CIFAR10DVS
 from harness.data.digits import DIGITS
 from harness.data.dvsgesture import DVSGESTURE
+from harness.data.environments import GYMNASIUM, MUJOCO
 from harness.data.fashion_mnist import FASHION_MNIST
 from harness.data.fsdd import FSDD
 from harness.data.generated import GENERATED
@@ -22,6 +23,7 @@ from harness.data.ijrr import IJRR
 from harness.data.mnist import MNIST
 from harness.data.mvsec import MVSEC
 from harness.data.nmnist import NMNIST, NMNIST_1100
+from harness.data.triples import FB15K237, WN18RR
 from reference_impls.names import check_name
 
 __all__ = [
@@ -54,6 +56,10 @@ _ALL: tuple[DataSet, ...] = (
     SSC,
     IJRR,
     MVSEC,
+    FB15K237,
+    WN18RR,
+    GYMNASIUM,
+    MUJOCO,
 )
 DATA_SETS: Mapping[str, DataSet] = {known.name: known for known in _ALL}
 

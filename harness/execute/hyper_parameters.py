@@ -11,6 +11,7 @@ from typing import Any
 from harness.workload import Workload
 from reference_impls.api import Network, Neuron, TrainingMethod
 from reference_impls.building import parameters_of
+from reference_impls.peer import Peer
 
 __all__ = ["hyper_parameters"]
 
@@ -21,10 +22,14 @@ _BUDGET = ("epochs", "batch_size", "train_limit", "test_limit")
 def hyper_parameters(workload: Workload) -> dict[str, dict[str, Any]]:
     """Return every number and switch that a training of the cell rests on, those that nobody has set included."""
     cell, (topology, sizes) = workload.cell, workload.topology()
+    peer = cell.neuron in workload.registry.peers
+    of_neuron = parameters_of(
+        "peer" if peer else "neuron", cell.neuron, Peer if peer else Neuron, workload.recipe("neuron")
+    )
     return {
         "budget": {name: getattr(workload.budget, name) for name in _BUDGET},
         "optimizer": asdict(workload.optimizer_settings),
-        "neuron": parameters_of("neuron", cell.neuron, Neuron, workload.recipe("neuron")),
+        "neuron": of_neuron,
         "method": parameters_of("training", cell.method, TrainingMethod, workload.recipe("method")),
         "topology": parameters_of("topology", topology, Network, sizes),
     }

@@ -33,6 +33,8 @@ __all__ = [
     "check_rows",
     "explained",
     "plan_check",
+    "system_row",
+    "systems_to_check",
     "task_row",
     "tasks_to_check",
     "unanswered",
@@ -127,6 +129,16 @@ def tasks_to_check(registry: Registry, names: Sequence[str]) -> list[str]:
 def task_row(name: str, outcomes: Sequence[Mapping[str, object]]) -> CheckRow:
     """Return the row of a task of which every clause had one of the `outcomes`."""
     return CheckRow(name, "task", {"contract": _verdict(outcomes, len(outcomes), named=True)})
+
+
+def systems_to_check(registry: Registry, names: Sequence[str]) -> list[str]:
+    """Return the systems among the entries `names` (patterns; none: all): their contract is asked without a cell."""
+    return [name for name in registry.systems if not names or any(fnmatch.fnmatchcase(name, one) for one in names)]
+
+
+def system_row(name: str, outcomes: Sequence[Mapping[str, object]]) -> CheckRow:
+    """Return the row of a system of which every clause had one of the `outcomes`."""
+    return CheckRow(name, "system", {"contract": _verdict(outcomes, len(outcomes), named=True)})
 
 
 def entry_of(cell: Cell) -> str:

@@ -153,9 +153,7 @@ def _axes(selection: Selection, registry: Registry, budget: str) -> _Axes:
     names = {
         "suite": _select(selection.suites, registry.suites),
         "task": tasks,
-        "neuron": _select_rows(
-            selection.peers or selection.neurons, registry.peers if selection.peers else registry.neurons
-        ),
+        "neuron": _select_rows(*_on_the_neurons_axis(selection, registry)),
         "method": _select_rows(selection.methods, registry.methods),
         "topology": _select(selection.dense, registry.dense)
         if selection.dense
@@ -164,6 +162,13 @@ def _axes(selection: Selection, registry: Registry, budget: str) -> _Axes:
         "dtype": [selection.dtype],
     }
     return _Axes(names, selection.seeds, selection.recipes)
+
+
+def _on_the_neurons_axis(selection: Selection, registry: Registry) -> tuple[Sequence[str], Mapping[str, Row]]:
+    """Return the patterns of what stands on the axis ``neuron``, and the rows that they are of."""
+    if selection.systems:
+        return selection.systems, registry.systems
+    return (selection.peers, registry.peers) if selection.peers else (selection.neurons, registry.neurons)
 
 
 def _narrow(products: Sequence[_Axes], registry: Registry, filters: Filters, preset: Preset | None) -> None:

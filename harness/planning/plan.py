@@ -38,8 +38,11 @@ GATE = "conformance"
 DEFAULT_BUDGET = "quick"
 SUITE_ORDER = (
     "conformance",
+    "system_conformance",
     "accuracy",
     "tracking",
+    "link_prediction",
+    "control",
     "spikes",
     "frontier",
     "anytime",

@@ -17,6 +17,7 @@ from harness.catalogue.cell import NOT_APPLICABLE
 from harness.report.links import AXIS_OF_KIND, record_link
 from harness.report.units import pretty
 from harness.results.record import Record
+from harness.results.verification import CONTRACTS
 
 __all__ = ["Agreement", "CheckView", "ConformanceView", "conformance_of"]
 
@@ -78,7 +79,7 @@ def conformance_of(row: Row, records: Iterable[Record]) -> Iterable[ConformanceV
     for record in sorted(records, key=lambda record: record.provenance.moment, reverse=True):
         cell = record.cell
         # A method is checked with some neuron; that is not that neuron's own check.
-        if cell.suite != "conformance" or (axis == "neuron" and cell.method != NOT_APPLICABLE):
+        if cell.suite not in CONTRACTS or (axis == "neuron" and cell.method != NOT_APPLICABLE):
             continue
         parts = () if axis == "neuron" else (f"with {cell.neuron}", f"on {cell.topology}")
         yield ConformanceView(

@@ -21,6 +21,10 @@ MOST_POINTS = 200
 """A line with more points than this is thinned out: no screen shows them."""
 COMPARED_OVER = {"T": "time steps", "N": "neurons", "operations": "operations per sample"}
 """Axes of series that tell what a figure does as the work grows; boards compare rows over them."""
+LOGARITHMIC = (*COMPARED_OVER, "density")
+"""Axes that may be logarithmic: what is on them spans powers of ten."""
+MOST_IN_TITLE = 4
+"""Of more figures than this, a plot's title says how many they are; the legend names them."""
 BESIDE = {"ann_error_fraction": ("error_fraction", "its ANN")}
 """Figures that are drawn among those of another one, and what the row's name gets then."""
 Points = tuple[tuple[float, float], ...]
@@ -69,8 +73,13 @@ def series_plots(records: Sequence[Record], titles: Mapping[str, str], prefix: s
         scale = _scale(unit, (series.points for _, series in named))
         lines = tuple(Line(name, _thinned(_scaled(series.points, scale))) for name, series in named)
         seeds = f"; a line for each of {count(len(records), 'seed')}" if len(records) > 1 else ""
-        title = f"{joined(names)} against {_axis_words(x)}"
         label = names[0] if len(names) == 1 else ("error" if unit == "fraction" else unit)
+        what = (
+            joined(names)
+            if len(names) <= MOST_IN_TITLE
+            else count(len(names), label if label in ("ratio", "error") else "figure")
+        )
+        title = f"{what} against {_axis_words(x)}"
         plot = _plot(f"{prefix}--{x}-{unit}", title, f"{title}{seeds}.", x, f"{label} [{scale.label or unit}]", lines)
         plots.append(plot)
     return plots
@@ -124,7 +133,7 @@ def _plot(key: str, title: str, caption: str, x: str, y_title: str, lines: tuple
         caption=caption[:1].upper() + caption[1:],
         x_title=_axis_words(x),
         y_title=y_title,
-        x_log=x in COMPARED_OVER and _wants_log(xs),
+        x_log=x in LOGARITHMIC and _wants_log(xs),
         y_log=_wants_log(ys),
         lines=lines,
     )

@@ -64,7 +64,7 @@ class Impossibilities:
         if board.axis == "neuron" and shared.get("task", NOT_APPLICABLE) == NOT_APPLICABLE:
             return ()  # layers and libraries: whoever has none of them is no gap
         kinds: Mapping[str, Mapping[str, Row]] = {
-            "neuron": self._registry.neurons,
+            "neuron": self._registry.systems if board.of_systems else self._registry.neurons,
             "method": self._registry.methods,
             "task": self._registry.tasks,
             "topology": self._registry.dense,

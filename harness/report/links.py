@@ -53,6 +53,7 @@ KIND_OF_AXIS: Mapping[str, str] = {"neuron": "neuron", "method": "training", "to
 AXIS_OF_KIND: Mapping[str, str] = {
     **{kind: axis for axis, kind in KIND_OF_AXIS.items()},
     "peer": "neuron",
+    "system": "neuron",
     "dense": "topology",
 }
 """The axis on which the rows of a kind stand."""
@@ -62,10 +63,11 @@ _PREFIX: Mapping[str, str] = {
     "topology": "topology",
     "task": "task",
     "peer": "peer",
+    "system": "system",
     "dense": "dense",
 }
-_ALSO_ON: Mapping[str, str] = {"neuron": "peer", "topology": "dense"}
-"""The other kind of card whose rows stand on an axis."""
+_ALSO_ON: Mapping[str, tuple[str, ...]] = {"neuron": ("peer", "system"), "topology": ("dense",)}
+"""The other kinds of card whose rows stand on an axis."""
 _IMPLIED = (NOT_APPLICABLE, "cpu", "float32", "eager", DEFAULT_RECIPE)
 """Values that an anchor leaves out, as `Group.label` does."""
 RECORDS_A_FILE = 200_000
@@ -91,9 +93,8 @@ class Sitemap:
 
     def of_axis(self, axis: str, name: str) -> str | None:
         """Return the page of the implementation `name` on `axis`, or None if it has none."""
-        page = self.implementations.get((KIND_OF_AXIS.get(axis, axis), name))
-        beside = _ALSO_ON.get(axis)
-        return self.implementations.get((beside, name)) if page is None and beside is not None else page
+        kinds = (KIND_OF_AXIS.get(axis, axis), *_ALSO_ON.get(axis, ()))
+        return next((page for kind in kinds if (page := self.implementations.get((kind, name)))), None)
 
     def graph(self, machine: str, metric: str, cell: Cell, task_version: int, seeds: int) -> str | None:
         """Return the address of the graph of a figure over commits, or None if there is none."""

@@ -22,6 +22,7 @@ from harness.report.words import commit_of, shown
 from harness.results.provenance import command
 from harness.results.record import Record
 from harness.results.tables import Table, TableRow, build_tables
+from harness.results.verification import CONTRACTS
 
 __all__ = ["Combination", "Measured", "MeasuredRow", "MeasuredRun", "combinations_of", "curves_of", "measured_of"]
 
@@ -30,7 +31,7 @@ MOST_ROWS = 60
 MOST_CURVES = 12
 MOST_DETAILS = 1500
 """Characters of a run's details that a page shows."""
-ELSEWHERE = ("conformance",)
+ELSEWHERE = CONTRACTS
 """Suites that a page shows in a form of their own."""
 
 

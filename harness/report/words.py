@@ -20,6 +20,7 @@ from reference_impls.card import (
     DenseCapabilities,
     NeuronCapabilities,
     PeerCapabilities,
+    SystemCapabilities,
     TopologyCapabilities,
     TrainingCapabilities,
 )
@@ -101,6 +102,17 @@ class Reference:
     """(label, address); addresses are http or https."""
 
 
+_COUNTED: Mapping[str, str] = {
+    "classes": "classes",
+    "signal": "signals",
+    "frames": "frames of a video",
+    "flow": "optical flow",
+    "links": "entities",
+    "control": "components of an action",
+}
+"""What the number on a task's card counts, by its target."""
+
+
 def facts_of(capabilities: Any) -> tuple[Fact, ...]:
     """Say what an implementation is able to do."""
     if isinstance(capabilities, NeuronCapabilities):
@@ -109,6 +121,8 @@ def facts_of(capabilities: Any) -> tuple[Fact, ...]:
         return _training(capabilities)
     if isinstance(capabilities, PeerCapabilities):
         return _peer(capabilities)
+    if isinstance(capabilities, SystemCapabilities):
+        return _system(capabilities)
     if isinstance(capabilities, TopologyCapabilities):
         return (
             Fact("structure", f"{capabilities.structure} network"),
@@ -176,6 +190,15 @@ def _peer(able: PeerCapabilities) -> tuple[Fact, ...]:
     )
 
 
+def _system(able: SystemCapabilities) -> tuple[Fact, ...]:
+    asked = {"links": "which entity completes a fact of a graph", "control": "what to do next in an environment"}
+    return (
+        Fact("answers", asked[able.answers]),
+        Fact("its units send", "spikes" if able.spiking else "numbers"),
+        Fact("learns", "by gradient, with a training of its own" if able.learns else "nothing: a trivial baseline"),
+    )
+
+
 def _dense(able: DenseCapabilities) -> tuple[Fact, ...]:
     reads = "any number of channels" if able.input_channels is None else f"{able.input_channels} a step"
     return (
@@ -192,9 +215,7 @@ def _task(card: TaskCard) -> tuple[Fact, ...]:
     return (
         Fact("time steps", str(card.T)),
         Fact("sample at one step", " x ".join(map(str, card.sample_shape))),
-        Fact("classes", str(card.classes))
-        if card.target == "classes"
-        else Fact(_TARGETS[card.target], str(card.classes)),
+        Fact(_COUNTED[card.target], str(card.classes)),
         Fact("encoding", card.encoding),
         Fact("split", card.split),
         Fact("data set", card.data or "of its own"),

@@ -34,6 +34,8 @@ COMPILERS = {
 }
 """Packages that turn a backend's text into machine code; "absent" is a version too."""
 SETTLED = frozenset({*RULED_BY, *(name for names in COMPILERS.values() for name in names)})
+SIMULATORS = {"gymnasium": ("gymnasium", "stable-baselines3"), "mujoco": ("gymnasium", "mujoco", "stable-baselines3")}
+"""Packages that simulate a task's environment and train in it."""
 _FUSED = "reference_impls.backends.fused"
 PRINTERS = {
     "cpu": frozenset({f"{_FUSED}_numba", f"{_FUSED}.kernels_numba", f"{_FUSED}.numba_source"}),
@@ -97,7 +99,7 @@ class Fingerprints:
         """Return what the figures of `cell` depend on; cells that differ in seed, threads or dtype share it."""
         used = self._used(cell)
         names = (cell.suite, cell.task, cell.neuron, cell.method, cell.topology)
-        versions = tuple(self.version_of(name) for name in _required(used.get("neuron")))
+        versions = tuple(self.version_of(name) for name in _required(used))
         recipe = self.registry.recipe(cell)
         key = (
             *(*names, cell.backend, cell.device, cell.budget, cell.recipe, id(recipe)),
@@ -111,7 +113,7 @@ class Fingerprints:
     def _used(self, cell: Cell) -> dict[str, Row | None]:
         """Return the rows that a cell names, by axis; None for a name that nothing has."""
         rows = self.registry
-        neuron = rows.neurons.get(cell.neuron) or rows.peers.get(cell.neuron)
+        neuron = rows.neurons.get(cell.neuron) or rows.peers.get(cell.neuron) or rows.systems.get(cell.neuron)
         found = {
             "suite": (cell.suite, rows.suites.get(cell.suite)),
             "task": (cell.task, rows.tasks.get(cell.task)),
@@ -183,7 +185,7 @@ class Fingerprints:
                 yield axis, settings.row_settings(row, asked)
 
     def _versions(self, cell: Cell, used: Mapping[str, Row | None]) -> dict[str, str | None]:
-        compilers, required = COMPILERS.get(cell.backend, ()), _required(used.get("neuron"))
+        compilers, required = COMPILERS.get(cell.backend, ()), _required(used)
         return {name: self.version_of(name) for name in (*RULED_BY, *compilers, *required)}
 
     def _vectors(self, cell: Cell, used: Mapping[str, Row | None]) -> dict[str, str]:
@@ -236,9 +238,11 @@ def _version(name: str) -> str | None:
     return _settled(name) if name in SETTLED else installed_version(name)
 
 
-def _required(neuron: Row | None) -> Iterable[str]:
-    """Return the libraries that a peer needs."""
-    return neuron.capabilities.requires if neuron is not None and neuron.kind == "peer" else ()
+def _required(used: Mapping[str, Row | None]) -> tuple[str, ...]:
+    """Return the libraries that a peer needs, or an environment."""
+    neuron, task = used.get("neuron"), used.get("task")
+    of_peer: Iterable[str] = neuron.capabilities.requires if neuron is not None and neuron.kind == "peer" else ()
+    return *of_peer, *(SIMULATORS.get(getattr(task.card, "data", None) or "", ()) if task is not None else ())
 
 
 def _slugs(used: Mapping[str, Row | None], *axes: str) -> set[str]:

@@ -63,6 +63,7 @@ LOOKUPS = (
 INPUT_OF = {
     "reference_impls.neurons": "neuron",
     "reference_impls.peers": "neuron",
+    "reference_impls.systems": "neuron",
     "reference_impls.training": "method",
     "reference_impls.topologies": "topology",
     "reference_impls.dense": "topology",

@@ -17,6 +17,7 @@ from reference_impls.card import (
     DenseCapabilities,
     NeuronCapabilities,
     PeerCapabilities,
+    SystemCapabilities,
     TopologyCapabilities,
     TrainingCapabilities,
 )
@@ -39,6 +40,7 @@ _CAPABILITIES = (
     TopologyCapabilities,
     PeerCapabilities,
     DenseCapabilities,
+    SystemCapabilities,
 )
 ASKABLE = frozenset({item.name for cls in (*_CAPABILITIES, Budget) for item in fields(cls)}) | frozenset(_FACTS)
 """Keys of cards that count where they are named."""

@@ -13,7 +13,10 @@ from harness.catalogue.cell import NOT_APPLICABLE
 from harness.results.freshness import Today
 from harness.results.record import MEASURED, Record
 
-__all__ = ["Verification"]
+__all__ = ["CONTRACTS", "Verification"]
+
+CONTRACTS = ("conformance", "system_conformance")
+"""Suites that run contracts: of neurons, methods and peers, and of whole systems."""
 
 
 class Verification:
@@ -28,7 +31,7 @@ class Verification:
         self._neurons: dict[tuple[str, str, str], bool] = {}
         self._methods: dict[tuple[str, str, str | None], bool] = {}
         for record in records:
-            if record.cell.suite != "conformance" or not today.is_current(record):
+            if record.cell.suite not in CONTRACTS or not today.is_current(record):
                 continue
             cell, machine = record.cell, record.provenance.machine.name
             passed = _passed(record)

@@ -72,12 +72,14 @@ def make(
     registry: Registry,
     target: Path,
     branch: str | None = None,
+    published: Sequence[Record] = (),
 ) -> Made:
-    """Write a submission of those of the records `found` that are `wanted`, and of the gate they stand behind.
+    """Write a submission of those of the records `found` that are `wanted`, and of the gate that stands before them.
 
     Parameters
     ----------
     branch : the project's, as git knows it here. [default: the one that is there]
+    published : records of the project: a contract that it has asked on the same machine need not be asked again.
 
     Raises
     ------
@@ -87,7 +89,7 @@ def make(
     _require_empty(target)
     today = Today(registry)
     latest = [one for one in preferred(found, today) if not _says_nothing(one)]
-    chosen = [record for record in latest if wanted(record.cell)]
+    chosen = [record for record in latest if record.cell.suite != GATE and wanted(record.cell)]
     records = [*chosen, *_gate_of(chosen, latest)]
     base = project_branch(INSTALLED, branch)
     if branch is not None and base is None:
@@ -95,7 +97,7 @@ def make(
             f"--base {branch!r} is no branch or commit that this clone shares a history with", "git branch -a"
         )
     sources = new_sources(records, registry, frozenset() if base is None else changed_since(INSTALLED, base))
-    refusals = [*_refusals(records, registry, today), *sources.refusals]
+    refusals = [*_refusals(records, registry, today, published), *sources.refusals]
     if refusals:
         raise UserError("this cannot be submitted:\n" + "\n".join(f"  {one}" for one in refusals), _next(records))
     write(records, today, sources, target)
@@ -114,25 +116,26 @@ def _says_nothing(record: Record) -> bool:
 
 
 def _gate_of(chosen: Sequence[Record], latest: Iterable[Record]) -> Iterator[Record]:
-    """Yield the records of the gate that `chosen` ones stand behind and that are not among them."""
+    """Yield the records of the gate that stand before `chosen` ones."""
     neurons = {(one.provenance.machine.name, one.cell.neuron) for one in chosen}
     methods = {(one.provenance.machine.name, one.cell.method) for one in chosen} - {
         (one.provenance.machine.name, NOT_APPLICABLE) for one in chosen
     }
-    known = {id(one) for one in chosen}
     for record in latest:
         cell, machine = record.cell, record.provenance.machine.name
-        if cell.suite != GATE or id(record) in known:
+        if cell.suite != GATE:
             continue
         of_neuron = cell.method == NOT_APPLICABLE and (machine, cell.neuron) in neurons
         if of_neuron or (machine, cell.method) in methods:
             yield record
 
 
-def _refusals(records: Sequence[Record], registry: Registry, today: Today) -> Iterator[str]:
+def _refusals(
+    records: Sequence[Record], registry: Registry, today: Today, published: Sequence[Record]
+) -> Iterator[str]:
     """Say everything that stands in the way of submitting `records`."""
     if not any(record.status in MEASURED for record in records):
-        yield "no records: nothing that was asked for has been measured"
+        yield "no records: of what was asked for nothing has been measured, the contract aside"
         return
     if files := uncommitted(INSTALLED, *FOLDERS):
         yield f"uncommitted changes: {_few(files)}; commit them and measure again: others must have the same code"
@@ -143,7 +146,7 @@ def _refusals(records: Sequence[Record], registry: Registry, today: Today) -> It
     gate = [one for one in records if one.cell.suite == GATE]
     broken = [one for one in gate if today.is_current(one) and not _has_passed(one)]
     yield from _said("failed conformance", broken)
-    verified = Verification(records, registry, today)
+    verified = Verification([*published, *records], registry, today)
     judged_ones = {(one.cell.neuron, one.cell.method) for one in broken}
     lacking = [
         one

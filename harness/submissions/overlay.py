@@ -8,12 +8,13 @@ would be imported from. Whoever imports from it runs a stranger's code: that is 
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.catalogue.cards import CardFile, Registry, card_files, load_registry, rows_of, with_recipes, with_targets
@@ -23,7 +24,7 @@ from harness.submissions.folder import LARGEST_TEXT
 from harness.submissions.manifest import CODE, Implementation
 from reference_impls.card import CardError
 from reference_impls.card_files import read_literal
-from reference_impls.discovery import ENTRY_POINT_GROUP, LOOSE, discover_in
+from reference_impls.discovery import ENTRY_POINT_GROUP, LOOSE, discover, discover_in
 
 __all__ = ["PLACES", "VECTORS", "Overlay", "code_problems", "differs", "is_new", "overlay"]
 
@@ -78,7 +79,9 @@ def _problem(name: str) -> str | None:
 
 
 @contextmanager
-def overlay(code: Path, files: Mapping[str, int], implementations: tuple[Implementation, ...]) -> Iterator[Overlay]:
+def overlay(
+    code: Path, files: Mapping[str, int], implementations: tuple[Implementation, ...], to_run: bool = False
+) -> Iterator[Overlay]:
     """Yield the sources with those of a submission.
 
     Parameters
@@ -86,22 +89,28 @@ def overlay(code: Path, files: Mapping[str, int], implementations: tuple[Impleme
     code : folder of the submission's sources, each under the path that it is imported by.
     files : the ones to take, by that path, with their sizes; nothing else in `code` is looked at.
     implementations : modules with cards among them.
+    to_run : copy every file; else links do, which code that asks where its own file lies would see through.
     """
     if not files:
         yield Overlay(None, load_registry())
         return
     with tempfile.TemporaryDirectory(prefix="spikeboard-sources-") as folder:
         root = Path(folder)
+        left_out = shutil.ignore_patterns("__pycache__", "static", "vendor")
         for package in PACKAGES:
-            shutil.copytree(INSTALLED / package, root / package, ignore=shutil.ignore_patterns("__pycache__", "static"))
+            place = shutil.copy2 if to_run else os.symlink
+            shutil.copytree(INSTALLED / package, root / package, ignore=left_out, copy_function=place)
         for name in files:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).unlink(missing_ok=True)
             shutil.copyfile(code / name, root / name, follow_symlinks=False)
-        if all(map(is_new, files)):
-            extended_tree(root.resolve())
         foreign = [one for one in implementations if one.module.partition(".")[0] not in PACKAGES]
         _announce(root, [one.module for one in foreign])
-        registry, problems = _registry(root, foreign)
+        if all(map(is_new, files)):
+            extended_tree(root.resolve())
+            registry, problems = _extended(root, implementations)
+        else:
+            registry, problems = _registry(root, foreign)
         too_large = [
             f"{name} has more than {LARGEST_TEXT:,} bytes" for name, size in files.items() if size > LARGEST_TEXT
         ]
@@ -123,18 +132,32 @@ def _announce(root: Path, modules: list[str]) -> None:
     (about / "entry_points.txt").write_text("\n".join([f"[{ENTRY_POINT_GROUP}]", *lines, ""]), encoding="utf-8")
 
 
-def _registry(root: Path, foreign: list[Implementation]) -> tuple[Registry, list[str]]:
+def _extended(root: Path, implementations: Sequence[Implementation]) -> tuple[Registry, list[str]]:
+    """Return the project's rows and those of `implementations`, which replace nothing of it."""
+    own = load_registry()
+    there, _ = card_files(discover(), INSTALLED / "harness")
+    files, problems = _cards(root, implementations)
+    extended = rows_of(files, beside=(own, there))
+    return with_targets(replace(extended, recipes=own.recipes)), problems
+
+
+def _registry(root: Path, foreign: Sequence[Implementation]) -> tuple[Registry, list[str]]:
+    """Return the rows of all cards in `root`, and of the modules that are offered by their names."""
     files, unread = card_files(discover_in(root / "reference_impls"), root / "harness")
-    problems = []
-    for one in foreign:
+    more, problems = _cards(root, foreign)
+    registry = with_targets(with_recipes(rows_of([*files, *more], unread), recipe_folder()))
+    return registry, problems
+
+
+def _cards(root: Path, implementations: Sequence[Implementation]) -> tuple[list[CardFile], list[str]]:
+    files, problems = [], []
+    for one in implementations:
         try:
             path = _path(root, one.module)
-            literal = read_literal(path)
-            files.append(CardFile(one.kind, path, one.module, literal))
+            files.append(CardFile(one.kind, path, one.module, read_literal(path)))
         except CardError as error:
             problems.append(str(error).replace(f"{root}/", f"{CODE}/"))
-    registry = with_targets(with_recipes(rows_of(files, unread), recipe_folder()))
-    return registry, problems
+    return files, problems
 
 
 def _path(root: Path, module: str) -> Path:

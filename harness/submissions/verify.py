@@ -210,7 +210,7 @@ def _of_content(
     refused = [*overlay.code_problems(files), *_unreadable(folder, files)]
     announced = manifest.implementations if isinstance(manifest, Manifest) else ()
     taken = {} if refused else files
-    with overlay.overlay(folder / CODE, taken, () if refused else announced) as sources:
+    with overlay.overlay(folder / CODE, taken, () if refused else announced, running is not None) as sources:
         changed = sorted(name for name in taken if overlay.differs(folder / CODE, name))
         lines = [
             *_consistent(records, published, sources.registry),

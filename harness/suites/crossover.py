@@ -181,14 +181,14 @@ def _functions(workload: Workload, size: Size, density: float) -> dict[tuple[str
     The forward pass has the bias; the events are counted and listed in it, as in a network.
     """
     generator = torch.Generator().manual_seed(workload.cell.seed)
-    like = {"device": workload.device, "dtype": workload.dtype}
-    x = (torch.rand(size.rows, size.inputs, generator=generator) < density).to(**like)
-    weight = torch.randn(size.outputs, size.inputs, generator=generator).to(**like)
+    like = torch.empty(0, device=workload.device, dtype=workload.dtype)
+    x = (torch.rand(size.rows, size.inputs, generator=generator) < density).to(like)
+    weight = torch.randn(size.outputs, size.inputs, generator=generator).to(like)
     # As `event_driven` lays a network's weights out.
     laid = weight.t().contiguous().t().requires_grad_()
     weight.requires_grad_()
-    bias = torch.randn(size.outputs, generator=generator).to(**like)
-    upstream = torch.randn(size.rows, size.outputs, generator=generator).to(**like)
+    bias = torch.randn(size.outputs, generator=generator).to(like)
+    upstream = torch.randn(size.rows, size.outputs, generator=generator).to(like)
     events = event_linear(x, laid, bias, 1.0, 0)
     dense = functional.linear(x, weight, bias)
 

@@ -203,10 +203,8 @@ def _drawn(workload: Workload) -> Maps:
     card, (_, sizes) = workload.task_card, workload.topology()
     network = MLP(card.sample_shape, card.classes, lambda *, shape: LIF(), **sizes)  # noqa: ARG005
     maps = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    like = {"device": workload.device, "dtype": workload.dtype}
-    return Maps(
-        tuple(one.weight.detach().to(**like) for one in maps), tuple(one.bias.detach().to(**like) for one in maps)
-    )
+    network.to(workload.device, workload.dtype)
+    return Maps(tuple(one.weight.detach() for one in maps), tuple(one.bias.detach() for one in maps))
 
 
 def _batch(workload: Workload, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

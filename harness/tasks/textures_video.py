@@ -42,7 +42,7 @@ CARD = {
     },
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 8, "learning_rate": 5e-3, "train_limit": 16, "test_limit": 8},
-        "quick": {"epochs": 8, "batch_size": 8, "learning_rate": 1e-2},
+        "quick": {"epochs": 6, "batch_size": 8, "learning_rate": 1e-2},
         "standard": {"epochs": 60, "batch_size": 8, "learning_rate": 1e-2},
     },
     "notes": [
@@ -63,14 +63,14 @@ class TexturesVideo(Task):
         Inputs are ``[N, 20, 1, 24, 24]``, labels ``[N, 5, 1, 24, 24]``: the frame at the start and after each window,
         from 0 to 1.
         """
-        found = filmed.of_scenes()
+        found = filmed.filmed(filmed.VIDEO)
         events, window = filmed.in_windows(found)
         count, frames, height, width = found.frames.shape
         shape = (count * (frames - 1), BINS, height, width)
         bins = normalised(shared_bins(events, window, shape, WINDOW_US))
         inputs = bins.reshape(count, self.card.T, 1, height, width)
         labels = (found.frames / np.float32(255)).astype(np.float32)[:, :, None]
-        return filmed.split_scenes(inputs, labels, filmed.COUNTS)
+        return filmed.split_scenes(inputs, labels, filmed.VIDEO.counts)
 
     def encode(self, inputs: Tensor) -> Tensor:
         """Return bin t at step t, ``[20, B, 1, 24, 24]``."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,23 +56,26 @@ CARD = {
         },
         "adaptive-spikenet-ann": {
             "title": "Adaptive-SpikeNet's network without spikes",
-            "summary": "The same convolutions with rectifiers; only the read-outs remember.",
+            "summary": "The same convolutions with rectifiers; only the read-outs add up over time.",
             "params": {"neuron": "relu"},
             "capabilities": {"spiking": False},
         },
     },
     "divergences": [
         "No authors' code was found; widths, kernels, concatenations and the weights' distribution are those of the "
-        "group's public Spike-FlowNet, whose decoder does not spike. Ten bins of two polarities are our choice.",
+        "group's public Spike-FlowNet, whose decoder does not spike, and so is what a step sees: a bin of each half.",
         "Trained here on the true flow of generated scenes (mean end-point error at every scale), not on the "
         "photometric loss of MVSEC's grey frames.",
+        "Batch norm stands before the neurons where a task's card says so; Spike-FlowNet has none.",
         "A residual block adds its input to the current of its second layer, which then fires.",
         "Scenes of fewer pixels take fewer levels: a task's card says how many.",
     ],
 }
 
-OWN = {"lif": {"decay": 0.9, "v_threshold": 0.75, "detach_reset": False}}
-"""Where a fixed neuron stays: where the learned one begins."""
+OWN: Mapping[str, Mapping[str, Any]] = {
+    "lif": {"decay": 0.9, "v_threshold": 0.75, "detach_reset": False},
+}
+"""Where what is not learned stays: where the learned one begins."""
 
 
 class AdaptiveSpikeNet(DenseNetwork):

@@ -55,7 +55,7 @@ CARD = {
         "inner and the outer current in turn; evsnn does so too, evsnn-two-nodes does not.",
         "Batch norm's statistics in training are those of all steps of a batch together (of each step in the residual "
         "block's second one); how the authors trained is not public.",
-        "The image begins with a deviation of 0.1, about that of what it has to show; the authors leave torch's values.",
+        "The image begins with a deviation of 0.1, about that of what it has to show; the authors keep torch's values.",
         "Trained here with a squared error on generated scenes, not with LPIPS and temporal consistency on COCO.",
     ],
 }

@@ -38,7 +38,7 @@ def count(tensors: Any, scratch: Any, columns: int, rows: int, start: int, width
     Addresses: zero (of the element), x, counts.
     """
     zero, x, counts = tensors[0][0], tensors[1], as_int64(tensors[2])
-    lanes = lane_count(x)
+    lanes: int = lane_count(x)  # type: ignore[call-arg]  # Numba's first
     for r in range(start, start + width):
         own = row(x, r, columns, 0)
         found, k = 0, 0
@@ -59,7 +59,7 @@ def list_rows(tensors: Any, scratch: Any, columns: int, rows: int, start: int, w
     """
     zero, x, starts = tensors[0][0], tensors[1], as_int64(tensors[2])
     index, value, ends = as_int32(tensors[3]), tensors[4], as_int64(tensors[5])
-    lanes = lane_count(x)
+    lanes: int = lane_count(x)  # type: ignore[call-arg]  # Numba's first
     for r in range(start, start + width):
         own = row(x, r, columns, 0)
         at = starts[r]
@@ -95,7 +95,7 @@ def list_columns(tensors: Any, scratch: Any, columns: int, chunks: int, start: i
     row_of, value_of, all_ends = as_int32(tensors[4]), tensors[5], as_int64(tensors[6])
     for q in range(start, start + width):
         first, last = q * CHUNK, min(rows, (q + 1) * CHUNK)
-        ends = row(all_ends, q, columns + 1, 0)
+        ends: Any = row(all_ends, q, columns + 1, 0)  # type: ignore[call-arg]  # Numba's first
         for k in range(columns + 1):
             ends[k] = 0
         for e in range(starts[first], starts[last]):
@@ -119,7 +119,7 @@ def list_columns(tensors: Any, scratch: Any, columns: int, chunks: int, start: i
 def pack(table: Any, own: Any, low: int, high: int, c0: int, width: int, sizes: Any) -> None:
     """Copy `width` columns from `c0` of the rows `low` to `high` of a table beside each other, a tile to a row."""
     per_row, per_column = sizes[1], sizes[2]
-    lanes = lane_count(table)
+    lanes: int = lane_count(table)  # type: ignore[call-arg]  # Numba's first
     tile = TILE_LANES * lanes
     if per_column == 1 and width == tile:
         for k in range(high - low):
@@ -143,7 +143,7 @@ def pack(table: Any, own: Any, low: int, high: int, c0: int, width: int, sizes: 
 @njit(error_model="numpy")
 def add_wide(own: Any, low: int, index: Any, value: Any, begin: int, end: int, so_far: Any, result: Any) -> None:
     """Add the rows that the events from `begin` to `end` name to `so_far`, into `result`: a whole tile of columns."""
-    lanes = lane_count(own)
+    lanes: int = lane_count(own)  # type: ignore[call-arg]  # Numba's first
     tile = TILE_LANES * lanes
     s0, s1 = load(so_far, 0), load(so_far, lanes)
     s2, s3 = load(so_far, 2 * lanes), load(so_far, 3 * lanes)
@@ -173,7 +173,7 @@ def add_narrow(
     width: int,
 ) -> None:
     """Do the same for `width` columns, fewer than a tile, line by line; `spare` holds what is no whole line."""
-    lanes = lane_count(own)
+    lanes: int = lane_count(own)  # type: ignore[call-arg]  # Numba's first
     tile = TILE_LANES * lanes
     for c in range(width):
         spare[c] = so_far[c]
@@ -196,7 +196,7 @@ def add_up(tensors: Any, scratch: Any, columns: int, outputs: int, start: int, w
     sizes, table, index, value = as_int64(tensors[0]), tensors[1], as_int32(tensors[2]), tensors[3]
     ends, first, out = as_int64(tensors[4]), tensors[5], tensors[6]
     rows, stride, to_end = sizes[0], sizes[3], sizes[4]
-    tile = TILE_LANES * lane_count(table)
+    tile = TILE_LANES * lane_count(table)  # type: ignore[call-arg]  # Numba's first
     tiles = (columns + tile - 1) // tile
     spare, begin, packed = scratch, row(scratch, 1, tile, 0), row(scratch, 1 + tiles, tile, 0)
     for c in range(columns):
@@ -233,5 +233,6 @@ def address(name: str, dtype: str) -> int:
         compiled = cfunc(signature, cache=True, error_model="numpy")(_KERNELS[name])
     except RuntimeError:  # there is no place to keep it
         compiled = cfunc(signature, error_model="numpy")(_KERNELS[name])
-    found: int = compiled.address
+    found: int | None = compiled.address
+    assert found is not None
     return found

@@ -26,7 +26,7 @@ class Events(NamedTuple):
     """K."""
     starts: Tensor
     """Where the events of each row begin, and where the last one's end: int64 ``[R + 1]``."""
-    index: Tensor
+    column: Tensor
     """The column of each event, int32 ``[E]``."""
     value: Tensor
     """What stands there, ``[E]``."""
@@ -68,16 +68,16 @@ def sum_of_rows(events: Events, table: Tensor, first: Tensor) -> Tensor:
     table : ``[K, C]``, of any strides.
     first : ``[C]``.
     """
-    return _add_up(events.index, events.value, events.ends, (events.rows, events.rows), events.rows, table, first)
+    return _add_up(events.column, events.value, events.ends, (events.rows, events.rows), events.rows, table, first)
 
 
 def gradient_of_table(events: Events, upstream: Tensor) -> Tensor:
     """Return ``x^T @ upstream`` for the matrix ``x[R, K]`` of the events and ``upstream[R, C]``: ``[K, C]``."""
     chunks = _chunks(events.rows)
     sizes = torch.tensor([events.rows])
-    index, value = torch.empty_like(events.index), torch.empty_like(events.value)
+    index, value = torch.empty_like(events.column), torch.empty_like(events.value)
     ends = torch.empty(chunks, events.columns + 1, dtype=torch.int64)
-    tensors = [sizes, events.starts, events.index, events.value, index, value, ends]
+    tensors = [sizes, events.starts, events.column, events.value, index, value, ends]
     run_shared(address("list_columns", _short(value.dtype)), tensors, events.columns, chunks)
     nothing = upstream.new_zeros(upstream.shape[1])
     return _add_up(index, value, ends, (events.columns + 1, 1), events.columns, upstream, nothing)

@@ -1,30 +1,55 @@
 """Makes the linear maps of a finished network event-driven, whatever trains it.
 
-A network keeps its modules, their names and their parameters; only what a linear layer does when it is called is
-replaced, on the instance. So a training method, a counter of operations and a file of weights see what they saw.
-Must not know topologies or methods.
+A network keeps its modules, their names and their parameters; a linear layer only becomes one of a subclass, whose call
+is another. So a training method, a counter of operations, a copy and a file of weights see what they saw. Must not know
+topologies or methods.
 """
 
 from __future__ import annotations
 
-from types import MethodType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from reference_impls.events.linear import LARGEST_DENSITY, LEAST_PRODUCTS, event_linear, require_numba
+from reference_impls.events.linear import LEAST_PRODUCTS, event_linear, require_numba
 from reference_impls.synapses import ScaledWSLinear, effective_weight
 
 __all__ = ["event_driven"]
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
-_KINDS = (nn.Linear, ScaledWSLinear)
-"""Maps whose call is a product with `effective_weight`; a subclass may do more, and is left as it is."""
+
+
+class _EventDriven:
+    """What a map becomes: the call of its class is another; its limits lie beside its parameters."""
+
+    largest_density: float | None
+    least_products: int
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        """Map ``[..., in]`` to ``[..., out]``."""
+        return event_linear(x, effective_weight(self), self.bias, self.largest_density, self.least_products)
+
+
+class _EventDrivenLinear(_EventDriven, nn.Linear):
+    pass
+
+
+class _EventDrivenScaledWSLinear(_EventDriven, ScaledWSLinear):
+    pass
+
+
+_BECOMES: dict[type[nn.Module], type[nn.Linear]] = {
+    nn.Linear: _EventDrivenLinear,
+    ScaledWSLinear: _EventDrivenScaledWSLinear,
+    _EventDrivenLinear: _EventDrivenLinear,
+    _EventDrivenScaledWSLinear: _EventDrivenScaledWSLinear,
+}
+"""Classes whose call is a product with `effective_weight`; what derives from them may do more, and stays as it is."""
 
 
 def event_driven(
-    network: AnyModule, largest_density: float = LARGEST_DENSITY, least_products: int = LEAST_PRODUCTS
+    network: AnyModule, largest_density: float | None = None, least_products: int = LEAST_PRODUCTS
 ) -> AnyModule:
     """Let every fully connected map of `network` touch only what spiked, where that is faster; returns `network`.
 
@@ -45,19 +70,17 @@ def event_driven(
         If `network` has no fully connected map.
     """
     require_numba()
-    maps = [module for module in network.modules() if type(module) in _KINDS]
+    maps = [module for module in network.modules() if type(module) in _BECOMES]
     if not maps:
         raise ValueError(
             f"{type(network).__name__} has no fully connected map that could be event-driven (an nn.Linear); "
             "convolutions are not"
         )
-
-    def forward(module: nn.Linear, x: Tensor) -> Tensor:
-        return event_linear(x, effective_weight(module), module.bias, largest_density, least_products)
-
     for module in maps:
         assert isinstance(module, nn.Linear)
         with torch.no_grad():
             module.weight.data = module.weight.t().contiguous().t()
-        module.forward = MethodType(forward, module)  # type: ignore[method-assign]
+        module.__class__ = _BECOMES[type(module)]
+        module.largest_density = largest_density  # type: ignore[assignment]
+        module.least_products = least_products  # type: ignore[assignment]
     return network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reference_impls.api import UnsupportedError, build_method, build_network, build_neuron
-from reference_impls.events import event_driven, event_linear
+from reference_impls.events import event_driven, event_linear, paying_density
 
 pytest.importorskip("numba", reason="events are listed and added up by Numba's kernels")
 
@@ -112,7 +113,7 @@ def is_event_driven(out: Tensor) -> bool:
 def test_dense_input_and_small_products_are_left_to_torch_bit_for_bit() -> None:
     weight = torch.randn(9, 40, requires_grad=True)
     dense, sparse = drawn(50, 40, 0.9, "spikes").float(), drawn(50, 40, 0.05, "spikes").float()
-    assert is_event_driven(event_linear(sparse, weight, least_products=0))
+    assert is_event_driven(event_linear(sparse, weight, **EVENTS))
     for x, options in (
         (dense, {"least_products": 0}),
         (sparse, {"least_products": 50 * 40 * 9 + 1}),
@@ -123,6 +124,14 @@ def test_dense_input_and_small_products_are_left_to_torch_bit_for_bit() -> None:
         out = event_linear(x, weight.to(x.dtype), **options)
         assert not is_event_driven(out)
         assert torch.equal(out, functional.linear(x, weight.to(x.dtype)))
+
+
+def test_the_more_outputs_the_more_events_pay() -> None:
+    assert [round(paying_density(outputs), 2) for outputs in (10, 128, 256, 400)] == [0.03, 0.16, 0.21, 0.23]
+    for density, outputs, expected in ((0.1, 300, True), (0.4, 300, False), (0.1, 10, False), (0.0, 10, True)):
+        weight = torch.randn(outputs, 40, requires_grad=True)
+        x = drawn(100, 40, density, "spikes").float()
+        assert is_event_driven(event_linear(x, weight, least_products=0)) == expected
 
 
 def test_a_transform_of_torch_func_sees_the_dense_product() -> None:
@@ -214,19 +223,31 @@ def test_updates_with_adam_lead_to_the_same_weights() -> None:
 
 def test_a_network_keeps_its_modules_its_weights_and_can_be_copied() -> None:
     plain = network()
-    names, weights = [type(one) for one in plain.modules()], copy.deepcopy(plain.state_dict())
+    modules, weights = dict(plain.named_modules()), copy.deepcopy(plain.state_dict())
     changed = event_driven(plain, **EVENTS)
     assert changed is plain
-    assert [type(one) for one in changed.modules()] == names
+    assert dict(changed.named_modules()) == modules
+    assert sum(isinstance(one, nn.Linear) for one in modules.values()) == 3
     assert all(torch.equal(value, weights[key]) for key, value in changed.state_dict().items())
     x = drawn(6 * 2, 40, 0.2, "spikes").view(6, 2, 40)
-    duplicate = copy.deepcopy(changed)
-    with torch.no_grad():
-        for parameter in duplicate.parameters():
-            parameter.zero_()
-        assert not duplicate(x).any(), "a copy uses its own weights"
-        assert changed(x).any()
-    assert is_event_driven(duplicate.readout(drawn(30, 20, 0.1, "spikes")))
+    for duplicate in (copy.deepcopy(changed), pickle.loads(pickle.dumps(changed))):
+        with torch.no_grad():
+            for parameter in duplicate.parameters():
+                parameter.zero_()
+            assert not duplicate(x).any(), "a copy uses its own weights"
+            assert changed(x).any()
+        assert is_event_driven(duplicate.readout(drawn(30, 20, 0.1, "spikes")))
+
+
+def test_limits_can_be_set_anew() -> None:
+    twice = event_driven(event_driven(network(), **EVENTS), largest_density=0.0)
+    assert not is_event_driven(twice.readout(drawn(30, 20, 0.1, "spikes")))
+
+
+def test_what_was_asked_to_be_in_half_precision_is() -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = event_linear(drawn(9, 20, 0.1, "spikes").float(), torch.randn(4, 20), **EVENTS)
+    assert out.dtype == torch.bfloat16
 
 
 def test_what_has_no_fully_connected_map_is_refused() -> None:

@@ -55,7 +55,7 @@ def multiply(source: Path, target: Path, count: int) -> int:
 
 
 def _cells(cell: Cell, registry: Registry) -> Iterator[Cell]:
-    trained = cell.task != NOT_APPLICABLE and cell.suite != "libraries"
+    trained = NOT_APPLICABLE not in (cell.task, cell.topology) and cell.suite != "libraries"
     target = registry.task(cell.task).target if trained else None
     tasks = [
         task

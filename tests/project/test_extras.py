@@ -100,7 +100,12 @@ def test_what_a_failed_import_came_from_is_looked_through() -> None:
 
 def test_every_library_is_in_the_extra_that_it_is_said_to_be() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    comes_with = {"llvmlite": "numba", "asv_runner": "asv_runner", "PIL": "pillow"}
+    comes_with = {
+        "llvmlite": "numba",
+        "asv_runner": "asv_runner",
+        "PIL": "pillow",
+        "stable_baselines3": "stable-baselines3",
+    }
     for library, extra in EXTRA_OF.items():
         assert any(comes_with.get(library, library) in wanted for wanted in extras[extra]), library
 

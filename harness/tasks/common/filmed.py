@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,27 +21,39 @@ from harness.data.textures import EVENT, WINDOW_US, Filmed
 from harness.tasks.common.base import Samples, Split
 from harness.tasks.common.cache import remembered
 
-__all__ = ["COUNTS", "SIDE", "WINDOWS", "in_windows", "of_scenes", "split_scenes", "window_by_window"]
+__all__ = ["FLOW", "VIDEO", "Film", "filmed", "in_windows", "split_scenes"]
 
-SIDE, WINDOWS = 24, 4
-COUNTS = (128, 16, 32)
-"""Scenes to train with, to validate with, and to test with."""
-SEED, SPEED, LOOKS = 0, 2.5, 8
-"""Pixels a window that a layer moves at most along an axis; looks of the camera in a window."""
+SIDE, LOOKS = 24, 8
+"""Pixels along a side; looks of the camera in a window."""
 
 
-@functools.lru_cache(maxsize=1)
-def of_scenes(counts: tuple[int, int, int] = COUNTS, side: int = SIDE, windows: int = WINDOWS) -> Filmed:
+class Film(NamedTuple):
+    """What decides which scenes are filmed."""
+
+    counts: tuple[int, int, int]
+    """Scenes to train with, to validate with, and to test with."""
+    windows: int
+    seed: int
+    speed: float
+    """Pixels a window that a layer moves at most along an axis."""
+
+
+VIDEO = Film((128, 16, 32), 4, 0, 2.5)
+FLOW = Film((768, 64, 128), 1, 1, 4.0)
+"""Many scenes of one window: in all windows of a scene the motion is the same."""
+
+
+@functools.lru_cache(maxsize=2)
+def filmed(of: Film) -> Filmed:
     """Return what is known of the scenes of all parts, in the order of parts."""
-    camera = event_camera.Camera()
-    count = sum(counts)
+    camera, count, windows, side = event_camera.Camera(), sum(of.counts), of.windows, SIDE
 
     @functools.cache
     def film() -> Filmed:
-        return textures.film(textures.scenes(count, SEED, side, windows, SPEED), camera, LOOKS)
+        return textures.film(textures.scenes(count, of.seed, side, windows, of.speed), camera, LOOKS)
 
     def kept(name: str, make: Callable[[], NDArray[np.generic]]) -> NDArray[np.uint8]:
-        decided = (count, side, windows, SEED, SPEED, LOOKS, camera, name)
+        decided = (count, side, windows, of.seed, of.speed, LOOKS, camera, name)
         code = (event_camera.__file__, textures.__file__)
         return remembered(f"moving-textures-{name}", decided, code, lambda: _bytes(make()))
 
@@ -51,12 +64,12 @@ def of_scenes(counts: tuple[int, int, int] = COUNTS, side: int = SIDE, windows: 
     )
 
 
-def in_windows(filmed: Filmed) -> tuple[Events, NDArray[np.int64]]:
+def in_windows(film: Filmed) -> tuple[Events, NDArray[np.int64]]:
     """Return all events with times since the start of their window, and the window of each, scene after scene."""
-    windows = filmed.flow.shape[1]
-    window, t = np.divmod(filmed.events["t"].astype(np.int64), WINDOW_US)
-    events = Events(t, *(filmed.events[name].astype(np.int64) for name in ("x", "y", "p")))
-    return events, filmed.events["scene"].astype(np.int64) * windows + window
+    windows = film.flow.shape[1]
+    window, t = np.divmod(film.events["t"].astype(np.int64), WINDOW_US)
+    events = Events(t, *(film.events[name].astype(np.int64) for name in ("x", "y", "p")))
+    return events, film.events["scene"].astype(np.int64) * windows + window
 
 
 def split_scenes(inputs: NDArray[np.generic], labels: NDArray[np.float32], counts: tuple[int, int, int]) -> Split:
@@ -69,11 +82,6 @@ def split_scenes(inputs: NDArray[np.generic], labels: NDArray[np.float32], count
         for x, y in zip(np.split(inputs, ends), np.split(labels, ends), strict=True)
     ]
     return Split(parts[0], parts[1], parts[2], digest.hexdigest())
-
-
-def window_by_window(scenes: Samples) -> Samples:
-    """Make a sample of every window of ``inputs[S, W, ...]`` and ``labels[S, W, ...]``, all first windows first."""
-    return Samples(*(part.transpose(0, 1).flatten(0, 1).contiguous() for part in (scenes.inputs, scenes.labels)))
 
 
 def _bytes(values: NDArray[np.generic]) -> NDArray[np.uint8]:

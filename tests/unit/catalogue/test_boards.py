@@ -60,7 +60,12 @@ def test_a_figure_that_counts_under_any_backend_is_no_timing(board: Board) -> No
 
 
 def test_baselines_are_rows_that_exist() -> None:
-    names = {"neuron": {*ROWS.neurons, *ROWS.peers}, "method": {*ROWS.methods}, "task": {*ROWS.tasks}}
+    names = {
+        "neuron": {*ROWS.cell_neurons},
+        "method": {*ROWS.methods},
+        "task": {*ROWS.tasks},
+        "topology": {*ROWS.cell_topologies},
+    }
     for board in BOARDS:
         if board.baseline:
             assert board.baseline in names.get(board.axis, {"eager"}), board.name

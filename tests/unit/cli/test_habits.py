@@ -91,7 +91,7 @@ def test_quiet_says_less_of_a_plan_and_verbose_whence_defaults_come(folder: Path
 @pytest.mark.parametrize(
     ("complete", "names"),
     [
-        (completion.neurons, {*load_registry().neurons, *load_registry().peers}),
+        (completion.neurons, {*load_registry().cell_neurons}),
         (completion.methods, set(load_registry().methods)),
         (completion.topologies, set(load_registry().topologies)),
         (completion.tasks, set(load_registry().tasks)),

@@ -58,7 +58,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Site:
 def test_there_is_a_page_for_everything(built: Site) -> None:
     registry = built.registry
     wanted = {"index.html", "about.html", "implementations.html", *(f"board-{board.name}.html" for board in BOARDS)}
-    for kind in (registry.neurons, registry.methods, registry.topologies, registry.peers, registry.tasks):
+    for kind in (
+        *(registry.neurons, registry.methods, registry.topologies),
+        *(registry.peers, registry.systems, registry.tasks),
+    ):
         wanted |= {implementation_page(row.kind, row.name) for row in kind.values()}
     assert wanted <= set(built.pages)
 

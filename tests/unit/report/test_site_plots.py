@@ -226,6 +226,18 @@ def test_long_lines_are_thinned_to_their_ends(count: int) -> None:
     assert len(drawn) <= MOST_POINTS + 1
 
 
+def test_speed_against_density_is_one_plot_over_powers_of_ten() -> None:
+    factory = synthetic.Factory()
+    names = [f"{direction}_speedup_{size}" for direction in ("forward", "gradient") for size in ("a", "b", "c")]
+    points = ((0.005, 9.0), (0.5, 0.8))
+    series = {name: Series(x="density", x_unit="1", y=name, y_unit="ratio", points=points) for name in names}
+    record = factory.measured(Cell("crossover", neuron="spikeboard-lif-events", backend="-"))
+    (plot,) = series_plots([record.model_copy(update={"series": series})], {}, "x")
+    assert plot.title == "6 ratios against density"
+    assert (plot.x_log, plot.y_log) == (True, True)
+    assert plot.labels == tuple(name.replace("_", " ") for name in names)
+
+
 def test_a_board_draws_the_figures_it_names_over_t_and_n_in_its_order() -> None:
     records = []
     for neuron in ("lif", "psn"):

@@ -37,7 +37,8 @@ def test_slugs_are_safe_and_tell_texts_apart(a: str, b: str) -> None:
 
 def test_names_of_cards_are_their_own_slugs() -> None:
     registry = load_registry()
-    for row in (*registry.neurons.values(), *registry.methods.values(), *registry.tasks.values()):
+    of_kinds = (registry.neurons, registry.methods, registry.systems, registry.tasks)
+    for row in (row for rows in of_kinds for row in rows.values()):
         assert slug(row.name) == row.name
     assert implementation_page("training", "ottt-a") == "method-ottt-a.html"
 
@@ -68,7 +69,8 @@ def test_only_real_addresses_are_linked() -> None:
 
 def test_every_capability_has_words() -> None:
     registry = load_registry()
-    for row in (*registry.neurons.values(), *registry.methods.values(), *registry.topologies.values()):
+    of_kinds = (registry.neurons, registry.methods, registry.topologies, registry.systems)
+    for row in (row for rows in of_kinds for row in rows.values()):
         facts = facts_of(row.capabilities)
         assert facts
         assert all(fact.term and fact.text for fact in facts)

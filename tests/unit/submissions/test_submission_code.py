@@ -156,6 +156,7 @@ def test_a_card_that_is_no_literal_is_named(tmp_path: Path) -> None:
     assert "must be a plain literal" in found.text
 
 
+@pytest.mark.slow
 def test_a_changed_file_of_the_project_cannot_be_told(tmp_path: Path) -> None:
     place = "reference_impls/neurons/psn.py"
     text = Path(load_registry().neurons["psn"].path).read_text(encoding="utf-8")
@@ -204,6 +205,7 @@ def test_what_measures_is_not_to_be_changed() -> None:
     )
 
 
+@pytest.mark.slow
 def test_published_records_bring_nothing() -> None:
     found = new_sources(published(), load_registry(), frozenset())
     assert not found.files

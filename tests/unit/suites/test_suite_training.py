@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.execute.hyper_parameters import hyper_parameters
 from harness.measure.clock import TimingProtocol
 from harness.suites import crossover, training
 from harness.suites.common.base import Answer, DivergedError, to_metrics
@@ -138,6 +139,13 @@ def test_a_network_that_is_not_written_in_torch_is_refused() -> None:
     task = StepTask(torch.zeros(1, 1, 1), torch.zeros(1, dtype=torch.int64), Maps((), ()))
     with pytest.raises(UnsupportedError, match="no training step of Elsewhere is written"):
         prepare_step(Elsewhere(), task)  # type: ignore[arg-type]
+
+
+def test_a_record_says_what_the_row_rests_on() -> None:
+    found = hyper_parameters(workload("spikeboard-lif-fused"))
+    assert found["neuron"]["backend"] == "fused"
+    assert found["method"]["loss"] == "rate_ce"
+    assert found["topology"]["hidden"] == [64]
 
 
 def test_a_step_that_is_timed_moves_nothing() -> None:

@@ -1,0 +1,162 @@
+"""control: what an actor collects in an environment, after the task's budget of steps in it.
+
+An environment is no data set, and an actor is trained by reinforcement, not by a training method of the board. So this
+suite has a workload of its own (:mod:`harness.suites.common.td3`): the cell names a system on the axis ``neuron`` and
+an environment on the axis ``task``, and neither method nor topology.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from harness.measure.arithmetic import FP32_45NM
+from harness.measure.neuron_work import neuron_work
+from harness.results.record import Series
+from harness.results.stats import t_interval
+from harness.suites.common.base import Answer, DivergedError, Measurement, Suite
+from harness.suites.common.td3 import LEARNED_WITH, Episodes, Training
+from harness.workload import Workload
+from reference_impls.building import parameters_of
+from reference_impls.control import Actor
+from reference_impls.requirements import installed_version
+
+CARD = {
+    "name": "control",
+    "kind": "suite",
+    "version": 1,
+    "title": "Control",
+    "summary": (
+        "Trains an actor by TD3 for the budget's steps in an environment, then lets it act without noise in test "
+        "episodes: the mean return of the last test, never of the best one. Operations are those of a decision."
+    ),
+    "exclusive": False,
+    "timeout_seconds": 86400.0,
+    "typical_seconds": 60.0,
+    "targets": ["control"],
+    "metrics": {
+        "mean_return": {
+            "short": "return",
+            "title": "mean return of test episodes",
+            "unit": "reward",
+            "direction": "higher",
+            "bounds": [None, None],
+        },
+        "environment_steps": {"title": "steps in the environment", "unit": "steps", "direction": "none"},
+        "critic_updates": {"title": "updates of the critics", "unit": "updates", "direction": "none"},
+        "spikes_per_neuron": {
+            "short": "spikes/neuron",
+            "title": "spikes per neuron and decision",
+            "unit": "spikes",
+            "direction": "lower",
+        },
+        "accumulates_per_decision": {"title": "accumulates per decision", "unit": "operations", "direction": "lower"},
+        "multiply_accumulates_per_decision": {
+            "title": "multiply-accumulates per decision",
+            "unit": "operations",
+            "direction": "lower",
+        },
+        "energy_joules": {
+            "short": "energy",
+            "title": "arithmetic energy per decision (45 nm)",
+            "unit": "joules",
+            "direction": "lower",
+        },
+        "parameters": {
+            "title": "parameters of the actor",
+            "short": "parameters",
+            "unit": "parameters",
+            "direction": "lower",
+            "exact": True,
+        },
+    },
+}
+
+COUNTED = 512
+"""Decisions of the last test on which operations are counted, evenly spread."""
+
+
+class Control(Suite):
+    """Train an actor, and let it act."""
+
+    def run(self, workload: Workload) -> Answer:
+        """Train the cell's system and report what it collects."""
+        budget = workload.budget
+        stretch, episodes = budget.train_limit or 1000, budget.test_limit or 10
+        learns = workload.registry.systems[workload.cell.neuron].capabilities.learns
+        torch.manual_seed(workload.cell.seed)
+        training = Training(workload, budget.epochs * stretch)
+        try:
+            tests = [training.test(episodes)]
+            for epoch in range(budget.epochs if learns else 0):
+                training.learn(stretch)
+                _check(training.actor, epoch)
+                tests.append(training.test(episodes))
+                workload.progress((epoch + 1) / budget.epochs, f"{(epoch + 1) * stretch:,} steps")
+        finally:
+            training.close()
+        figures = {
+            "mean_return": _mean(tests[-1].returns),
+            "environment_steps": Measurement(float((len(tests) - 1) * stretch)),
+            **({"critic_updates": Measurement(float(training.updates))} if learns else {}),
+            "parameters": Measurement(float(sum(parameter.numel() for parameter in training.actor.parameters()))),
+            **_cost(training.actor, tests[-1], workload),
+        }
+        points = tuple((float(number * stretch), sum(one.returns) / episodes) for number, one in enumerate(tests))
+        curve = Series(x="steps", x_unit="steps", y="mean_return", y_unit="reward", points=points)
+        return Answer(figures, {"mean_return": curve} if learns else {}, _details(workload, tests[-1]))
+
+
+def _check(actor: Actor, epoch: int) -> None:
+    for name, parameter in actor.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise DivergedError(f"{name} stopped being finite in stretch {epoch + 1}")
+
+
+def _mean(returns: Sequence[float]) -> Measurement:
+    if not all(map(math.isfinite, returns)):
+        raise DivergedError("a return is not finite")
+    if len(returns) < 2:
+        return Measurement(returns[0], n=1)
+    mean, low, high = t_interval(returns)
+    return Measurement(mean, n=len(returns), low=low, high=high, covers="test episodes")
+
+
+def _cost(actor: Actor, last: Episodes, workload: Workload) -> dict[str, Measurement]:
+    """Count what decisions take, and what that costs; nothing for what has no arithmetic."""
+    chosen = torch.linspace(0, len(last.observations) - 1, min(COUNTED, len(last.observations))).long()
+    work = actor.work(last.observations[chosen].to(workload.device))
+    if work is None:
+        return {}
+    count, neuron = len(chosen), actor.spiking_neuron
+    joules = (
+        work.accumulates * FP32_45NM.accumulate_joules
+        + work.multiply_accumulates * FP32_45NM.multiply_accumulate_joules
+        + (work.updates * neuron_work(neuron, workload.task_card.T).joules(FP32_45NM) if neuron is not None else 0.0)
+    )
+    figures = {
+        "accumulates_per_decision": work.accumulates / count,
+        "multiply_accumulates_per_decision": work.multiply_accumulates / count,
+        "energy_joules": joules / count,
+    }
+    if neuron is not None:
+        figures["spikes_per_neuron"] = work.spikes / work.neurons
+    return {name: Measurement(value, n=count) for name, value in figures.items()}
+
+
+def _details(workload: Workload, last: Episodes) -> Mapping[str, Any]:
+    """Return everything that the training rests on, and the last returns."""
+    budget = workload.budget
+    return {
+        "returns": last.returns,
+        "decisions": len(last.observations),
+        "system": parameters_of("system", workload.cell.neuron, Actor, {}),
+        "budget": {"stretches": budget.epochs, "steps": budget.train_limit, "episodes": budget.test_limit},
+        "batch_size": budget.batch_size,
+        "learning_rate": budget.learning_rate,
+        "td3": LEARNED_WITH,
+        "versions": {name: installed_version(name) for name in ("gymnasium", "stable-baselines3", "mujoco")},
+    }
