@@ -171,8 +171,8 @@ class TopologyCapabilities:
 class DenseCapabilities:
     """What a whole network that answers with an image gives, as suites of dense targets ask it."""
 
-    answers: tuple[Literal["frames", "flow"], ...]
-    """Kinds of target: intensity frames of a video, or optical flow."""
+    answers: tuple[Literal["frames", "flow", "boxes"], ...]
+    """Kinds of target: intensity frames of a video, optical flow, or boxes on a grid."""
     input_channels: int | None = None
     """Channels of one step that it reads: 1 (signed bins) or 2 (OFF and ON); None: any."""
     trained: bool = True

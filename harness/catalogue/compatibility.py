@@ -31,6 +31,7 @@ _TARGETS = {
     "signal": "a signal",
     "frames": "frames of a video",
     "flow": "optical flow",
+    "boxes": "boxes",
     "links": "facts to complete",
     "control": "actions",
 }

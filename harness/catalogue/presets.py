@@ -214,7 +214,7 @@ ALL_CELLS = (
     Selection(("system_conformance",), systems=ANY, backends=NONE),
     Selection(("link_prediction", "control"), ANY, systems=ANY, backends=NONE, seeds=3),
     *_LIBRARIES,
-    Selection(("video", "flow"), ANY, dense=ANY, seeds=3),
+    Selection(("video", "flow", "detection"), ANY, dense=ANY, seeds=3),
     Selection(("training",), ANY, methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE),
     Selection(("crossover",), peers=_EVENTS, backends=NONE),
 )
@@ -352,7 +352,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "streaming",
-            "Spiking networks and hybrids on event cameras, read under both rollouts, 3 seeds to convergence; hours.",
+            "Spiking networks and hybrids on event cameras: both rollouts, detection; 3 seeds to convergence, hours.",
             "standard",
             (
                 *_conformance(_STREAMED, ("bptt", "bptt-tet"), ()),
@@ -365,6 +365,7 @@ PRESETS: Mapping[str, Preset] = {
                     FASTEST,
                     seeds=3,
                 ),
+                Selection(("detection",), ("moving-boxes",), dense=ANY, seeds=3),
             ),
         ),
         Preset(

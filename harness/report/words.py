@@ -79,6 +79,7 @@ _TARGETS: Mapping[str, str] = {
     "signal": "signals",
     "frames": "frames of a video",
     "flow": "optical flow",
+    "boxes": "numbers for each place of a grid of boxes",
 }
 """Kind of target -> what is asked for."""
 _URL = re.compile(r"https?://[^\s()<>\"']+")
