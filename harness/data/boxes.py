@@ -63,7 +63,16 @@ class _Object(NamedTuple):
 
     def at(self, piece: slice) -> _Object:
         """Return those of some of the recordings."""
-        return _Object(*(values[piece] for values in self))
+        return _Object(
+            self.there[piece],
+            self.x[piece],
+            self.y[piece],
+            self.way_x[piece],
+            self.way_y[piece],
+            self.radius[piece],
+            self.form[piece],
+            self.bright[piece],
+        )
 
     def centre(self, look: int, looks: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where it is after `look` of `looks` looks, ``[N]`` each, in 1/256 pixel."""
