@@ -79,7 +79,7 @@ _TARGETS: Mapping[str, str] = {
     "signal": "signals",
     "frames": "frames of a video",
     "flow": "optical flow",
-    "boxes": "numbers for each place of a grid of boxes",
+    "boxes": "boxes",
 }
 """Kind of target -> what is asked for."""
 _URL = re.compile(r"https?://[^\s()<>\"']+")
@@ -107,6 +107,7 @@ _COUNTED: Mapping[str, str] = {
     "signal": "signals",
     "frames": "frames of a video",
     "flow": "optical flow",
+    "boxes": "numbers for each place of a grid",
     "links": "entities",
     "control": "components of an action",
 }
