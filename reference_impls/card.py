@@ -204,9 +204,10 @@ class PeerCapabilities:
 class SystemCapabilities:
     """What a whole system answers: a network with its own training, for a question that no chain of layers is asked."""
 
-    answers: Literal["links", "control", "frames", "flow"]
+    answers: Literal["links", "control", "frames", "flow", "boxes"]
     """``links``: which entity completes a fact of a knowledge graph; ``control``: what to do next in an environment;
-    ``frames``: the intensity of every pixel of a video; ``flow``: the way that every pixel goes."""
+    ``frames``: the intensity of every pixel of a video; ``flow``: the way that every pixel goes; ``boxes``: which box
+    has its centre at each place of a grid."""
     spiking: bool
     """Whether what travels between its units are spikes."""
     learns: bool

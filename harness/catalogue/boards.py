@@ -130,6 +130,17 @@ _ROBUSTNESS_METRICS = (
 )
 _TIMES = ("half_error_fraction", "mean_error_fraction", "steps_within_a_point")
 
+_DETECTION_METRICS = (
+    "average_precision_50_fraction",
+    "average_precision_fraction",
+    "interface_events_per_step",
+    "spikes_per_neuron",
+    "accumulates_per_sample",
+    "multiply_accumulates_per_sample",
+    "synaptic_joules",
+    "parameters",
+)
+
 _STREAMING_METRICS = (
     "streaming_mean_error_fraction",
     "streaming_error_fraction",
@@ -331,6 +342,16 @@ BOARDS: tuple[Board, ...] = (
         columns=tuple(Column("flow", metric) for metric in _FLOW_METRICS),
         rank_by="flow.end_point_error_pixels",
         baseline="zero-flow",
+        of_systems=True,
+    ),
+    Board(
+        name="detection",
+        title="Detection from events",
+        question="Which system finds moving objects most precisely, and what crosses from its spikes to its head?",
+        axis="neuron",
+        columns=tuple(Column("detection", metric) for metric in _DETECTION_METRICS),
+        rank_by="detection.average_precision_50_fraction",
+        baseline="mean-boxes",
         of_systems=True,
     ),
     Board(

@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 Direction = Literal["lower", "higher", "none"]
-TargetKind = Literal["classes", "signal", "frames", "flow", "links", "control"]
+TargetKind = Literal["classes", "signal", "frames", "flow", "boxes", "links", "control"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,9 @@ class TaskCard:
     budgets: Mapping[str, Budget]
     target: TargetKind = "classes"
     """Whether a sample has a class, a signal with `classes` components that goes on at every step, or something for
-    every pixel and window of steps: intensity ``frames`` or optical ``flow``, of `classes` components. Or whether the
-    task is a knowledge graph of `classes` entities, or an environment with `classes` components of an action."""
+    every window of steps, of `classes` components: for each pixel intensity (``frames``) or optical ``flow``, for each
+    place of a grid ``boxes``. Or whether the task is a knowledge graph of `classes` entities, or an environment with
+    `classes` components of an action."""
     step_seconds: float | None = None
     """Duration of a time step, where a task has one."""
     target_error: float = 0.1

@@ -30,14 +30,15 @@ _TARGETS = {
     "signal": "a signal",
     "frames": "frames of a video",
     "flow": "optical flow",
+    "boxes": "boxes",
     "links": "facts to complete",
     "control": "actions",
 }
 """What a task asks for, in words."""
-ASKED_OF_SYSTEMS = frozenset({"links", "control", "frames", "flow"})
+ASKED_OF_SYSTEMS = frozenset({"links", "control", "frames", "flow", "boxes"})
 """Targets that whole systems answer, which bring their own training."""
-IMAGES = frozenset({"frames", "flow"})
-"""Those of them that are images: a task says how large a system is, and a system which samples it reads."""
+IMAGES = frozenset({"frames", "flow", "boxes"})
+"""Those of them that are images or grids: a task says how large a system is, and a system which samples it reads."""
 
 
 def why_unsupported(cell: Cell, registry: Registry) -> str | None:

@@ -213,7 +213,7 @@ ALL_CELLS = (
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
     Selection(("system_conformance",), systems=ANY, backends=NONE),
-    Selection(("link_prediction", "control", "video", "flow"), ANY, systems=ANY, backends=NONE, seeds=3),
+    Selection(("link_prediction", "control", "video", "flow", "detection"), ANY, systems=ANY, backends=NONE, seeds=3),
     *_LIBRARIES,
     Selection(("training",), ANY, methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE),
     Selection(("crossover",), peers=_EVENTS, backends=NONE),
@@ -352,7 +352,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "streaming",
-            "Spiking networks and hybrids on event cameras, read under both rollouts, 3 seeds to convergence; hours.",
+            "Spiking networks and hybrids on event cameras: both rollouts, detection; 3 seeds to convergence, hours.",
             "standard",
             (
                 *_conformance(_STREAMED, ("bptt", "bptt-tet"), ()),
@@ -365,6 +365,8 @@ PRESETS: Mapping[str, Preset] = {
                     FASTEST,
                     seeds=3,
                 ),
+                Selection(("system_conformance",), systems=("hybrid-detector*", "mean-boxes"), backends=NONE),
+                Selection(("detection",), ("moving-boxes",), systems=ANY, backends=NONE, seeds=3),
             ),
         ),
         Preset(

@@ -104,6 +104,7 @@ def _system_note(able: SystemCapabilities) -> str:
         "control": "acts in an environment",
         "frames": "tells the frames of a video",
         "flow": "tells where every pixel moves",
+        "boxes": "tells where objects are",
     }
     sends = "spiking" if able.spiking else "not spiking"
     return f"{asked[able.answers]}; {sends}{'' if able.learns else ', learns nothing'}"

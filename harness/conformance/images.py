@@ -1,4 +1,4 @@
-"""The contract of a system that answers with an image, clause by clause, on a few windows of drawn events.
+"""The contract of a system that answers with an image or a grid, clause by clause, on a few windows of drawn events.
 
 The first clauses are asked of a network as it is, trained or not, so that suites can hold what they have trained
 against them before they measure it. Must not know any system by name.
@@ -20,11 +20,12 @@ from reference_impls.dense_network import DenseBaseline, DenseNetwork, Windows
 
 __all__ = ["IMAGE_CHECKS", "ImageSubject", "answers_in_shape", "each_alone", "goes_on", "same_again", "sees_no_truth"]
 
-COMPONENTS = {"frames": 1, "flow": 2}
-"""Numbers that are answered for each pixel."""
+COMPONENTS = {"frames": 1, "flow": 2, "boxes": 8}
+"""Numbers that are answered for each pixel, or place of a grid: here a box, its four numbers and three classes."""
 STEPS, WINDOWS, BATCH = 4, 2, 2
-SMALL = {"base": 4}
-"""What a class is offered that has its number of channels as a parameter, so that a contract takes a second."""
+SMALL = {"base": 4, "window": STEPS // WINDOWS}
+"""What a class is offered that has its number of channels as a parameter, so that a contract takes a second, or the
+steps of a window."""
 LEAST_DIVISOR = 8
 UPDATES = 12
 PASSES = 10
@@ -103,8 +104,12 @@ class ImageSubject:
         generator = torch.Generator().manual_seed(1)
         channels, *sides = self.shape
         x = torch.randint(0, 3, (STEPS, BATCH, channels, *sides), generator=generator).float()
-        target = torch.rand(WINDOWS, BATCH, COMPONENTS[self.row.capabilities.answers], *sides, generator=generator)
-        before = target.roll(1, 0) if self.row.capabilities.answers == "frames" else None
+        answers = self.row.capabilities.answers
+        if answers == "boxes":  # on a grid of the network's own, which a task's contract holds against its labels
+            with torch.no_grad():
+                sides = list(self.built().answer(x[:, :1]).image.shape[-2:])
+        target = torch.rand(WINDOWS, BATCH, COMPONENTS[answers], *sides, generator=generator)
+        before = target.roll(1, 0) if answers == "frames" else None
         return Windows(x - 1 if channels == 1 else x, target, before)
 
     def built(self) -> DenseNetwork:

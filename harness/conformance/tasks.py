@@ -99,7 +99,9 @@ def _has_the_cards_signals(subject: TaskSubject) -> None:
 
 def _has_the_cards_images(subject: TaskSubject) -> None:
     card = subject.card
-    image = (card.classes, *card.sample_shape[1:])
+    # Boxes have a grid of their own, coarser than a sample's.
+    side = card.sample_shape[1:] if card.target != "boxes" else subject.split.train.labels.shape[-2:]
+    image = (card.classes, *side)
     # Frames begin with the one before the first window.
     first = 1 if card.target == "frames" else 0
     for part, samples in _parts(subject.split):
@@ -154,7 +156,7 @@ def _networks_read_it(subject: TaskSubject) -> None:
             network = build_dense(row.card.name, card.sample_shape, card.classes, **params)
             with torch.no_grad():
                 image = network.answer(x[:, :1].float()).image
-            wanted = (card.T, 1, card.classes, *card.sample_shape[1:])
+            wanted = (card.T, 1, *subject.split.train.labels.shape[2:])
             _demand(tuple(image.shape) == wanted, f"{topology} answers {tuple(image.shape)}, not {wanted}")
             continue
         _demand(
@@ -177,7 +179,7 @@ def _has_signals(subject: TaskSubject) -> bool:
 
 
 def _has_images(subject: TaskSubject) -> bool:
-    return subject.card.target in ("frames", "flow")
+    return subject.card.target in ("frames", "flow", "boxes")
 
 
 TASK_CHECKS: tuple[Check[TaskSubject], ...] = (

@@ -49,6 +49,7 @@ SUITE_ORDER = (
     "spike_times",
     "video",
     "flow",
+    "detection",
     "over_time",
     "streaming",
     "robustness",

@@ -78,6 +78,7 @@ _TARGETS: Mapping[str, str] = {
     "signal": "signals",
     "frames": "frames of a video",
     "flow": "optical flow",
+    "boxes": "numbers for each place of a grid of boxes",
 }
 """Kind of target -> what is asked for."""
 _URL = re.compile(r"https?://[^\s()<>\"']+")
@@ -105,6 +106,7 @@ _COUNTED: Mapping[str, str] = {
     "signal": "signals",
     "frames": "frames of a video",
     "flow": "optical flow",
+    "boxes": "numbers for each place of a grid of boxes",
     "links": "entities",
     "control": "components of an action",
 }
@@ -191,6 +193,7 @@ _ANSWERED: Mapping[str, str] = {
     "control": "what to do next in an environment",
     "frames": "the frames of a video",
     "flow": "where every pixel moves",
+    "boxes": "where the boxes of moving objects are",
 }
 """What a system says, by what it answers with."""
 

@@ -39,7 +39,7 @@ CARD = {
     ),
     "exclusive": False,
     "timeout_seconds": 14400.0,
-    "typical_seconds": 90.0,
+    "typical_seconds": 60.0,
     "targets": ["flow"],
     "metrics": {
         "end_point_error_pixels": {

@@ -40,7 +40,7 @@ CARD = {
     ),
     "exclusive": False,
     "timeout_seconds": 14400.0,
-    "typical_seconds": 90.0,
+    "typical_seconds": 60.0,
     "targets": ["frames"],
     "metrics": {
         "mean_squared_error": {

@@ -39,7 +39,7 @@ CARD = {
     },
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 16, "learning_rate": 4e-3, "train_limit": 32, "test_limit": 32},
-        "quick": {"epochs": 4, "batch_size": 16, "learning_rate": 4e-3},
+        "quick": {"epochs": 6, "batch_size": 16, "learning_rate": 4e-3},
         "standard": {"epochs": 40, "batch_size": 16, "learning_rate": 4e-3},
     },
     "notes": [

@@ -42,7 +42,7 @@ CARD = {
     },
     "budgets": {
         "smoke": {"epochs": 1, "batch_size": 8, "learning_rate": 5e-3, "train_limit": 16, "test_limit": 8},
-        "quick": {"epochs": 8, "batch_size": 8, "learning_rate": 1e-2},
+        "quick": {"epochs": 6, "batch_size": 8, "learning_rate": 1e-2},
         "standard": {"epochs": 60, "batch_size": 8, "learning_rate": 1e-2},
     },
     "notes": [

@@ -7,7 +7,7 @@ puts it into a network. Nothing uses it unless asked to: a published figure is o
 
 from __future__ import annotations
 
-from reference_impls.events.linear import LARGEST_DENSITY, LEAST_PRODUCTS, event_linear
+from reference_impls.events.linear import LEAST_PRODUCTS, event_linear, paying_density
 from reference_impls.events.network import event_driven
 
-__all__ = ["LARGEST_DENSITY", "LEAST_PRODUCTS", "event_driven", "event_linear"]
+__all__ = ["LEAST_PRODUCTS", "event_driven", "event_linear", "paying_density"]

@@ -20,11 +20,11 @@ from torch.nn import functional
 from reference_impls.backends import UnsupportedError
 from reference_impls.backends.disguise import refuse_disguised
 
-__all__ = ["LARGEST_DENSITY", "LEAST_PRODUCTS", "event_linear", "require_numba"]
+__all__ = ["LEAST_PRODUCTS", "event_linear", "paying_density", "require_numba"]
 
-LARGEST_DENSITY = 0.25
-"""Share of the input that may be events: a cautious one, for what is counted and then not used costs time, too. Where
-the two products take as long, ``spikeboard run --preset steps --suite crossover`` measures."""
+DENSITY_OF_WIDE, COLUMNS_OF_AN_EVENT = 0.28, 90
+"""Density at which both products of a very wide map take as long, and what listing and sorting an event costs, in
+columns added up: by trial with AVX-512 in one thread. The suite ``crossover`` measures another machine."""
 LEAST_PRODUCTS = 1 << 20
 """Multiplications of the dense product below which it is made without asking: it is over before anything is listed."""
 _DTYPES = (torch.float32, torch.float64)
@@ -42,11 +42,16 @@ def require_numba() -> None:
         raise UnsupportedError("event-driven linear maps need Numba: pip install 'spikeboard[fused]'")
 
 
+def paying_density(outputs: int) -> float:
+    """Return the share of the input below which a map to so many outputs is made along events."""
+    return DENSITY_OF_WIDE * outputs / (outputs + COLUMNS_OF_AN_EVENT)
+
+
 def event_linear(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    largest_density: float = LARGEST_DENSITY,
+    largest_density: float | None = None,
     least_products: int = LEAST_PRODUCTS,
 ) -> Tensor:
     """Return ``x @ weight^T + bias``, as ``torch.nn.functional.linear`` does, event-driven where that is faster.
@@ -55,13 +60,16 @@ def event_linear(
     ----------
     x : ``[..., K]``. Entries may be spikes, counts or anything else; those that are 0 cost nothing.
     weight, bias : ``[C, K]`` and ``[C]``.
-    largest_density : largest share of entries that are not 0; 0: always the dense product (but for all zeros).
+    largest_density : largest share of entries that are not 0 (None: `paying_density` of the outputs); 0: always the
+        dense product, but for input that is all zeros.
     least_products : smallest dense product, in multiplications, that is not made at once.
 
     Returns
     -------
     ``[..., C]``. Once differentiable with respect to all three; a dense product is as often as torch's.
     """
+    if largest_density is None:
+        largest_density = paying_density(weight.shape[0])
     if not 0 <= largest_density <= 1:
         raise ValueError(f"largest_density is a share, 0 to 1, got {largest_density}")
     if x.numel() * weight.shape[0] < max(1, least_products) or not _is_plain(x, weight):

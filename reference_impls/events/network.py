@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from reference_impls.events.linear import LARGEST_DENSITY, LEAST_PRODUCTS, event_linear, require_numba
+from reference_impls.events.linear import LEAST_PRODUCTS, event_linear, require_numba
 from reference_impls.synapses import ScaledWSLinear, effective_weight
 
 __all__ = ["event_driven"]
@@ -23,7 +23,7 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 class _EventDriven:
     """What a map becomes: the call of its class is another; its limits lie beside its parameters."""
 
-    largest_density: float
+    largest_density: float | None
     least_products: int
 
     def forward(self: Any, x: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ _BECOMES: dict[type[nn.Module], type[nn.Linear]] = {
 
 
 def event_driven(
-    network: AnyModule, largest_density: float = LARGEST_DENSITY, least_products: int = LEAST_PRODUCTS
+    network: AnyModule, largest_density: float | None = None, least_products: int = LEAST_PRODUCTS
 ) -> AnyModule:
     """Let every fully connected map of `network` touch only what spiked, where that is faster; returns `network`.
 

@@ -94,19 +94,19 @@ class Hybrid(Pipelined):
     blocks : spiking layers, first to last.
     accumulator : between the parts.
     head : maps of the ANN, the read-out last; a ReLU follows each of the others.
-    classes : values that the read-out gives.
+    answer : shape of what the read-out gives of a sample: ``(classes,)``, or that of a map over positions.
     """
 
     structure = "delayed"
 
     def __init__(
-        self, blocks: Sequence[Block], accumulator: Accumulator, head: Sequence[nn.Module], classes: int
+        self, blocks: Sequence[Block], accumulator: Accumulator, head: Sequence[nn.Module], answer: tuple[int, ...]
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.accumulator = accumulator
         self.head = nn.ModuleList(head)
-        self._classes = classes
+        self._answer = answer
 
     def layers(self) -> tuple[Block, ...]:
         """Return the spiking layers, first to last."""
@@ -154,17 +154,17 @@ class Hybrid(Pipelined):
         return NetworkOutput(said, (*after, held, pending), sum(losses[1:], losses[0]) if losses else None)
 
     def answers(self, sums: Tensor) -> Tensor:
-        """Return what the head says to ``sums[K, B, ...]``, ``[K, B, C]``."""
+        """Return what the head says to ``sums[K, B, ...]``, ``[K, B, *answer]``."""
         for module in self.head[:-1]:
             sums = over_time(module, sums).relu()
         return over_time(self.head[-1], sums)
 
     def _placed(self, sums: Tensor, ends: list[int], size: torch.Size, pending: Tensor | None, late: int) -> Tensor:
-        """Return the logits of all steps and of the `late` ones after, ``[T + late, B, C]``."""
+        """Return the logits of all steps and of the `late` ones after, ``[T + late, B, *answer]``."""
         steps, batch = size
         # Without a window the head still takes part, on no sample, so that a loss has a gradient: all of it is 0.
         said = self.answers(sums) if ends or torch.is_grad_enabled() else None
-        logits = sums.new_zeros(steps + late, batch, self._classes)
+        logits = sums.new_zeros(steps + late, batch, *self._answer)
         if pending is not None and late:
             logits = torch.cat([pending, logits[late:]])
         if said is None:

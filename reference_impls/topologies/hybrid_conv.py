@@ -121,4 +121,4 @@ class HybridConv(Hybrid):
             maps.append(convolution)
         readout = nn.Linear([channels[-1], *head][-1], classes)
         maps.append(nn.Sequential(nn.AvgPool2d((height, width)), nn.Flatten(), readout))
-        super().__init__(blocks, Accumulator(window, leak, cleared), maps, classes)
+        super().__init__(blocks, Accumulator(window, leak, cleared), maps, (classes,))

@@ -23,21 +23,27 @@ from harness.suites.common.dense import check_contract
 from reference_impls.api import UnknownNameError
 from reference_impls.dense_network import DenseAnswer, DenseBaseline, DenseNetwork, Windows, at_ends, build_dense
 
-DENSE = {name: row for name, row in load_registry().systems.items() if row.capabilities.answers in ("frames", "flow")}
+DENSE = {
+    name: row
+    for name, row in load_registry().systems.items()
+    if row.capabilities.answers in ("frames", "flow", "boxes")
+}
 VECTORS = Path(__file__).parent / "dense_vectors"
 SMALL: dict[str, dict[str, Any]] = {
     "evsnn": {"base": 4},
     "pa-evsnn": {"base": 4},
     "adaptive-spikenet": {"base": 8, "levels": 3},
+    "hybrid-detector": {"channels": [6, 8], "strides": [2, 2], "window": 2, "head": [5]},
 }
 """Sizes of a file's rows in these tests."""
 STEPS, WINDOWS, BATCH = 6, 3, 2
+COMPONENTS = {"frames": 1, "flow": 2, "boxes": 8}
 
 
 def small(name: str) -> DenseNetwork:
     torch.manual_seed(0)
     row = DENSE[name]
-    components = 2 if row.capabilities.answers == "flow" else 1
+    components = COMPONENTS[row.capabilities.answers]
     channels = row.capabilities.input_channels or 2
     return build_dense(name, (channels, 16, 24), components, **SMALL.get(row.card.name, {}))
 
@@ -49,8 +55,8 @@ def batch(network: DenseNetwork, name: str) -> Windows:
     x = torch.randint(0, 3, (STEPS, BATCH, able.input_channels or 2, 16, 24), generator=generator).float()
     if able.input_channels == 1:
         x = x - 1
-    components = 2 if able.answers == "flow" else 1
-    target = torch.rand(WINDOWS, BATCH, components, 16, 24, generator=generator)
+    height, width = (4, 6) if able.answers == "boxes" else (16, 24)
+    target = torch.rand(WINDOWS, BATCH, COMPONENTS[able.answers], height, width, generator=generator)
     return Windows(x, target, target.roll(1, 0) if able.answers == "frames" else None)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reference_impls.api import UnsupportedError, build_method, build_network, build_neuron
-from reference_impls.events import event_driven, event_linear
+from reference_impls.events import event_driven, event_linear, paying_density
 
 pytest.importorskip("numba", reason="events are listed and added up by Numba's kernels")
 
@@ -113,7 +113,7 @@ def is_event_driven(out: Tensor) -> bool:
 def test_dense_input_and_small_products_are_left_to_torch_bit_for_bit() -> None:
     weight = torch.randn(9, 40, requires_grad=True)
     dense, sparse = drawn(50, 40, 0.9, "spikes").float(), drawn(50, 40, 0.05, "spikes").float()
-    assert is_event_driven(event_linear(sparse, weight, least_products=0))
+    assert is_event_driven(event_linear(sparse, weight, **EVENTS))
     for x, options in (
         (dense, {"least_products": 0}),
         (sparse, {"least_products": 50 * 40 * 9 + 1}),
@@ -124,6 +124,14 @@ def test_dense_input_and_small_products_are_left_to_torch_bit_for_bit() -> None:
         out = event_linear(x, weight.to(x.dtype), **options)
         assert not is_event_driven(out)
         assert torch.equal(out, functional.linear(x, weight.to(x.dtype)))
+
+
+def test_the_more_outputs_the_more_events_pay() -> None:
+    assert [round(paying_density(outputs), 2) for outputs in (10, 128, 256, 400)] == [0.03, 0.16, 0.21, 0.23]
+    for density, outputs, expected in ((0.1, 300, True), (0.4, 300, False), (0.1, 10, False), (0.0, 10, True)):
+        weight = torch.randn(outputs, 40, requires_grad=True)
+        x = drawn(100, 40, density, "spikes").float()
+        assert is_event_driven(event_linear(x, weight, least_products=0)) == expected
 
 
 def test_a_transform_of_torch_func_sees_the_dense_product() -> None:

@@ -30,6 +30,16 @@ networks of spike times but one."""
 NEURONS_NOT_IN_QUICK = ("c-silif",)
 """The other state-space layer, for which pmsn stands."""
 
+SUITES_NOT_IN_QUICK = {
+    "libraries",
+    "layers",
+    "training",
+    "crossover",
+    "control",
+    "link_prediction",
+}
+"""Of peers and layers, and of systems, which have presets of their own."""
+
 
 def plan(store: Path, preset: str | None = "quick", **options: Any) -> Plan:
     filters = Filters(**{key: options.pop(key) for key in list(options) if key in Filters.__dataclass_fields__})
@@ -57,7 +67,7 @@ def test_quick_measures_every_implementation_file_with_three_seeds(tmp_path: Pat
     assert not {cell.neuron for cell in learning} & set(NEURONS_NOT_IN_QUICK)
     assert all(REGISTRY.methods[name].capabilities.converts for name in OTHER_CONVERSIONS)
     assert {"qcfs", "hsd", "ttfs"} <= {cell.method for cell in learning}, "they stand for the other conversions"
-    assert {cell.suite for cell in cells} == set(REGISTRY.suites) - {"libraries", "layers", "training", "crossover"}
+    assert {cell.suite for cell in cells} == set(REGISTRY.suites) - SUITES_NOT_IN_QUICK
     assert {"digits", "digits-events", "digits-rows"} <= {cell.task for cell in cells}
 
 

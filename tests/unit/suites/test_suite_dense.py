@@ -83,7 +83,7 @@ def test_a_network_is_trained_and_its_spikes_are_counted(suite: str, network: st
     if suite == "flow":
         assert min(answer.details["layer_rates"]) == found["deepest_firing_rate"]
         assert len(answer.details["learned_in_neurons"]) == 2 * len(answer.details["layer_rates"])
-    assert values(measured(suite, network)) == found
+        assert values(measured(suite, network)) == found, "the same again"
 
 
 def test_an_ann_has_operations_and_no_spikes() -> None:
