@@ -19,7 +19,6 @@ __all__ = [
     "Card",
     "CardError",
     "Citation",
-    "DenseCapabilities",
     "Dimension",
     "Evidence",
     "Kind",
@@ -32,7 +31,7 @@ __all__ = [
     "Variant",
 ]
 
-Kind = Literal["neuron", "training", "topology", "peer", "dense", "system"]
+Kind = Literal["neuron", "training", "topology", "peer", "system"]
 
 
 class CardError(ValueError):
@@ -168,24 +167,6 @@ class TopologyCapabilities:
 
 
 @dataclass(frozen=True, slots=True)
-class DenseCapabilities:
-    """What a whole network that answers with an image gives, as suites of dense targets ask it."""
-
-    answers: tuple[Literal["frames", "flow", "boxes"], ...]
-    """Kinds of target: intensity frames of a video, optical flow, or boxes on a grid."""
-    input_channels: int | None = None
-    """Channels of one step that it reads: 1 (signed bins) or 2 (OFF and ON); None: any."""
-    trained: bool = True
-    """Whether a gradient trains it; False: it is fitted in closed form, a trivial answer to be beaten."""
-    spiking: bool = True
-    """Whether its hidden layers fire."""
-    sees_truth: bool = False
-    """Whether it is shown the true frame before each window, which no network is: not a rival but a yardstick."""
-    divides: int = 1
-    """Height and width of a sample must be a multiple of this."""
-
-
-@dataclass(frozen=True, slots=True)
 class PeerCapabilities:
     """Which library a peer comes from, and the convention of its LIF: two that differ in one of these fire differently.
 
@@ -223,12 +204,20 @@ class PeerCapabilities:
 class SystemCapabilities:
     """What a whole system answers: a network with its own training, for a question that no chain of layers is asked."""
 
-    answers: Literal["links", "control"]
-    """``links``: which entity completes a fact of a knowledge graph; ``control``: what to do next in an environment."""
+    answers: Literal["links", "control", "frames", "flow", "boxes"]
+    """``links``: which entity completes a fact of a knowledge graph; ``control``: what to do next in an environment;
+    ``frames``: the intensity of every pixel of a video; ``flow``: the way that every pixel goes; ``boxes``: which box
+    has its centre at each place of a grid."""
     spiking: bool
     """Whether what travels between its units are spikes."""
     learns: bool
     """Whether it is trained by gradient; a trivial baseline is not."""
+    input_channels: int | None = None
+    """Of what answers with an image: channels of a step that it reads, 1 (signed bins) or 2 (OFF and ON); None: any."""
+    divides: int = 1
+    """Of what answers with an image: height and width of a sample must be a multiple of this."""
+    sees_truth: bool = False
+    """Whether it is shown the true frame before each window, which no other is: not a rival but a yardstick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,8 +283,7 @@ class Card:
     `defaults` are the parameters that decide accuracy (they are passed to the constructor, so the card
     cannot drift from the code). `variants` maps further row names to their parameters; `aliases` are
     names that resolve to this card without being rows of their own. `capabilities` has the keys of
-    NeuronCapabilities, TrainingCapabilities, TopologyCapabilities, DenseCapabilities, PeerCapabilities or
-    SystemCapabilities, by kind.
+    NeuronCapabilities, TrainingCapabilities, TopologyCapabilities, PeerCapabilities or SystemCapabilities, by kind.
     `recipe` is what a training method's authors set elsewhere: parameters of the ``neuron``, the ``topology`` or the
     ``optimizer``.
     `space` says from where tuning takes at most four of a row's own parameters, and `optimizer_space` which settings of

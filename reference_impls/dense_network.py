@@ -1,8 +1,8 @@
 """The contract of a network of dense targets: events in, an image out at every step, neurons and all.
 
 Unlike a topology, which any neuron fills, such a network is a published whole: it mixes neurons that fire with
-read-outs that keep a potential, so it takes no neuron from outside and its suite trains it. Must not know how anything
-is measured.
+read-outs that keep a potential. So it is a system: it takes no neuron from outside, and its suite trains it. Must not
+know how anything is measured.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Windows(NamedTuple):
 
 
 class DenseNetwork(Network):
-    """A network of dense targets. Subclasses live in ``dense/`` and are built from `sample_shape` and `components`.
+    """A network of dense targets. Subclasses live in ``systems/`` and are built from `sample_shape` and `components`.
 
     It is a `Network`, so that what counts spikes and operations of others counts these. `neurons` are the layers that
     fire; read-outs that keep a potential are none.
@@ -92,11 +92,11 @@ def at_ends(image: Tensor, windows: int) -> Tensor:
 
 
 def build_dense(name: str, sample_shape: tuple[int, ...], components: int, **params: Any) -> DenseNetwork:
-    """Build the row `name` of a card in ``dense/``.
+    """Build the row `name` of a system's card.
 
     Parameters
     ----------
-    name : row of a card (``spikeboard list dense`` shows them).
+    name : row of a card (``spikeboard list systems`` shows them).
     sample_shape : ``(channels, height, width)`` of one step.
     components : numbers that are answered for each pixel.
     **params : keywords of the network, over the card's.
@@ -112,7 +112,7 @@ def build_dense(name: str, sample_shape: tuple[int, ...], components: int, **par
     if len(shape) != 3:
         raise ValueError(f"{name} reads samples of shape (channels, height, width) at each step, got {shape}")
     given = {"sample_shape": shape, "components": components}
-    network: DenseNetwork = build("dense", name, DenseNetwork, params, given)
+    network: DenseNetwork = build("system", name, DenseNetwork, params, given)
     return network
 
 

@@ -1,7 +1,7 @@
 """Finds implementations: files of this package and of installed packages, without importing them.
 
-A file is an implementation when it lies in ``neurons/``, ``training/``, ``topologies/``, ``dense/``, ``peers/`` or
-``systems/`` and its name does not begin with an underscore; a third-party package offers its modules through the entry
+A file is an implementation when it lies in ``neurons/``, ``training/``, ``topologies/``, ``peers/`` or ``systems/``
+and its name does not begin with an underscore; a third-party package offers its modules through the entry
 point group ``spikeboard.implementations``; and so is every such file in a folder ``spikeboard_entries`` on Python's
 path, for who has no package yet. Nothing is registered by hand. Must not import torch or an implementation until
 :func:`load_class` is asked to.
@@ -49,7 +49,6 @@ FOLDERS: Mapping[Kind, str] = {
     "topology": "topologies",
     "peer": "peers",
     "system": "systems",
-    "dense": "dense",
 }
 
 

@@ -26,7 +26,6 @@ from reference_impls.card import (
     Card,
     CardError,
     Citation,
-    DenseCapabilities,
     NeuronCapabilities,
     PeerCapabilities,
     Reported,
@@ -161,13 +160,7 @@ class SuiteCard:
 
 AnyCard = Card | TaskCard | SuiteCard
 AnyCapabilities = (
-    NeuronCapabilities
-    | TrainingCapabilities
-    | TopologyCapabilities
-    | PeerCapabilities
-    | DenseCapabilities
-    | SystemCapabilities
-    | None
+    NeuronCapabilities | TrainingCapabilities | TopologyCapabilities | PeerCapabilities | SystemCapabilities | None
 )
 CAPABILITIES: Mapping[str, type] = {
     "neuron": NeuronCapabilities,
@@ -175,7 +168,6 @@ CAPABILITIES: Mapping[str, type] = {
     "topology": TopologyCapabilities,
     "peer": PeerCapabilities,
     "system": SystemCapabilities,
-    "dense": DenseCapabilities,
 }
 
 
@@ -212,13 +204,6 @@ class Registry:
     recipes: Recipes = field(default_factory=dict)
     systems: Mapping[str, Row] = field(default_factory=dict)
     """Whole systems, which bring their own training; in a cell they stand on the axis ``neuron``, too."""
-    dense: Mapping[str, Row] = field(default_factory=dict)
-    """Whole networks of dense targets, neurons and all; in a cell they stand on the axis ``topology``."""
-
-    @property
-    def cell_topologies(self) -> Mapping[str, Row]:
-        """Return what the axis ``topology`` of a cell can name: networks to be filled with neurons, and whole ones."""
-        return {**self.dense, **self.topologies}
 
     @property
     def cell_neurons(self) -> Mapping[str, Row]:
@@ -231,12 +216,15 @@ class Registry:
         assert isinstance(card, TaskCard)
         return card
 
-    def network(self, task: str, topology: str) -> Mapping[str, Any] | None:
-        """Return the parameters of `topology` on a task, or None if the task defines no such network."""
+    def network(self, task: str, name: str) -> Mapping[str, Any] | None:
+        """Return the parameters of a topology or a system on a task, or None if the task defines no such network.
+
+        Rows of one system's file have the same sizes.
+        """
         networks = self.task(task).networks
-        row = self.cell_topologies[topology]
-        sized_as = row.card.name if topology in self.dense else row.capabilities.sized_as
-        return networks.get(topology, networks.get(sized_as) if sized_as else None)
+        topology = self.topologies.get(name)
+        sized_as = self.systems[name].card.name if topology is None else topology.capabilities.sized_as
+        return networks.get(name, networks.get(sized_as) if sized_as else None)
 
     def recipe(self, cell: Cell) -> Recipe | None:
         """Return the recipe that `cell` names; None for the default, and where there is none for its combination."""
@@ -355,7 +343,6 @@ def rows_of(
         problems=tuple(problems),
         peers=rows["peer"],
         systems=rows["system"],
-        dense=rows["dense"],
     )
 
 
@@ -367,6 +354,7 @@ def _by_kind(registry: Registry) -> Mapping[str, Mapping[str, Row]]:
         "task": registry.tasks,
         "suite": registry.suites,
         "peer": registry.peers,
+        "system": registry.systems,
     }
 
 

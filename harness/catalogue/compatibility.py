@@ -12,7 +12,6 @@ from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from harness.catalogue.recipes import trains
 from reference_impls.card import (
-    DenseCapabilities,
     NeuronCapabilities,
     PeerCapabilities,
     SystemCapabilities,
@@ -36,8 +35,10 @@ _TARGETS = {
     "control": "actions",
 }
 """What a task asks for, in words."""
-ASKED_OF_SYSTEMS = frozenset({"links", "control"})
+ASKED_OF_SYSTEMS = frozenset({"links", "control", "frames", "flow", "boxes"})
 """Targets that whole systems answer, which bring their own training."""
+IMAGES = frozenset({"frames", "flow", "boxes"})
+"""Those of them that are images or grids: a task says how large a system is, and a system which samples it reads."""
 
 
 def why_unsupported(cell: Cell, registry: Registry) -> str | None:
@@ -48,7 +49,6 @@ def why_unsupported(cell: Cell, registry: Registry) -> str | None:
     neuron = registry.neurons.get(cell.neuron)
     method = registry.methods.get(cell.method)
     topology = registry.topologies.get(cell.topology)
-    dense = registry.dense.get(cell.topology)
     peer = registry.peers.get(cell.neuron)
     on_task = cell.task in registry.tasks
     reasons = (
@@ -56,7 +56,6 @@ def why_unsupported(cell: Cell, registry: Registry) -> str | None:
         _system(cell, registry),
         on_task and _target(cell, method, registry),
         method and _question(cell, method, registry),
-        dense and _dense(dense, cell, registry),
         topology and on_task and _task_network(cell.task, topology, registry),
         method and topology and _method_topology(method, topology),
         method and topology and _method_depth(method, topology, cell.task, registry),
@@ -99,11 +98,32 @@ def _system(cell: Cell, registry: Registry) -> str | None:
             return f"{cell.suite} is asked of systems (spikeboard list systems); {cell.neuron} is a neuron."
         return None
     able: SystemCapabilities = system.capabilities
+    for axis in ("method", "topology"):
+        other = getattr(cell, axis)
+        if other not in (NOT_APPLICABLE, ""):
+            return f"{system.name} is a whole system with a training of its own: it goes with no {axis} {other}."
+    if cell.backend not in ("eager", NOT_APPLICABLE):
+        return f"{system.name} is a whole system and runs as it is written, not under {cell.backend}."
     answers = _TARGETS[able.answers]
     if targets and able.answers not in targets:
         return f"{system.name} answers with {answers}; {cell.suite} is asked about {_kinds(targets)}."
-    if cell.task in registry.tasks and (wanted := registry.task(cell.task).target) != able.answers:
+    if cell.task not in registry.tasks:
+        return None
+    if (wanted := registry.task(cell.task).target) != able.answers:
         return f"{system.name} answers with {answers}; {cell.task} asks for {_kinds((wanted,))}."
+    return _image(system, cell.task, registry) if able.answers in IMAGES else None
+
+
+def _image(system: Row, task: str, registry: Registry) -> str | None:
+    """Whether a system that answers with an image reads the samples of a task, and has a size on it."""
+    able, card = system.capabilities, registry.task(task)
+    if registry.network(task, system.name) is None:
+        return f"{task} defines no {system.name} network (it has {', '.join(card.networks)})."
+    channels, *sides = card.sample_shape
+    if able.input_channels not in (None, channels):
+        return f"{system.name} reads {able.input_channels} channels a step; one step of {task} has {channels}."
+    if any(side % able.divides for side in sides):
+        return f"{system.name} takes sides that are multiples of {able.divides}; {task} has {sides}."
     return None
 
 
@@ -128,33 +148,6 @@ def _question(cell: Cell, method: Row, registry: Registry) -> str | None:
 
 def _kinds(targets: Sequence[str]) -> str:
     return " and ".join(_TARGETS[target] for target in targets)
-
-
-def _dense(network: Row, cell: Cell, registry: Registry) -> str | None:
-    """Whether a whole network answers what the task asks, and stands alone: it has neurons of its own."""
-    able: DenseCapabilities = network.capabilities
-    for axis in ("neuron", "method"):
-        other = getattr(cell, axis)
-        if other not in (NOT_APPLICABLE, ""):
-            return f"{network.name} has neurons of its own and is trained by its suite: it goes with no {axis} {other}."
-    if cell.backend not in ("eager", NOT_APPLICABLE):
-        return f"{network.name} runs step by step as it is written (eager), not under {cell.backend}."
-    if cell.suite in registry.suites and not set(able.answers) & set(registry.suite(cell.suite).targets):
-        judged = _kinds(registry.suite(cell.suite).targets)
-        return f"{cell.suite} is asked of networks for {judged}; {network.name} answers with {_kinds(able.answers)}."
-    if cell.task not in registry.tasks:
-        return None
-    card = registry.task(cell.task)
-    if card.target not in able.answers:
-        return f"{network.name} answers with {_kinds(able.answers)}; {card.name} asks for {_kinds((card.target,))}."
-    if registry.network(card.name, network.name) is None:
-        return f"{card.name} defines no {network.name} network (it has {', '.join(card.networks)})."
-    channels, *sides = card.sample_shape
-    if able.input_channels not in (None, channels):
-        return f"{network.name} reads {able.input_channels} channels a step; one step of {card.name} has {channels}."
-    if any(side % able.divides for side in sides):
-        return f"{network.name} takes sides that are multiples of {able.divides}; {card.name} has {sides}."
-    return None
 
 
 def _task_network(task: str, topology: Row, registry: Registry) -> str | None:

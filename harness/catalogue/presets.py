@@ -57,8 +57,6 @@ class Selection:
     systems: tuple[str, ...] = ()
     """The same of systems."""
     recipes: tuple[str, ...] = (DEFAULT_RECIPE,)
-    dense: tuple[str, ...] = ()
-    """Whole networks of dense targets to put on the axis ``topology``, in place of `topologies`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +137,12 @@ _QUICK_METHODS = (
 """What `quick` trains, and on which network: on chains one of every file, and two variants that differ in what they
 learn; not the forward gradient, whose eight simulations an update take a minute, nor STDP, which learns without a
 gradient, and of the conversions one."""
-_DENSE_IN_QUICK = (
-    Selection(("video",), ("textures-video",), dense=("evsnn", "mean-image")),
-    Selection(("flow",), ("textures-flow",), dense=("adaptive-spikenet", "zero-flow")),
+_IMAGES_IN_QUICK = (
+    Selection(
+        ("system_conformance",), systems=("evsnn", "mean-image", "adaptive-spikenet", "zero-flow"), backends=NONE
+    ),
+    Selection(("video",), ("textures-video",), systems=("evsnn", "mean-image"), backends=NONE),
+    Selection(("flow",), ("textures-flow",), systems=("adaptive-spikenet", "zero-flow"), backends=NONE),
 )
 """A network for video and one for flow, each with what it has to beat."""
 _STREAMED_DIGITS = ("digits-events", "digits-rows")
@@ -212,9 +213,8 @@ ALL_CELLS = (
     Selection(("tracking",), ANY, POOL, ANY, RESERVOIR, ANY, seeds=3),
     Selection(("layers",), neurons=ANY, backends=ANY),
     Selection(("system_conformance",), systems=ANY, backends=NONE),
-    Selection(("link_prediction", "control"), ANY, systems=ANY, backends=NONE, seeds=3),
+    Selection(("link_prediction", "control", "video", "flow", "detection"), ANY, systems=ANY, backends=NONE, seeds=3),
     *_LIBRARIES,
-    Selection(("video", "flow", "detection"), ANY, dense=ANY, seeds=3),
     Selection(("training",), ANY, methods=("bptt",), topologies=("mlp",), peers=ANY, backends=NONE),
     Selection(("crossover",), peers=_EVENTS, backends=NONE),
 )
@@ -269,7 +269,7 @@ PRESETS: Mapping[str, Preset] = {
                 Selection(("accuracy", "spikes"), ("digits-events",), ("lif",), ("bptt",), ("hybrid-conv",)),
                 Selection(("streaming",), ("digits-events",), ("lif",), ("bptt",), ("mlp", "hybrid-conv")),
                 Selection(("frontier",), ("digits",), ("if", "lif"), ("bptt",), ("mlp",)),
-                *_DENSE_IN_QUICK,
+                *_IMAGES_IN_QUICK,
                 Selection(("scaling",), ("digits-rows",), _ONE_OF_EACH, ("bptt",), ("mlp",)),
                 *(
                     Selection(("scaling",), ("digits-rows",), ("if",), methods, on)
@@ -365,7 +365,8 @@ PRESETS: Mapping[str, Preset] = {
                     FASTEST,
                     seeds=3,
                 ),
-                Selection(("detection",), ("moving-boxes",), dense=ANY, seeds=3),
+                Selection(("system_conformance",), systems=("hybrid-detector*", "mean-boxes"), backends=NONE),
+                Selection(("detection",), ("moving-boxes",), systems=ANY, backends=NONE, seeds=3),
             ),
         ),
         Preset(
@@ -399,10 +400,13 @@ PRESETS: Mapping[str, Preset] = {
             _LIBRARIES,
         ),
         Preset(
-            "dense",
+            "video",
             "Video and optical flow from events: networks, ANNs and trivial answers, 3 seeds; half an hour on a core.",
             "quick",
-            (Selection(("video", "flow"), ANY, dense=ANY, seeds=3),),
+            (
+                Selection(("system_conformance",), systems=ANY, backends=NONE),
+                Selection(("video", "flow"), ANY, systems=ANY, backends=NONE, seeds=3),
+            ),
         ),
         Preset(
             "steps",

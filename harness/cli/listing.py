@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 KINDS = (
-    *("neurons", "methods", "topologies", "dense", "peers", "systems"),
+    *("neurons", "methods", "topologies", "peers", "systems"),
     *("tasks", "suites", "backends", "presets", "boards"),
 )
 
@@ -36,7 +36,7 @@ def list_rows(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Show neurons, methods, topologies, networks of dense targets, peers, systems, tasks and what else there is.
+    """Show neurons, methods, topologies, peers, systems, tasks and what else there is.
 
     Without KIND the names of all, with it a line on each: spikeboard list neurons.
     """
@@ -83,8 +83,6 @@ def _note(kind: str, row: object) -> str:
         return able.parallel + (f"; learns {learned} a {able.granularity}" if learned else "")  # type: ignore[union-attr]
     if kind == "methods":
         return f"{' and '.join(able.structures)} networks; memory {able.memory_in_T}"  # type: ignore[union-attr]
-    if kind == "dense":
-        return f"{' and '.join(able.answers)}; {'trained' if able.trained else 'fitted'}"  # type: ignore[union-attr]
     if kind == "peers":
         pinned = ", ".join(f"{name} {version}" for name, version in able.requires.items())  # type: ignore[union-attr]
         return f"needs {pinned}" if pinned else ""
@@ -101,8 +99,15 @@ def _note(kind: str, row: object) -> str:
 
 
 def _system_note(able: SystemCapabilities) -> str:
-    asked = {"links": "completes facts of a graph", "control": "acts in an environment"}[able.answers]
-    return f"{asked}; {'spiking' if able.spiking else 'not spiking'}{'' if able.learns else ', learns nothing'}"
+    asked = {
+        "links": "completes facts of a graph",
+        "control": "acts in an environment",
+        "frames": "tells the frames of a video",
+        "flow": "tells where every pixel moves",
+        "boxes": "tells where objects are",
+    }
+    sends = "spiking" if able.spiking else "not spiking"
+    return f"{asked[able.answers]}; {sends}{'' if able.learns else ', learns nothing'}"
 
 
 def _print_names(found: dict[str, list[tuple[str, str, str]]]) -> None:

@@ -150,8 +150,8 @@ def _networks_read_it(subject: TaskSubject) -> None:
     _demand(bool(card.networks), 'the card names no network: "networks": {"mlp": {"hidden": [64]}}')
     x = subject.task.encode(subject.batch)
     for topology in card.networks:
-        if topology in subject.registry.dense:
-            row = subject.registry.dense[topology]
+        if topology in subject.registry.systems:
+            row = subject.registry.systems[topology]
             params = {**row.params, **card.networks[topology]}
             network = build_dense(row.card.name, card.sample_shape, card.classes, **params)
             with torch.no_grad():

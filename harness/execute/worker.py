@@ -207,7 +207,7 @@ def _noise(answer: Answer, load: Load | None) -> str | None:
 def _files(request: CellRequest) -> list[Path]:
     """Return the files of the rows that a cell names: what their authors can mend."""
     cell, known = request.cell, request.registry
-    axes = ((cell.neuron, known.cell_neurons), (cell.method, known.methods), (cell.topology, known.cell_topologies))
+    axes = ((cell.neuron, known.cell_neurons), (cell.method, known.methods), (cell.topology, known.topologies))
     return [rows[name].path for name, rows in (*axes, (cell.task, known.tasks)) if name in rows]
 
 

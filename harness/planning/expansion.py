@@ -155,9 +155,7 @@ def _axes(selection: Selection, registry: Registry, budget: str) -> _Axes:
         "task": tasks,
         "neuron": _select_rows(*_on_the_neurons_axis(selection, registry)),
         "method": _select_rows(selection.methods, registry.methods),
-        "topology": _select(selection.dense, registry.dense)
-        if selection.dense
-        else _select(selection.topologies, registry.topologies),
+        "topology": _select(selection.topologies, registry.topologies),
         "backend": [*FASTEST] if selection.backends == FASTEST else _select(selection.backends, backends.names()),
         "dtype": [selection.dtype],
     }
@@ -178,7 +176,7 @@ def _narrow(products: Sequence[_Axes], registry: Registry, filters: Filters, pre
         "task": registry.tasks,
         "neuron": registry.cell_neurons,
         "method": registry.methods,
-        "topology": registry.cell_topologies,
+        "topology": registry.topologies,
         "backend": backends.names(),
         "dtype": DTYPES,
     }

@@ -132,7 +132,7 @@ def wanted_by(filters: Filters, registry: Registry) -> Callable[[Cell], bool]:
         "task": registry.tasks,
         "neuron": registry.cell_neurons,
         "method": registry.methods,
-        "topology": registry.cell_topologies,
+        "topology": registry.topologies,
         "backend": dict.fromkeys(backends.names()),
         "dtype": dict.fromkeys(DTYPES),
         "recipe": dict.fromkeys(registry.recipe_names),
@@ -153,7 +153,7 @@ def _why_blocked(cell: Cell, registry: Registry) -> str:
         "task": registry.tasks,
         "neuron": registry.cell_neurons,
         "method": registry.methods,
-        "topology": registry.cell_topologies,
+        "topology": registry.topologies,
     }
     for axis, names in known.items():
         name = getattr(cell, axis)

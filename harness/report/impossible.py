@@ -67,6 +67,5 @@ class Impossibilities:
             "neuron": self._registry.systems if board.of_systems else self._registry.neurons,
             "method": self._registry.methods,
             "task": self._registry.tasks,
-            "topology": self._registry.dense,
         }
         return kinds.get(board.axis, {})

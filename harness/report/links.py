@@ -54,7 +54,6 @@ AXIS_OF_KIND: Mapping[str, str] = {
     **{kind: axis for axis, kind in KIND_OF_AXIS.items()},
     "peer": "neuron",
     "system": "neuron",
-    "dense": "topology",
 }
 """The axis on which the rows of a kind stand."""
 _PREFIX: Mapping[str, str] = {
@@ -64,9 +63,8 @@ _PREFIX: Mapping[str, str] = {
     "task": "task",
     "peer": "peer",
     "system": "system",
-    "dense": "dense",
 }
-_ALSO_ON: Mapping[str, tuple[str, ...]] = {"neuron": ("peer", "system"), "topology": ("dense",)}
+_ALSO_ON: Mapping[str, tuple[str, ...]] = {"neuron": ("peer", "system")}
 """The other kinds of card whose rows stand on an axis."""
 _IMPLIED = (NOT_APPLICABLE, "cpu", "float32", "eager", DEFAULT_RECIPE)
 """Values that an anchor leaves out, as `Group.label` does."""

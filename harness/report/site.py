@@ -121,7 +121,7 @@ def _write_site(
         row
         for kind in (
             *(registry.neurons, registry.methods, registry.topologies),
-            *(registry.dense, registry.peers, registry.systems, registry.tasks),
+            *(registry.peers, registry.systems, registry.tasks),
         )
         for row in kind.values()
     ]
@@ -182,7 +182,7 @@ def _implementations(
     sitemap: Sitemap,
 ) -> list[ImplementationView]:
     known = dossiers(latest, plans, combinations_of(latest, registry))
-    kinds = {"peer": "neuron", "system": "neuron", "dense": "topology"}  # whose axis they share
+    kinds = {"peer": "neuron", "system": "neuron"}  # whose axis they share
     return [
         view_implementation(row, known.get((kinds.get(row.kind, row.kind), row.name), Dossier()), registry, sitemap)
         for row in implemented

@@ -17,7 +17,6 @@ from harness.report.units import pretty
 from harness.results.record import Machine, Provenance
 from reference_impls.card import (
     Citation,
-    DenseCapabilities,
     NeuronCapabilities,
     PeerCapabilities,
     SystemCapabilities,
@@ -107,7 +106,7 @@ _COUNTED: Mapping[str, str] = {
     "signal": "signals",
     "frames": "frames of a video",
     "flow": "optical flow",
-    "boxes": "numbers for each place of a grid",
+    "boxes": "numbers for each place of a grid of boxes",
     "links": "entities",
     "control": "components of an action",
 }
@@ -129,8 +128,6 @@ def facts_of(capabilities: Any) -> tuple[Fact, ...]:
             Fact("structure", f"{capabilities.structure} network"),
             Fact("takes", f"samples of {joined(map(str, capabilities.sample_dims), 'or')} dimensions at each step"),
         )
-    if isinstance(capabilities, DenseCapabilities):
-        return _dense(capabilities)
     return _task(capabilities) if isinstance(capabilities, TaskCard) else ()
 
 
@@ -191,24 +188,24 @@ def _peer(able: PeerCapabilities) -> tuple[Fact, ...]:
     )
 
 
+_ANSWERED: Mapping[str, str] = {
+    "links": "which entity completes a fact of a graph",
+    "control": "what to do next in an environment",
+    "frames": "the frames of a video",
+    "flow": "where every pixel moves",
+    "boxes": "where the boxes of moving objects are",
+}
+"""What a system says, by what it answers with."""
+
+
 def _system(able: SystemCapabilities) -> tuple[Fact, ...]:
-    asked = {"links": "which entity completes a fact of a graph", "control": "what to do next in an environment"}
     return (
-        Fact("answers", asked[able.answers]),
+        Fact("answers", _ANSWERED[able.answers]),
         Fact("its units send", "spikes" if able.spiking else "numbers"),
         Fact("learns", "by gradient, with a training of its own" if able.learns else "nothing: a trivial baseline"),
-    )
-
-
-def _dense(able: DenseCapabilities) -> tuple[Fact, ...]:
-    reads = "any number of channels" if able.input_channels is None else f"{able.input_channels} a step"
-    return (
-        Fact("answers with", joined(_TARGETS[kind] for kind in able.answers)),
-        Fact("channels", reads),
-        Fact("found by", "training" if able.trained else "a fit in closed form: a trivial answer to be beaten"),
-        Fact("hidden layers", "spikes" if able.spiking else "no spikes"),
-        *([Fact("is shown", "the true frame before each window, which no network is")] if able.sees_truth else []),
+        *([Fact("channels", f"{able.input_channels} a step")] if able.input_channels is not None else []),
         *([Fact("height and width", f"a multiple of {able.divides}")] if able.divides > 1 else []),
+        *([Fact("is shown", "the true frame before each window, which no other is")] if able.sees_truth else []),
     )
 
 

@@ -119,7 +119,7 @@ class Fingerprints:
             "task": (cell.task, rows.tasks.get(cell.task)),
             "neuron": (cell.neuron, neuron),
             "method": (cell.method, rows.methods.get(cell.method)),
-            "topology": (cell.topology, rows.cell_topologies.get(cell.topology)),
+            "topology": (cell.topology, rows.topologies.get(cell.topology)),
         }
         return {axis: row for axis, (name, row) in found.items() if name != NOT_APPLICABLE}
 
@@ -179,8 +179,8 @@ class Fingerprints:
             elif axis == "task":
                 yield axis, settings.task_settings(row, asked)
                 yield "budget", settings.budget_settings(cell, row, asked)
-            elif axis == "topology":
-                yield axis, settings.topology_settings(cell, row, self.registry, asked)
+            elif axis == "topology" or row.kind == "system":
+                yield axis, settings.sized_settings(cell, row, self.registry, asked)
             else:
                 yield axis, settings.row_settings(row, asked)
 

@@ -156,7 +156,7 @@ def _unknown(record: Record, registry: Registry) -> bool:
         cell.task: registry.tasks,
         cell.neuron: registry.cell_neurons,
         cell.method: registry.methods,
-        cell.topology: registry.cell_topologies,
+        cell.topology: registry.topologies,
     }
     return any(name != "-" and name not in names for name, names in known.items())
 

@@ -66,7 +66,6 @@ INPUT_OF = {
     "reference_impls.systems": "neuron",
     "reference_impls.training": "method",
     "reference_impls.topologies": "topology",
-    "reference_impls.dense": "topology",
     "reference_impls.backends": "backend",
     "reference_impls": "contracts",
     "harness.tasks": "task",

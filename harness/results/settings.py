@@ -14,7 +14,6 @@ from harness.catalogue.cards import Budget, Registry, Row, SuiteCard, TaskCard
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from reference_impls.card import (
     Card,
-    DenseCapabilities,
     NeuronCapabilities,
     PeerCapabilities,
     SystemCapabilities,
@@ -27,9 +26,9 @@ __all__ = [
     "budget_settings",
     "recipe_settings",
     "row_settings",
+    "sized_settings",
     "suite_settings",
     "task_settings",
-    "topology_settings",
 ]
 
 _FACTS = ("T", "sample_shape", "classes", "input_kind", "target", "step_seconds", "target_error")
@@ -39,7 +38,6 @@ _CAPABILITIES = (
     TrainingCapabilities,
     TopologyCapabilities,
     PeerCapabilities,
-    DenseCapabilities,
     SystemCapabilities,
 )
 ASKABLE = frozenset({item.name for cls in (*_CAPABILITIES, Budget) for item in fields(cls)}) | frozenset(_FACTS)
@@ -60,9 +58,9 @@ def row_settings(row: Row, asked: Collection[str]) -> Settings:
     }
 
 
-def topology_settings(cell: Cell, row: Row, registry: Registry, asked: Collection[str]) -> Settings:
-    """Return what decides the network: the topology's card and its sizes on the task."""
-    sizes = registry.network(cell.task, cell.topology) if cell.task in registry.tasks else None
+def sized_settings(cell: Cell, row: Row, registry: Registry, asked: Collection[str]) -> Settings:
+    """Return what decides the network: the card of the topology or system and its sizes on the task."""
+    sizes = registry.network(cell.task, row.name) if cell.task in registry.tasks else None
     settings = row_settings(row, asked)
     return {**settings, "params": {**settings["params"], **(sizes or {})}}
 

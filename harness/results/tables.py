@@ -259,7 +259,7 @@ def _row(board: Board, key: tuple[str, str], records: Sequence[Record], known: _
         "neuron": registry.cell_neurons,
         "method": registry.methods,
         "task": registry.tasks,
-        "topology": registry.cell_topologies,
+        "topology": registry.topologies,
     }.get(board.axis, {})
     values: dict[str, Value] = {}
     unreached: dict[str, Unreached] = {}

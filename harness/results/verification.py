@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.results.freshness import Today
-from harness.results.record import MEASURED, Record
+from harness.results.record import Record
 
 __all__ = ["CONTRACTS", "Verification"]
 
@@ -44,9 +44,6 @@ class Verification:
     def of(self, record: Record) -> bool:
         """Whether the neuron (under its backend) of `record` has passed, and its training method if it has one."""
         cell, machine = record.cell, record.provenance.machine.name
-        if cell.topology in self._registry.dense:
-            # It has neither axis: its suite checks the contract of a whole network before it measures one.
-            return record.status in MEASURED and self.today.is_current(record)
         if not self._neurons.get((machine, cell.neuron, cell.backend), False):
             return False
         if cell.method != NOT_APPLICABLE and not self._methods.get(

@@ -23,7 +23,7 @@ CARD = {
     "exclusive": False,
     "timeout_seconds": 600.0,
     "typical_seconds": 3.0,
-    "targets": ["links", "control"],
+    "targets": ["links", "control", "frames", "flow", "boxes"],
     "metrics": {
         "failed_checks": {"title": "failed checks", "unit": "checks", "direction": "lower", "exact": True},
         "passed_checks": {"title": "passed checks", "unit": "checks", "direction": "higher", "exact": True},

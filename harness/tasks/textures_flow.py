@@ -43,7 +43,7 @@ CARD = {
         "standard": {"epochs": 40, "batch_size": 16, "learning_rate": 4e-3},
     },
     "notes": [
-        "The scenes are this project's own and exactly reproducible; docs/dense.md has how they are made.",
+        "The scenes are this project's own and exactly reproducible; docs/video.md has how they are made.",
         "They are filmed once, which takes some ten seconds, and kept beside the default data root.",
     ],
 }

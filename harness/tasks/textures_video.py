@@ -46,7 +46,7 @@ CARD = {
         "standard": {"epochs": 60, "batch_size": 8, "learning_rate": 1e-2},
     },
     "notes": [
-        "The scenes are this project's own and exactly reproducible; docs/dense.md has how they are made.",
+        "The scenes are this project's own and exactly reproducible; docs/video.md has how they are made.",
         "They are filmed once, which takes some ten seconds, and kept beside the default data root.",
     ],
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,19 @@ import torch
 from torch import Tensor
 
 from harness.catalogue.cards import load_registry
+from harness.conformance.images import IMAGE_CHECKS
+from harness.conformance.systems import judged
 from harness.measure.activity import count_activity
 from harness.suites.common.base import DivergedError
 from harness.suites.common.dense import check_contract
 from reference_impls.api import UnknownNameError
 from reference_impls.dense_network import DenseAnswer, DenseBaseline, DenseNetwork, Windows, at_ends, build_dense
 
-DENSE = load_registry().dense
+DENSE = {
+    name: row
+    for name, row in load_registry().systems.items()
+    if row.capabilities.answers in ("frames", "flow", "boxes")
+}
 VECTORS = Path(__file__).parent / "dense_vectors"
 SMALL: dict[str, dict[str, Any]] = {
     "evsnn": {"base": 4},
@@ -30,7 +37,7 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """Sizes of a file's rows in these tests."""
 STEPS, WINDOWS, BATCH = 6, 3, 2
-COMPONENTS: dict[tuple[str, ...], int] = {("frames",): 1, ("flow",): 2, ("boxes",): 8}
+COMPONENTS = {"frames": 1, "flow": 2, "boxes": 8}
 
 
 def small(name: str) -> DenseNetwork:
@@ -48,9 +55,9 @@ def batch(network: DenseNetwork, name: str) -> Windows:
     x = torch.randint(0, 3, (STEPS, BATCH, able.input_channels or 2, 16, 24), generator=generator).float()
     if able.input_channels == 1:
         x = x - 1
-    height, width = (4, 6) if able.answers == ("boxes",) else (16, 24)
+    height, width = (4, 6) if able.answers == "boxes" else (16, 24)
     target = torch.rand(WINDOWS, BATCH, COMPONENTS[able.answers], height, width, generator=generator)
-    return Windows(x, target, target.roll(1, 0) if able.answers == ("frames",) else None)
+    return Windows(x, target, target.roll(1, 0) if able.answers == "frames" else None)
 
 
 @pytest.mark.parametrize("name", list(DENSE))
@@ -62,7 +69,35 @@ def test_every_network_keeps_the_contract(name: str) -> None:
     check_contract(network, windows, DENSE[name].capabilities.sees_truth)
 
 
-@pytest.mark.parametrize("name", [name for name, row in DENSE.items() if row.capabilities.trained])
+@pytest.mark.parametrize(
+    "name",
+    # A second each; variants that learn are of the same file, and take as long.
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if row.capabilities.learns and name != row.card.name else [])
+        for name, row in DENSE.items()
+    ],
+)
+def test_every_network_is_judged_as_systems_are(name: str) -> None:
+    outcomes = judged(DENSE[name])
+    assert [outcome.name for outcome in outcomes if not outcome.passed] == []
+    assert len(outcomes) == len(IMAGE_CHECKS) - DENSE[name].capabilities.sees_truth
+
+
+@pytest.mark.parametrize(
+    ("name", "lie", "broken"),
+    [
+        ("mean-image", {"learns": True}, {"learns"}),
+        ("event-integration", {"spiking": True}, {"work"}),
+        ("evsnn-ann", {"spiking": True}, {"work"}),
+        ("last-frame", {"sees_truth": False}, {"no truth"}),
+    ],
+)
+def test_a_card_that_says_what_is_not_so_fails(name: str, lie: dict[str, bool], broken: set[str]) -> None:
+    row = replace(DENSE[name], capabilities=replace(DENSE[name].capabilities, **lie))
+    assert {outcome.name for outcome in judged(row) if not outcome.passed} >= broken
+
+
+@pytest.mark.parametrize("name", [name for name, row in DENSE.items() if row.capabilities.learns])
 def test_every_trained_parameter_gets_a_gradient(name: str) -> None:
     network = small(name)
     windows = batch(network, name)
@@ -76,7 +111,7 @@ def test_every_trained_parameter_gets_a_gradient(name: str) -> None:
     assert all(torch.isfinite(value.grad).all() for value in network.parameters() if value.grad is not None)
 
 
-@pytest.mark.parametrize("name", [name for name, row in DENSE.items() if row.capabilities.trained])
+@pytest.mark.parametrize("name", [name for name, row in DENSE.items() if row.capabilities.learns])
 def test_every_product_of_a_network_is_declared(name: str) -> None:
     network = small(name)
     activity = count_activity(network, [batch(network, name).x], input_kind="mixed")

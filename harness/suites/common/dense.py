@@ -1,9 +1,9 @@
 """The workload of suites with dense targets: a whole network, its training on windows, and its contract.
 
 A `Workload` fills a topology with a cell's neuron and hands it to a training method that learns classes. Networks of
-dense targets bring their own neurons, answer with an image at every step and are trained here, so of the workload only
-task, split, budget, device and optimizer are used; neuron and method of such a cell are ``-``. Must not know what is
-answered: a suite gives the loss and the figures.
+dense targets are systems: they bring their own neurons, answer with an image at every step and are trained here, so of
+the workload only task, split, budget, device and optimizer are used. Must not know what is answered: a suite gives the
+loss and the figures.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.conformance import CheckFailedError
+from harness.conformance.images import answers_in_shape, each_alone, goes_on, same_again, sees_no_truth
 from harness.measure.activity import Activity, count_activity
 from harness.measure.energy import FP32_45NM
 from harness.optimizers import make_optimizer
@@ -24,7 +26,7 @@ from harness.suites.common.base import Answer, DivergedError, Measurement
 from harness.suites.common.train import limited
 from harness.tasks.common.base import Samples
 from harness.workload import Workload
-from reference_impls.card import DenseCapabilities
+from reference_impls.card import SystemCapabilities
 from reference_impls.dense_network import DenseAnswer, DenseBaseline, DenseNetwork, Windows, build_dense
 
 __all__ = [
@@ -66,17 +68,17 @@ class DenseRun:
     updates: int = 0
 
 
-def capabilities_of(workload: Workload) -> DenseCapabilities:
+def capabilities_of(workload: Workload) -> SystemCapabilities:
     """Return what the card of the cell's network says of it."""
-    able = workload.registry.dense[workload.cell.topology].capabilities
-    assert isinstance(able, DenseCapabilities)
+    able = workload.registry.systems[workload.cell.neuron].capabilities
+    assert isinstance(able, SystemCapabilities)
     return able
 
 
 def dense_network(workload: Workload) -> DenseNetwork:
     """Build the cell's network with weights drawn from its seed, on its device."""
     torch.manual_seed(workload.cell.seed)
-    row, card = workload.registry.dense[workload.cell.topology], workload.task_card
+    row, card = workload.registry.systems[workload.cell.neuron], workload.task_card
     sizes = workload.registry.network(card.name, row.name) or {}
     network = build_dense(row.card.name, card.sample_shape, card.classes, **{**row.params, **sizes})
     return network.to(workload.device, workload.dtype)
@@ -189,10 +191,9 @@ def answered(network: DenseNetwork, samples: Samples, workload: Workload) -> Ite
 
 
 def check_contract(network: DenseNetwork, batch: Windows, sees_truth: bool = False) -> None:
-    """Hold a network against its contract before anything is measured on it; the gate of suites with dense targets.
+    """Hold a trained network against its contract before anything is measured on it; the gate of suites of images.
 
-    Its answer has the target's shape and is finite; the same input gives the same answer; a sample's answer depends on
-    no other sample; and going on from a state gives what the whole sequence would.
+    The clauses are those of `harness.conformance.images` that a whole system is judged by before it is trained.
 
     Raises
     ------
@@ -200,36 +201,13 @@ def check_contract(network: DenseNetwork, batch: Windows, sees_truth: bool = Fal
         If one of these does not hold; the message says which.
     """
     network.eval()
-    with torch.no_grad():
-        whole = network.answer(batch.x)
-        shape = (batch.x.shape[0], *batch.target.shape[1:])
-        _demand(tuple(whole.image.shape) == shape, f"answers {tuple(whole.image.shape)}, not {shape}")
-        _demand(bool(torch.isfinite(whole.image).all()), "answers with what is not finite")
-        _demand(torch.equal(network.answer(batch.x).image, whole.image), "answers the same input in two ways")
-        alone = network.answer(batch.x[:, :1]).image
-        _demand(_close(alone, whole.image[:, :1]), "a sample's answer depends on its batch")
-        half = max(1, batch.x.shape[0] // 2)
-        first = network.answer(batch.x[:half])
-        later = network.answer(batch.x[half:], first.states)
-        _demand(
-            _close(torch.cat([first.image, later.image]), whole.image),
-            "going on from a state is not what the whole sequence gives",
-        )
-    said = network.at_windows(batch)
-    _demand(said.shape == batch.target.shape, f"says {tuple(said.shape)} at the ends of windows")
-    _demand(sees_truth or torch.equal(said, network.at_windows(batch._replace(before=None))), "looks at the truth")
-
-
-def _close(one: Tensor, other: Tensor) -> bool:
-    """Whether two answers differ by no more than sums in another order, where a rare spike may come a step apart."""
-    scale = max(float(other.abs().max()), 1e-3)
-    apart = (one - other).abs() > 1e-3 * scale
-    return float(apart.double().mean()) < 0.01
-
-
-def _demand(kept: bool, problem: str) -> None:
-    if not kept:
-        raise DivergedError(f"the network's contract is not kept: it {problem}")
+    try:
+        for clause in (answers_in_shape, same_again, each_alone, goes_on):
+            clause(network, batch)
+        if not sees_truth:
+            sees_no_truth(network, batch)
+    except CheckFailedError as broken:
+        raise DivergedError(f"the network's contract is not kept: it {broken}") from broken
 
 
 def activity_figures(

@@ -64,7 +64,7 @@ def test_baselines_are_rows_that_exist() -> None:
         "neuron": {*ROWS.cell_neurons},
         "method": {*ROWS.methods},
         "task": {*ROWS.tasks},
-        "topology": {*ROWS.cell_topologies},
+        "topology": {*ROWS.topologies},
     }
     for board in BOARDS:
         if board.baseline:

@@ -93,7 +93,7 @@ def test_quiet_says_less_of_a_plan_and_verbose_whence_defaults_come(folder: Path
     [
         (completion.neurons, {*load_registry().cell_neurons}),
         (completion.methods, set(load_registry().methods)),
-        (completion.topologies, set(load_registry().cell_topologies)),
+        (completion.topologies, set(load_registry().topologies)),
         (completion.tasks, set(load_registry().tasks)),
         (
             completion.entries,

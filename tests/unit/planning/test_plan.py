@@ -37,7 +37,6 @@ SUITES_NOT_IN_QUICK = {
     "crossover",
     "control",
     "link_prediction",
-    "system_conformance",
 }
 """Of peers and layers, and of systems, which have presets of their own."""
 

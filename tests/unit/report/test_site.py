@@ -60,7 +60,7 @@ def test_there_is_a_page_for_everything(built: Site) -> None:
     wanted = {"index.html", "about.html", "implementations.html", *(f"board-{board.name}.html" for board in BOARDS)}
     for kind in (
         *(registry.neurons, registry.methods, registry.topologies),
-        *(registry.peers, registry.systems, registry.dense, registry.tasks),
+        *(registry.peers, registry.systems, registry.tasks),
     ):
         wanted |= {implementation_page(row.kind, row.name) for row in kind.values()}
     assert wanted <= set(built.pages)

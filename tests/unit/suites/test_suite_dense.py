@@ -20,7 +20,7 @@ from harness.suites.flow import Flow
 from harness.suites.video import Video
 from harness.tasks.common import filmed
 from harness.workload import Workload
-from reference_impls.dense.evsnn import EVSNN
+from reference_impls.systems.evsnn import EVSNN
 
 REGISTRY = load_registry()
 COUNTS = (4, 2, 3)
@@ -35,7 +35,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def measured(suite: str, network: str, seed: int = 0) -> Answer:
-    workload = Workload(Cell(suite, TASK_OF[suite], topology=network, budget="smoke", seed=seed), REGISTRY)
+    workload = Workload(Cell(suite, TASK_OF[suite], network, budget="smoke", seed=seed), REGISTRY)
     answer = {"video": Video, "flow": Flow}[suite](REGISTRY.suite(suite)).run(workload)
     to_metrics(REGISTRY.suite(suite), answer.figures)
     return answer
@@ -118,14 +118,20 @@ def test_a_loss_that_is_not_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch)
         ({}, None),
         ({"task": "digits"}, "video is asked of tasks with frames|evsnn answers with frames of a video; digits"),
         ({"task": "textures-flow"}, "asks for optical flow"),
-        ({"suite": "flow", "task": "textures-video"}, "flow is asked of networks for optical flow; evsnn"),
-        ({"neuron": "lif"}, "has neurons of its own"),
+        (
+            {"suite": "flow", "task": "textures-video"},
+            "evsnn answers with frames of a video; flow is asked about optical flow",
+        ),
+        ({"neuron": "lif"}, "video is asked of systems (spikeboard list systems); lif is a neuron"),
+        ({"method": "bptt"}, "it goes with no method bptt"),
+        ({"topology": "mlp"}, "it goes with no topology mlp"),
+        ({"neuron": "event-integration", "task": "textures-flow", "suite": "flow"}, "answers with frames"),
         ({"backend": "compiled"}, "not under compiled"),
-        ({"suite": "accuracy"}, "accuracy is asked"),
+        ({"suite": "accuracy"}, "accuracy is asked about classes"),
     ],
 )
 def test_what_cannot_be_has_a_sentence(changes: dict[str, str], said: str | None) -> None:
-    cell = replace(Cell("video", "textures-video", topology="evsnn", budget="quick"), **changes)  # type: ignore[arg-type]
+    cell = replace(Cell("video", "textures-video", "evsnn", budget="quick"), **changes)  # type: ignore[arg-type]
     reason = why_unsupported(cell, REGISTRY)
     if said is None:
         assert reason is None
@@ -136,30 +142,32 @@ def test_what_cannot_be_has_a_sentence(changes: dict[str, str], said: str | None
 
 def test_the_preset_asks_every_network_that_answers() -> None:
     found = combinations(
-        REGISTRY, preset=find_preset("dense"), budget="quick", filters=Filters(), device="cpu", cores=1
+        REGISTRY, preset=find_preset("video"), budget="quick", filters=Filters(), device="cpu", cores=1
     )
-    rows = {(cell.suite, cell.topology) for cell in found.possible}
-    for name, row in REGISTRY.dense.items():
-        suites = {"frames": "video", "flow": "flow"}
-        assert {(suites[kind], name) for kind in row.capabilities.answers} <= rows
+    rows = {(cell.suite, cell.neuron) for cell in found.possible}
+    suites = {"frames": "video", "flow": "flow"}
+    answering = {name: row.capabilities.answers for name, row in REGISTRY.systems.items()}
+    asked = {(suites[answers], name) for name, answers in answering.items() if answers in suites}
+    assert {row for row in rows if row[0] in suites.values()} == asked
+    assert {("system_conformance", name) for _, name in asked} <= rows, "or no row would be verified"
     assert {cell.seed for cell in found.possible} == {0, 1, 2}
-    assert {(cell.neuron, cell.method) for cell in found.possible} == {("-", "-")}
+    assert {(cell.method, cell.topology, cell.backend) for cell in found.possible} == {("-", "-", "-")}
     narrowed = combinations(
         REGISTRY,
         preset=None,
         budget="quick",
-        filters=Filters(suite=("flow",), topology=("zero-flow",), seed=(7,)),
+        filters=Filters(suite=("flow",), neuron=("zero-flow",), seed=(7,)),
         device="cpu",
         cores=1,
     )
-    assert [(cell.topology, cell.seed) for cell in narrowed.possible] == [("zero-flow", 7)]
+    assert [(cell.neuron, cell.seed) for cell in narrowed.possible] == [("zero-flow", 7)]
 
 
 def test_a_cell_is_built_from_card_task_and_seed() -> None:
-    cells = [Cell("video", "textures-video", topology="evsnn-ann", budget="quick", seed=seed) for seed in (0, 0, 1)]
+    cells = [Cell("video", "textures-video", "evsnn-ann", budget="quick", seed=seed) for seed in (0, 0, 1)]
     one, same, other = (dense.dense_network(Workload(cell, REGISTRY)) for cell in cells)
     weights = [network.state_dict()["trunk.head.conv.map.weight"] for network in (one, same, other)]
     assert weights[0].shape[0] == REGISTRY.task("textures-video").networks["evsnn"]["base"]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
-    assert SimpleNamespace(**REGISTRY.dense["evsnn-ann"].params).neuron == "relu"
+    assert SimpleNamespace(**REGISTRY.systems["evsnn-ann"].params).neuron == "relu"

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from reference_impls.api import Neuron, State, Synapse
-from reference_impls.dense._layers import ANN, neuron_of
 from reference_impls.dense_network import DenseAnswer, DenseNetwork
+from reference_impls.systems._image_layers import ANN, neuron_of
 from reference_impls.topologies._chain import Block
 from reference_impls.topologies._hybrid import Accumulator, Hybrid
 
 CARD = {
     "name": "hybrid-detector",
-    "kind": "dense",
+    "kind": "system",
     "version": 1,
     "title": "Hybrid SNN-ANN detector",
     "summary": (
@@ -37,7 +37,7 @@ CARD = {
             "arxiv": "2112.03423",
         },
     ],
-    "capabilities": {"answers": ["boxes"]},
+    "capabilities": {"answers": "boxes", "spiking": True, "learns": True},
     "defaults": {
         "channels": [32, 64, 64, 128],
         "strides": [2, 2, 1, 2],

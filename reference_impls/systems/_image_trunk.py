@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from reference_impls.api import Neuron, State, Synapse
-from reference_impls.dense._layers import ANN, Residual, SpikingConv, doubled
+from reference_impls.systems._image_layers import ANN, Residual, SpikingConv, doubled
 
 __all__ = ["Trunk"]
 

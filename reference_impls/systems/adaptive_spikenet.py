@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from reference_impls.api import LayerShape, Neuron, State, Synapse, over_time
-from reference_impls.dense._layers import ANN, check_divides, neuron_of
 from reference_impls.dense_network import DenseAnswer, DenseNetwork
+from reference_impls.systems._image_layers import ANN, check_divides, neuron_of
 
 CARD = {
     "name": "adaptive-spikenet",
-    "kind": "dense",
+    "kind": "system",
     "version": 1,
     "title": "Adaptive-SpikeNet: spiking optical flow",
     "summary": (
@@ -46,7 +46,7 @@ CARD = {
             "code": "https://github.com/chan8972/Spike-FlowNet",
         },
     ],
-    "capabilities": {"answers": ["flow"], "divides": 8},
+    "capabilities": {"answers": "flow", "spiking": True, "learns": True, "divides": 8},
     "defaults": {"base": 64, "levels": 4, "neuron": "adaptive-spikenet-lif"},
     "variants": {
         "adaptive-spikenet-fixed": {

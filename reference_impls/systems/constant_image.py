@@ -13,26 +13,26 @@ from reference_impls.names import check_name
 
 CARD = {
     "name": "mean-image",
-    "kind": "dense",
+    "kind": "system",
     "version": 1,
     "title": "Mean image",
     "summary": "Always the mean of the training part's frames, pixel by pixel: what is known without seeing an event.",
     "equations": "answer = mean of the training targets",
     "citations": [],
-    "capabilities": {"answers": ["frames"], "trained": False, "spiking": False},
+    "capabilities": {"answers": "frames", "learns": False, "spiking": False},
     "defaults": {"constant": "pixels"},
     "variants": {
         "mean-flow": {
             "title": "Mean flow",
             "summary": "Always the mean of the training part's flow, one vector for all pixels.",
             "params": {"constant": "components"},
-            "capabilities": {"answers": ["flow"]},
+            "capabilities": {"answers": "flow"},
         },
         "zero-flow": {
             "title": "No flow",
             "summary": "Always says that nothing moves: its end-point error is the mean length of the true flow.",
             "params": {"constant": "zero"},
-            "capabilities": {"answers": ["flow"]},
+            "capabilities": {"answers": "flow"},
         },
     },
 }

@@ -12,7 +12,7 @@ from reference_impls.dense_network import DenseAnswer, DenseBaseline, Windows
 
 CARD = {
     "name": "mean-boxes",
-    "kind": "dense",
+    "kind": "system",
     "version": 1,
     "title": "Mean boxes",
     "summary": (
@@ -21,7 +21,7 @@ CARD = {
     ),
     "equations": "logit = log(p / (1 - p)) of each place; box and class: the mean and the shares over all boxes",
     "citations": [],
-    "capabilities": {"answers": ["boxes"], "trained": False, "spiking": False},
+    "capabilities": {"answers": "boxes", "spiking": False, "learns": False},
     "defaults": {"stride": 4},
 }
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from reference_impls.api import Neuron, State, Synapse
-from reference_impls.dense._layers import IMAGE_DEVIATION, Potential, check_divides
-from reference_impls.dense._trunk import Trunk
 from reference_impls.dense_network import DenseAnswer, DenseNetwork
+from reference_impls.systems._image_layers import IMAGE_DEVIATION, Potential, check_divides
+from reference_impls.systems._image_trunk import Trunk
 
 CARD = {
     "name": "evsnn",
-    "kind": "dense",
+    "kind": "system",
     "version": 1,
     "title": "EVSNN: spiking event-to-video network",
     "summary": (
@@ -35,7 +35,7 @@ CARD = {
             "code": "https://github.com/LinZhu111/EVSNN (commit 9404c0a)",
         }
     ],
-    "capabilities": {"answers": ["frames"], "input_channels": 1, "divides": 8},
+    "capabilities": {"answers": "frames", "spiking": True, "learns": True, "input_channels": 1, "divides": 8},
     "defaults": {"base": 32, "neuron": "lif", "shared_state": True},
     "variants": {
         "evsnn-ann": {

@@ -12,7 +12,7 @@ from reference_impls.dense_network import DenseAnswer, DenseBaseline, Windows, a
 
 CARD = {
     "name": "event-integration",
-    "kind": "dense",
+    "kind": "system",
     "version": 1,
     "title": "Event integration",
     "summary": (
@@ -29,7 +29,7 @@ CARD = {
             "arxiv": "1811.00386",
         }
     ],
-    "capabilities": {"answers": ["frames"], "input_channels": 1, "trained": False, "spiking": False},
+    "capabilities": {"answers": "frames", "input_channels": 1, "learns": False, "spiking": False},
     "divergences": [
         "The paper's filter adds up brightness changes of known contrast and, where there are frames, leans on them; "
         "here the bins are normalised and gain and offset are fitted, and there are no frames.",

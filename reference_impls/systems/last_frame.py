@@ -12,7 +12,7 @@ from reference_impls.dense_network import DenseAnswer, DenseBaseline, Windows
 
 CARD = {
     "name": "last-frame",
-    "kind": "dense",
+    "kind": "system",
     "version": 1,
     "title": "Last frame",
     "summary": (
@@ -21,7 +21,7 @@ CARD = {
     ),
     "equations": "answer at the end of a window = true frame at its beginning",
     "citations": [],
-    "capabilities": {"answers": ["frames"], "trained": False, "spiking": False, "sees_truth": True},
+    "capabilities": {"answers": "frames", "learns": False, "spiking": False, "sees_truth": True},
 }
 
 
