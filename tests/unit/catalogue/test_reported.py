@@ -31,7 +31,7 @@ def test_every_figure_says_where_it_was_seen() -> None:
     assert registry.problems == ()
     cards = {
         row.path: row.card
-        for kind in (registry.neurons, registry.methods, registry.topologies, registry.dense)
+        for kind in (registry.neurons, registry.methods, registry.topologies, registry.systems)
         for row in kind.values()
     }
     figures = [figure for card in cards.values() for figure in card.reported]  # type: ignore[union-attr]

@@ -37,8 +37,9 @@ SUITES_NOT_IN_QUICK = {
     "crossover",
     "control",
     "link_prediction",
+    "detection",
 }
-"""Of peers and layers, and of systems, which have presets of their own."""
+"""Of peers and layers, and of systems, which stand in other presets."""
 
 
 def plan(store: Path, preset: str | None = "quick", **options: Any) -> Plan:

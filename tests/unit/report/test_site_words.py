@@ -170,10 +170,10 @@ def test_every_format_marks_what_was_timed_too_noisily() -> None:
     assert "lif" not in [point.label for point in plot.points]
 
 
-def test_every_task_and_every_network_of_dense_targets_has_its_facts() -> None:
+def test_every_task_and_every_system_has_its_facts() -> None:
     """What a target asks for stands in tables of words; a kind that one of them lacks would break the site."""
     registry = load_registry()
     for name in registry.tasks:
         assert facts_of(registry.task(name)), name
-    for name, row in registry.dense.items():
-        assert facts_of(row.capabilities)[0].term == "answers with", name
+    for name, row in registry.systems.items():
+        assert facts_of(row.capabilities)[0].term == "answers", name
