@@ -75,7 +75,8 @@ def refuse_other_state(who: str, state: State | None, x: Tensor, shape: torch.Si
                 "sequences of the same batch and size, or from rest (state None)"
             )
         real_of_half = part.dtype == torch.float32 and x.dtype in (torch.float16, torch.bfloat16)
-        fits_dtype = part.dtype == x.dtype or not part.is_floating_point() or real_of_half
+        both_real = part.is_floating_point() and x.is_floating_point()
+        fits_dtype = part.dtype == x.dtype or not both_real or real_of_half
         if not fits_dtype or part.device != x.device:
             raise ValueError(
                 f"{who}: the state is {part.dtype} on {part.device}, this input {x.dtype} on {x.device}; give both the "
