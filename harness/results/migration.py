@@ -110,7 +110,7 @@ def restated(records: Iterable[Record], registry: Registry) -> Iterator[Migrated
 
 
 def _left_alone(record: Record, today: Today) -> Finding | None:
-    if record.status == "unsupported":
+    if record.status == "unsupported" and record.provenance.inputs is None:
         return "no figure"
     if record.provenance.inputs is not None and today.is_current(record):
         return "had its inputs"

@@ -67,7 +67,7 @@ _AMOUNT = Limits(0.0)
 _COUNT = Limits(0.0, whole=True)
 _OF_UNIT: Mapping[str, Limits] = {
     "fraction": _SHARE,
-    **dict.fromkeys(("parameters", "epochs", "updates", "checks", "samples"), _COUNT),
+    **dict.fromkeys(("parameters", "epochs", "updates", "checks", "samples", "steps"), _COUNT),
     **dict.fromkeys(("bytes", "joules", "operations", "spikes", "events", "neurons", "hertz", "windows"), _AMOUNT),
     **dict.fromkeys(("spikes per neuron and step", "squared signal units", "squared intensity", "pixels"), _AMOUNT),
     "time steps": Limits(1.0),  # an answer takes one step at least; means of samples are no whole numbers
