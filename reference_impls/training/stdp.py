@@ -41,7 +41,7 @@ CARD = {
         "updates": "per_batch",
         "structures": ["chain"],
         "neuron": {"parallel": ["sequential"], "output": ["binary"], "membrane": ["linear"]},
-        "memory_in_T": "O(1)",
+        "memory_in_T": "O(T)",
         "spiking_backward": False,
         "hidden_layers": 1,
         "convolutions": False,
