@@ -10,13 +10,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["Check", "CheckFailedError", "CheckOutcome", "run_checks"]
+__all__ = ["Check", "CheckFailedError", "CheckOutcome", "require", "run_checks"]
 
 Subject = TypeVar("Subject")
 
 
 class CheckFailedError(AssertionError):
     """A contract is broken; the message says how."""
+
+
+def require(condition: object, problem: str) -> None:
+    """Raise CheckFailedError with `problem` unless `condition` holds."""
+    if not condition:
+        raise CheckFailedError(problem)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from harness.catalogue.cards import Row
-from harness.conformance import Check, CheckFailedError
+from harness.conformance import Check, require
 from reference_impls.building import build
 from reference_impls.control import Actor
 
@@ -41,26 +41,21 @@ class ActorSubject:
         return torch.randn(32, OBSERVATIONS, generator=torch.Generator().manual_seed(1))
 
 
-def _demand(kept: bool, problem: str) -> None:
-    if not kept:
-        raise CheckFailedError(problem)
-
-
 def _acts_within_bounds(subject: ActorSubject) -> None:
     actions = subject.built()(100 * subject.observed)
     wanted = (len(subject.observed), ACTIONS)
-    _demand(tuple(actions.shape) == wanted, f"it gives {tuple(actions.shape)}, not [B, A] = {wanted}")
-    _demand(bool(torch.isfinite(actions).all()), "it gives actions that are not finite")
-    _demand(bool((actions.abs() <= 1).all()), "it gives actions beyond -1 and 1")
+    require(tuple(actions.shape) == wanted, f"it gives {tuple(actions.shape)}, not [B, A] = {wanted}")
+    require(bool(torch.isfinite(actions).all()), "it gives actions that are not finite")
+    require(bool((actions.abs() <= 1).all()), "it gives actions beyond -1 and 1")
 
 
 def _same_again(subject: ActorSubject) -> None:
     first, second = (subject.built()(subject.observed) for _ in range(2))
-    _demand(torch.equal(first, second), "the same seed gives other actions the second time")
+    require(torch.equal(first, second), "the same seed gives other actions the second time")
     if subject.learns:
         actor = subject.built()
         again = [actor(subject.observed) for _ in range(2)]
-        _demand(torch.equal(*again), "acting changes what is done next: state must not survive a call")
+        require(torch.equal(*again), "acting changes what is done next: state must not survive a call")
 
 
 def _each_alone(subject: ActorSubject) -> None:
@@ -68,14 +63,14 @@ def _each_alone(subject: ActorSubject) -> None:
     together = actor(subject.observed)
     for index in range(0, len(subject.observed), 8):
         alone = actor(subject.observed[index : index + 1])[0]
-        _demand(torch.allclose(alone, together[index], atol=1e-5), f"observation {index} is answered other in a batch")
+        require(torch.allclose(alone, together[index], atol=1e-5), f"observation {index} is answered other in a batch")
 
 
 def _learns_as_it_says(subject: ActorSubject) -> None:
     """Imitate a linear policy: an actor that learns comes nearer to it."""
     actor, observed = subject.built(), subject.observed
     parameters = list(actor.parameters())
-    _demand(
+    require(
         bool(parameters) == subject.learns,
         f"its card says learns = {subject.learns}; it has {len(parameters)} parameters",
     )
@@ -88,24 +83,24 @@ def _learns_as_it_says(subject: ActorSubject) -> None:
         optimizer.zero_grad()
         error.backward()
         optimizer.step()
-        errors.append(float(error))
+        errors.append(float(error.detach()))
     early, late = sum(errors[:5]), sum(errors[-5:])
-    _demand(late < 0.8 * early, f"{UPDATES} updates leave an error of {late / 5:.3g}, from {early / 5:.3g}")
+    require(late < 0.8 * early, f"{UPDATES} updates leave an error of {late / 5:.3g}, from {early / 5:.3g}")
 
 
 def _counts_its_work(subject: ActorSubject) -> None:
     actor, spiking = subject.built(), subject.row.capabilities.spiking
-    _demand(
+    require(
         (actor.spiking_neuron is not None) == spiking, f"its card says spiking = {spiking}; spiking_neuron does not"
     )
     work = actor.work(subject.observed)
     if work is None:
-        _demand(not subject.learns, "what learns has arithmetic: work must count it")
+        require(not subject.learns, "what learns has arithmetic: work must count it")
         return
-    _demand(all(isinstance(count, int) and count >= 0 for count in work), f"work gives {work}: whole numbers from 0")
-    _demand(bool(work.neurons) == spiking, f"work counts {work.neurons} spiking neurons, but spiking = {spiking}")
+    require(all(isinstance(count, int) and count >= 0 for count in work), f"work gives {work}: whole numbers from 0")
+    require(bool(work.neurons) == spiking, f"work counts {work.neurons} spiking neurons, but spiking = {spiking}")
     one = sum((actor.work(row[None]) or work for row in subject.observed), start=type(work)())
-    _demand(one == work, f"work counts {work} for a batch and {one} for its observations one by one")
+    require(one == work, f"work counts {work} for a batch and {one} for its observations one by one")
 
 
 ACTOR_CHECKS: tuple[Check[ActorSubject], ...] = (

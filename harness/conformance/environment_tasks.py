@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.catalogue.cards import Registry, TaskCard
-from harness.conformance import Check, CheckFailedError
+from harness.conformance import Check, require
 from harness.data import data_set
 from harness.data.base import data_root as resolve_root
 from harness.tasks.common.environment import ControlTask
@@ -42,21 +42,16 @@ class EnvironmentSubject:
         return task.make()
 
 
-def _demand(kept: bool, problem: str) -> None:
-    if not kept:
-        raise CheckFailedError(problem)
-
-
 def _has_the_cards_spaces(subject: EnvironmentSubject) -> None:
     environment, card = subject.made(), subject.card
     seen, done = environment.observation_space.shape, environment.action_space.shape
-    _demand(
+    require(
         seen == tuple(card.sample_shape),
         f"observations have shape {seen}; the card's sample_shape is {card.sample_shape}",
     )
-    _demand(done == (card.classes,), f"actions have shape {done}; the card says {card.classes} components (classes)")
+    require(done == (card.classes,), f"actions have shape {done}; the card says {card.classes} components (classes)")
     low, high = environment.action_space.low, environment.action_space.high
-    _demand(all(map(math.isfinite, (*low, *high))), f"actions go from {low} to {high}: an actor needs finite bounds")
+    require(all(map(math.isfinite, (*low, *high))), f"actions go from {low} to {high}: an actor needs finite bounds")
 
 
 def _walk(environment: Any, seed: int) -> list[tuple[list[float], float]]:
@@ -75,13 +70,13 @@ def _walk(environment: Any, seed: int) -> list[tuple[list[float], float]]:
 def _gives_finite_numbers(subject: EnvironmentSubject) -> None:
     walked = _walk(subject.made(), 0)
     finite = all(math.isfinite(number) for seen, reward in walked for number in (*seen, reward))
-    _demand(finite, "it gives observations or rewards that are not finite")
+    require(finite, "it gives observations or rewards that are not finite")
 
 
 def _same_seed_same_course(subject: EnvironmentSubject) -> None:
     first, again, other = (_walk(subject.made(), seed) for seed in (0, 0, 1))
-    _demand(first == again, "the same seed gives another course the second time: episodes are not comparable")
-    _demand(first != other, "every seed gives the same course: test episodes would all be one")
+    require(first == again, "the same seed gives another course the second time: episodes are not comparable")
+    require(first != other, "every seed gives the same course: test episodes would all be one")
 
 
 _CLAUSES: tuple[tuple[str, str, Callable[[EnvironmentSubject], None]], ...] = (

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from harness.catalogue.cards import Row
-from harness.conformance.neurons import NeuronSubject, call, current, require
+from harness.conformance import require
+from harness.conformance.neurons import NeuronSubject, call, current
 from harness.conformance.places import NumpyWatch, defined_at, saying_where
 from reference_impls.api import Neuron, ParallelNeuron, SequentialNeuron
 from reference_impls.discovery import load_class

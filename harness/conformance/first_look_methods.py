@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.conformance import require
 from harness.conformance.first_look import kind_of, look_at_class
 from harness.conformance.methods import BATCH, CLASSES, MethodSubject
-from harness.conformance.neurons import require
 from harness.conformance.places import defined_at, saying_where
 from reference_impls.api import TrainingMethod, UpdateReport, build_method
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.catalogue.cards import Registry, TaskCard
-from harness.conformance import Check, CheckFailedError
+from harness.conformance import Check, require
 from harness.tasks.common.graph import GraphSplit, GraphTask
 from reference_impls.discovery import load_class
 
@@ -45,41 +45,36 @@ class GraphSubject:
         return (("train", split.graph.facts), ("validation", split.validation), ("test", split.test))
 
 
-def _demand(kept: bool, problem: str) -> None:
-    if not kept:
-        raise CheckFailedError(problem)
-
-
 def _has_facts(subject: GraphSubject) -> None:
     for part, facts in subject.parts:
-        _demand(facts.dtype == torch.int64, f"its {part} facts are {facts.dtype}; they are torch.int64")
+        require(facts.dtype == torch.int64, f"its {part} facts are {facts.dtype}; they are torch.int64")
         shape = tuple(facts.shape)
-        _demand(len(shape) == 2 and shape[0] > 0 and shape[1] == 3, f"its {part} facts have shape {shape}, not [N, 3]")
+        require(len(shape) == 2 and shape[0] > 0 and shape[1] == 3, f"its {part} facts have shape {shape}, not [N, 3]")
 
 
 def _has_the_cards_entities(subject: GraphSubject) -> None:
     graph = subject.split.graph
-    _demand(
+    require(
         graph.entities == subject.card.classes,
         f"it has {graph.entities} entities; the card says {subject.card.classes}",
     )
     most = torch.tensor([graph.entities, graph.relations, graph.entities])
     for part, facts in subject.parts:
         inside = bool(((facts >= 0) & (facts < most)).all())
-        _demand(inside, f"its {part} facts name entities or relations that the graph does not have")
+        require(inside, f"its {part} facts name entities or relations that the graph does not have")
 
 
 def _keeps_parts_apart(subject: GraphSubject) -> None:
     every = torch.cat([facts for _, facts in subject.parts])
     twice = len(every) - len(torch.unique(every, dim=0))
-    _demand(twice == 0, f"{twice} facts stand there twice, in one part or in two")
+    require(twice == 0, f"{twice} facts stand there twice, in one part or in two")
 
 
 def _reads_the_same_again(subject: GraphSubject) -> None:
     again = GraphSubject(subject.name, subject.registry, subject.data_root)
-    _demand(again.split.digest == subject.split.digest, "load gives another split the second time: fix what it draws")
+    require(again.split.digest == subject.split.digest, "load gives another split the second time: fix what it draws")
     same = all(torch.equal(one, other) for (_, one), (_, other) in zip(subject.parts, again.parts, strict=True))
-    _demand(same, "load gives other facts the second time: fix what it draws")
+    require(same, "load gives other facts the second time: fix what it draws")
 
 
 GRAPH_CHECKS: tuple[Check[GraphSubject], ...] = (

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from harness.catalogue.cards import Row
-from harness.conformance import Check, CheckFailedError
+from harness.conformance import Check, require
 from harness.measure.activity import count_activity
 from reference_impls.building import build
 from reference_impls.dense_network import DenseBaseline, DenseNetwork, Windows
@@ -32,33 +32,28 @@ PASSES = 10
 """Enough for the running means of norms, which forget a tenth with each."""
 
 
-def _demand(kept: bool, problem: str) -> None:
-    if not kept:
-        raise CheckFailedError(problem)
-
-
 def answers_in_shape(network: DenseNetwork, batch: Windows) -> None:
     """Demand a finite image of the target's shape at every step, and one at the end of every window."""
     with torch.no_grad():
         image, said = network.answer(batch.x).image, network.at_windows(batch)
     shape = (batch.x.shape[0], *batch.target.shape[1:])
-    _demand(tuple(image.shape) == shape, f"answers {tuple(image.shape)}, not {shape}")
-    _demand(bool(torch.isfinite(image).all()), "answers with what is not finite")
-    _demand(said.shape == batch.target.shape, f"says {tuple(said.shape)} at the ends of windows")
+    require(tuple(image.shape) == shape, f"answers {tuple(image.shape)}, not {shape}")
+    require(bool(torch.isfinite(image).all()), "answers with what is not finite")
+    require(said.shape == batch.target.shape, f"says {tuple(said.shape)} at the ends of windows")
 
 
 def same_again(network: DenseNetwork, batch: Windows) -> None:
     """Demand the same answer to the same input: no state survives a call."""
     with torch.no_grad():
         first, second = (network.answer(batch.x).image for _ in range(2))
-    _demand(torch.equal(first, second), "answers the same input in two ways")
+    require(torch.equal(first, second), "answers the same input in two ways")
 
 
 def each_alone(network: DenseNetwork, batch: Windows) -> None:
     """Demand that a sample's answer depends on no other sample."""
     with torch.no_grad():
         together, alone = network.answer(batch.x).image, network.answer(batch.x[:, :1]).image
-    _demand(_close(alone, together[:, :1]), "a sample's answer depends on its batch")
+    require(_close(alone, together[:, :1]), "a sample's answer depends on its batch")
 
 
 def goes_on(network: DenseNetwork, batch: Windows) -> None:
@@ -68,14 +63,14 @@ def goes_on(network: DenseNetwork, batch: Windows) -> None:
         whole, first = network.answer(batch.x).image, network.answer(batch.x[:half])
         later = network.answer(batch.x[half:], first.states)
     parts = torch.cat([first.image, later.image])
-    _demand(_close(parts, whole), "going on from a state is not what the whole sequence gives")
+    require(_close(parts, whole), "going on from a state is not what the whole sequence gives")
 
 
 def sees_no_truth(network: DenseNetwork, batch: Windows) -> None:
     """Demand the same answer without the truth before each window."""
     with torch.no_grad():
         said, blind = network.at_windows(batch), network.at_windows(batch._replace(before=None))
-    _demand(torch.equal(said, blind), "looks at the truth")
+    require(torch.equal(said, blind), "looks at the truth")
 
 
 def _close(one: Tensor, other: Tensor) -> bool:
@@ -141,16 +136,16 @@ def _built_the_same_again(subject: ImageSubject) -> None:
     first, second = (subject.found() for _ in range(2))
     with torch.no_grad():
         same = torch.equal(first.at_windows(batch), second.at_windows(batch))
-    _demand(same, "the same seed gives another answer the second time")
+    require(same, "the same seed gives another answer the second time")
     same_again(first, batch)
 
 
 def _learns_as_it_says(subject: ImageSubject) -> None:
     learns, network, batch = subject.row.capabilities.learns, subject.built(), subject.windows
     parameters = list(network.parameters())
-    _demand(bool(parameters) == learns, f"its card says learns = {learns}; it has {len(parameters)} parameters")
+    require(bool(parameters) == learns, f"its card says learns = {learns}; it has {len(parameters)} parameters")
     fitted = isinstance(network, DenseBaseline)
-    _demand(
+    require(
         fitted != learns, f"its card says learns = {learns}; what does not learn is a DenseBaseline, all else is not"
     )
     if not learns:
@@ -164,27 +159,27 @@ def _learns_as_it_says(subject: ImageSubject) -> None:
         optimizer.step()
         losses.append(float(loss.detach()))
     early, late = sum(losses[:3]) / 3, sum(losses[-3:]) / 3
-    _demand(late < 0.9 * early, f"{UPDATES} updates leave a loss of {late:.3g}, from {early:.3g}")
+    require(late < 0.9 * early, f"{UPDATES} updates leave a loss of {late:.3g}, from {early:.3g}")
 
 
 def _counts_its_work(subject: ImageSubject) -> None:
     network, spiking = subject.found(), subject.row.capabilities.spiking
     if not network.synapses():
         learns = subject.row.capabilities.learns
-        _demand(not learns and not spiking, "what learns or spikes has arithmetic: synapses must name it")
+        require(not learns and not spiking, "what learns or spikes has arithmetic: synapses must name it")
         return
     with torch.no_grad():  # a network whose norms know nothing of its currents yet may never fire
         for _ in range(PASSES):
             network.train().answer(subject.windows.x)
     activity = count_activity(network, [subject.windows.x], input_kind="mixed")
-    _demand(activity.outside_neurons == 0, f"{activity.outside_neurons} multiplications are in no synapse")
+    require(activity.outside_neurons == 0, f"{activity.outside_neurons} multiplications are in no synapse")
     graded = sum(layer.graded_entries for layer in activity.layers)
     sends = bool(activity.layers) and activity.events > 0 and not graded
-    _demand(
+    require(
         sends == spiking,
         f"its card says spiking = {spiking}; its layers send {activity.events} spikes, {graded} other values",
     )
-    _demand(not spiking or not activity.problems(), "; ".join(activity.problems()))
+    require(not spiking or not activity.problems(), "; ".join(activity.problems()))
 
 
 IMAGE_CHECKS: tuple[Check[ImageSubject], ...] = (

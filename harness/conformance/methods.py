@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from harness.catalogue.cards import Registry, Row
-from harness.conformance import Check, CheckFailedError
-from harness.conformance.neurons import require
+from harness.conformance import Check, CheckFailedError, require
 from harness.conformance.vectors import cases_about, check_cases
 from harness.golden import VECTORS, Case
 from harness.measure.memory import saved_bytes, slope_over_steps

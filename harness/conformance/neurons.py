@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.gradcheck import GradcheckError, gradcheck
 
 from harness.catalogue.cards import Row
-from harness.conformance import Check, CheckFailedError
+from harness.conformance import Check, CheckFailedError, require
 from harness.conformance.vectors import cases_about, check_cases
 from harness.golden import VECTORS, Case, float64_default
 from reference_impls.api import LayerShape, Neuron, SequentialNeuron, build_neuron
@@ -90,12 +90,6 @@ def same(subject: NeuronSubject, ours: Tensor, theirs: Tensor) -> bool:
     if subject.row.capabilities.output == "analog":
         return torch.allclose(ours, theirs, rtol=1e-12, atol=1e-12)
     return torch.equal(ours, theirs)
-
-
-def require(condition: object, problem: str) -> None:
-    """Raise CheckFailedError with `problem` unless `condition` holds."""
-    if not condition:
-        raise CheckFailedError(problem)
 
 
 def check_shapes(subject: NeuronSubject) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from harness.catalogue.cards import Row
-from harness.conformance import Check, CheckFailedError
+from harness.conformance import Check, require
 from reference_impls.building import build
 from reference_impls.graphs import KnowledgeGraph, Reasoner, both_ways
 
@@ -47,25 +47,20 @@ class ReasonerSubject:
         return both_ways(small_graph().facts[::4], RELATIONS)[0]
 
 
-def _demand(kept: bool, problem: str) -> None:
-    if not kept:
-        raise CheckFailedError(problem)
-
-
 def _scores_every_entity(subject: ReasonerSubject) -> None:
     scores = subject.built().score(subject.queries)
     wanted = (len(subject.queries), ENTITIES)
-    _demand(tuple(scores.shape) == wanted, f"score gives {tuple(scores.shape)}, not [queries, entities] = {wanted}")
-    _demand(bool(torch.isfinite(scores).all()), "score gives values that are not finite")
-    _demand(not scores.requires_grad, "score gives values with a gradient: nobody asks for one")
+    require(tuple(scores.shape) == wanted, f"score gives {tuple(scores.shape)}, not [queries, entities] = {wanted}")
+    require(bool(torch.isfinite(scores).all()), "score gives values that are not finite")
+    require(not scores.requires_grad, "score gives values with a gradient: nobody asks for one")
 
 
 def _same_again(subject: ReasonerSubject) -> None:
     first, second = (subject.built().score(subject.queries) for _ in range(2))
-    _demand(torch.equal(first, second), "the same seed gives other scores the second time")
+    require(torch.equal(first, second), "the same seed gives other scores the second time")
     reasoner = subject.built()
     again = [reasoner.score(subject.queries) for _ in range(2)]
-    _demand(torch.equal(*again), "asking changes what is answered next: state must not survive a call")
+    require(torch.equal(*again), "asking changes what is answered next: state must not survive a call")
 
 
 def _each_alone(subject: ReasonerSubject) -> None:
@@ -73,7 +68,7 @@ def _each_alone(subject: ReasonerSubject) -> None:
     together = reasoner.score(subject.queries)
     for index in range(len(subject.queries)):
         alone = reasoner.score(subject.queries[index : index + 1])[0]
-        _demand(torch.allclose(alone, together[index], rtol=1e-4, atol=1e-5), f"query {index} scores other in a batch")
+        require(torch.allclose(alone, together[index], rtol=1e-4, atol=1e-5), f"query {index} scores other in a batch")
 
 
 def _learns_as_it_says(subject: ReasonerSubject) -> None:
@@ -82,29 +77,29 @@ def _learns_as_it_says(subject: ReasonerSubject) -> None:
     before = [parameter.detach().clone() for parameter in reasoner.parameters()]
     losses = [reasoner.update(facts[torch.randperm(len(facts))]) for _ in range(UPDATES if learns else 1)]
     changed = any(not torch.equal(*pair) for pair in zip(before, reasoner.parameters(), strict=True))
-    _demand(changed == learns, f"its card says learns = {learns}, but update {'moves' if changed else 'keeps'} weights")
+    require(changed == learns, f"its card says learns = {learns}, but update {'moves' if changed else 'keeps'} weights")
     if learns:
         early, late = sum(losses[:5]), sum(losses[-5:])
-        _demand(late < early, f"{UPDATES} updates raise the loss from {early / 5:.3g} to {late / 5:.3g}")
+        require(late < early, f"{UPDATES} updates raise the loss from {early / 5:.3g} to {late / 5:.3g}")
 
 
 def _counts_its_work(subject: ReasonerSubject) -> None:
     reasoner = subject.built()
     spiking = subject.row.capabilities.spiking
-    _demand(
+    require(
         (reasoner.spiking_neuron is not None) == spiking, f"its card says spiking = {spiking}; spiking_neuron does not"
     )
     work = reasoner.work(subject.queries)
     if work is None:
-        _demand(not subject.row.capabilities.learns, "what learns has arithmetic: work must count it")
+        require(not subject.row.capabilities.learns, "what learns has arithmetic: work must count it")
         return
-    _demand(all(isinstance(count, int) and count >= 0 for count in work), f"work gives {work}: whole numbers from 0")
-    _demand(
+    require(all(isinstance(count, int) and count >= 0 for count in work), f"work gives {work}: whole numbers from 0")
+    require(
         bool(work.neurons) == spiking,
         f"work counts {work.neurons} spiking neurons of a system with spiking = {spiking}",
     )
     one = sum((reasoner.work(query[None]) or work for query in subject.queries), start=type(work)())
-    _demand(one == work, f"work counts {work} for a batch and {one} for its queries one by one")
+    require(one == work, f"work counts {work} for a batch and {one} for its queries one by one")
 
 
 _CLAUSES: tuple[tuple[str, str, Callable[[ReasonerSubject], None]], ...] = (

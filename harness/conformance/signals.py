@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from harness.catalogue.cards import Row
-from harness.conformance import Check
-from harness.conformance.neurons import require
+from harness.conformance import Check, require
 from harness.conformance.vectors import cases_about
 from harness.golden import VECTORS, Case
 from reference_impls.api import Network, TrainingMethod, build_method, build_network, build_neuron

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from harness.catalogue.cards import Registry, TaskCard
 from harness.catalogue.cell import Cell
-from harness.conformance import Check, CheckFailedError
+from harness.conformance import Check, require
 from harness.tasks.common.base import Samples, Split, Task
 from harness.workload import Workload
 from reference_impls.dense_network import build_dense
@@ -51,18 +51,13 @@ class TaskSubject:
     def split(self) -> Split:
         """Return what `load` gives for seed 0."""
         split = self.task.load(self.data_root, 0)
-        _demand(isinstance(split, Split), f"load returns a {type(split).__name__}; return split_of(...), a Split")
+        require(isinstance(split, Split), f"load returns a {type(split).__name__}; return split_of(...), a Split")
         return split
 
     @property
     def batch(self) -> Tensor:
         """Return a few training samples as they lie in memory."""
         return self.split.train.inputs[:BATCH]
-
-
-def _demand(kept: bool, problem: str) -> None:
-    if not kept:
-        raise CheckFailedError(problem)
 
 
 def _parts(split: Split) -> Iterable[tuple[str, Samples]]:
@@ -74,25 +69,25 @@ def _has_samples(subject: TaskSubject) -> None:
         inputs = len(samples.inputs)
         # Trials of a signal that are all equal leave nothing to choose an epoch by.
         may_be_empty = part == "validation" and _has_signals(subject)
-        _demand(inputs > 0 or may_be_empty, f"its {part} part is empty")
-        _demand(inputs == len(samples.labels), f"its {part} part has {inputs} inputs and {len(samples.labels)} labels")
+        require(inputs > 0 or may_be_empty, f"its {part} part is empty")
+        require(inputs == len(samples.labels), f"its {part} part has {inputs} inputs and {len(samples.labels)} labels")
 
 
 def _has_the_cards_classes(subject: TaskSubject) -> None:
     classes = set(range(subject.card.classes))
     for part, samples in _parts(subject.split):
         labels = samples.labels
-        _demand(labels.dtype == torch.int64, f"its {part} labels are {labels.dtype}; classes are torch.int64")
+        require(labels.dtype == torch.int64, f"its {part} labels are {labels.dtype}; classes are torch.int64")
         strange = sorted({*labels.tolist()} - classes)
-        _demand(not strange, f"its {part} labels have {strange[:5]}; the card's {len(classes)} classes count from 0")
+        require(not strange, f"its {part} labels have {strange[:5]}; the card's {len(classes)} classes count from 0")
     absent = sorted(classes - {*subject.split.train.labels.tolist()})
-    _demand(not absent, f"the training part has no sample of the classes {absent[:5]}")
+    require(not absent, f"the training part has no sample of the classes {absent[:5]}")
 
 
 def _has_the_cards_signals(subject: TaskSubject) -> None:
     for part, samples in _parts(subject.split):
         shape = (len(samples.labels), subject.card.T, subject.card.classes)
-        _demand(
+        require(
             tuple(samples.labels.shape) == shape, f"its {part} signals are {tuple(samples.labels.shape)}, not {shape}"
         )
 
@@ -107,47 +102,47 @@ def _has_the_cards_images(subject: TaskSubject) -> None:
     for part, samples in _parts(subject.split):
         shape = tuple(samples.labels.shape)
         right = len(shape) == 5 and shape[2:] == image and shape[1] > first
-        _demand(
+        require(
             right, f"its {part} labels are {shape}; images of windows are [N, windows, {', '.join(map(str, image))}]"
         )
         windows = shape[1] - first
-        _demand(card.T % windows == 0, f"its {windows} windows do not divide the card's {card.T} steps")
-        _demand(samples.labels.is_floating_point(), f"its {part} labels are {samples.labels.dtype}, not floats")
-        _demand(bool(torch.isfinite(samples.labels).all()), f"its {part} labels are not finite everywhere")
+        require(card.T % windows == 0, f"its {windows} windows do not divide the card's {card.T} steps")
+        require(samples.labels.is_floating_point(), f"its {part} labels are {samples.labels.dtype}, not floats")
+        require(bool(torch.isfinite(samples.labels).all()), f"its {part} labels are not finite everywhere")
 
 
 def _reads_the_same_again(subject: TaskSubject) -> None:
     again = subject.task.load(subject.data_root, 0)
-    _demand(again.digest == subject.split.digest, "load gives another split the second time: fix what it draws")
+    require(again.digest == subject.split.digest, "load gives another split the second time: fix what it draws")
     for (part, first), (_, second) in zip(_parts(subject.split), _parts(again), strict=True):
         same = torch.equal(first.inputs, second.inputs) and torch.equal(first.labels, second.labels)
-        _demand(same, f"load gives other {part} samples the second time: fix what it draws")
+        require(same, f"load gives other {part} samples the second time: fix what it draws")
 
 
 def _encodes_to_the_cards_shape(subject: TaskSubject) -> None:
     x, card = subject.task.encode(subject.batch), subject.card
     wanted = (card.T, len(subject.batch), *card.sample_shape)
-    _demand(tuple(x.shape) == wanted, f"encode gives {tuple(x.shape)}; the card says [T, B, *sample_shape] = {wanted}")
-    _demand(x.is_floating_point(), f"encode gives {x.dtype}, not floats")
-    _demand(bool(torch.isfinite(x).all()), "encode gives values that are not finite")
+    require(tuple(x.shape) == wanted, f"encode gives {tuple(x.shape)}; the card says [T, B, *sample_shape] = {wanted}")
+    require(x.is_floating_point(), f"encode gives {x.dtype}, not floats")
+    require(bool(torch.isfinite(x).all()), "encode gives values that are not finite")
 
 
 def _encodes_each_sample_alone(subject: TaskSubject) -> None:
     together = subject.task.encode(subject.batch)
     for index in range(len(subject.batch)):
         alone = subject.task.encode(subject.batch[index : index + 1])
-        _demand(torch.equal(alone[:, 0], together[:, index]), f"encode gives sample {index} other values in a batch")
+        require(torch.equal(alone[:, 0], together[:, index]), f"encode gives sample {index} other values in a batch")
 
 
 def _events_are_counts(subject: TaskSubject) -> None:
     x = subject.task.encode(subject.batch)
     counts = bool(((x >= 0) & (x == x.round())).all())
-    _demand(counts, 'encode gives values that are no counts: say "input_kind": "analog", or encode spikes')
+    require(counts, 'encode gives values that are no counts: say "input_kind": "analog", or encode spikes')
 
 
 def _networks_read_it(subject: TaskSubject) -> None:
     card = subject.card
-    _demand(bool(card.networks), 'the card names no network: "networks": {"mlp": {"hidden": [64]}}')
+    require(bool(card.networks), 'the card names no network: "networks": {"mlp": {"hidden": [64]}}')
     x = subject.task.encode(subject.batch)
     for topology in card.networks:
         if topology in subject.registry.systems:
@@ -157,15 +152,15 @@ def _networks_read_it(subject: TaskSubject) -> None:
             with torch.no_grad():
                 image = network.answer(x[:, :1].float()).image
             wanted = (card.T, 1, *subject.split.train.labels.shape[2:])
-            _demand(tuple(image.shape) == wanted, f"{topology} answers {tuple(image.shape)}, not {wanted}")
+            require(tuple(image.shape) == wanted, f"{topology} answers {tuple(image.shape)}, not {wanted}")
             continue
-        _demand(
+        require(
             topology in subject.registry.topologies, f"there is no topology {topology!r}: spikeboard list topologies"
         )
         cell = Cell("accuracy", subject.name, "lif", "bptt", topology, budget=next(iter(card.budgets)))
         filled = Workload(cell, subject.registry, subject.data_root).network()
         logits = filled.run(x.float()).logits
-        _demand(
+        require(
             logits.shape[-1] == card.classes, f"{topology} answers {tuple(logits.shape)} for {card.classes} classes"
         )
 

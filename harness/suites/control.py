@@ -13,11 +13,9 @@ from typing import Any
 
 import torch
 
-from harness.measure.arithmetic import FP32_45NM
-from harness.measure.neuron_work import neuron_work
 from harness.results.record import Series
-from harness.results.stats import t_interval
 from harness.suites.common.base import Answer, DivergedError, Measurement, Suite
+from harness.suites.common.figures import mean_with_interval, work_figures
 from harness.suites.common.td3 import LEARNED_WITH, Episodes, Training
 from harness.workload import Workload
 from reference_impls.building import parameters_of
@@ -119,10 +117,7 @@ def _check(actor: Actor, epoch: int) -> None:
 def _mean(returns: Sequence[float]) -> Measurement:
     if not all(map(math.isfinite, returns)):
         raise DivergedError("a return is not finite")
-    if len(returns) < 2:
-        return Measurement(returns[0], n=1)
-    mean, low, high = t_interval(returns)
-    return Measurement(mean, n=len(returns), low=low, high=high, covers="test episodes")
+    return mean_with_interval(returns, "test episodes")
 
 
 def _cost(actor: Actor, last: Episodes, workload: Workload) -> dict[str, Measurement]:
@@ -131,20 +126,7 @@ def _cost(actor: Actor, last: Episodes, workload: Workload) -> dict[str, Measure
     work = actor.work(last.observations[chosen].to(workload.device))
     if work is None:
         return {}
-    count, neuron = len(chosen), actor.spiking_neuron
-    joules = (
-        work.accumulates * FP32_45NM.accumulate_joules
-        + work.multiply_accumulates * FP32_45NM.multiply_accumulate_joules
-        + (work.updates * neuron_work(neuron, workload.task_card.T).joules(FP32_45NM) if neuron is not None else 0.0)
-    )
-    figures = {
-        "accumulates_per_decision": work.accumulates / count,
-        "multiply_accumulates_per_decision": work.multiply_accumulates / count,
-        "energy_joules": joules / count,
-    }
-    if neuron is not None:
-        figures["spikes_per_neuron"] = work.spikes / work.neurons
-    return {name: Measurement(value, n=count) for name, value in figures.items()}
+    return work_figures(work, actor.spiking_neuron, workload.task_card.T, len(chosen), "decision")
 
 
 def _details(workload: Workload, last: Episodes) -> Mapping[str, Any]:

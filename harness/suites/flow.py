@@ -19,11 +19,11 @@ from harness.suites.common.dense import (
     answered,
     capabilities_of,
     check_contract,
-    mean_with_interval,
     summary_of,
     trained,
     windows,
 )
+from harness.suites.common.figures import mean_with_interval
 from harness.suites.common.train import limited
 from harness.workload import Workload
 from reference_impls.dense_network import DenseAnswer, Windows, at_ends
@@ -133,8 +133,8 @@ class Flow(Suite):
         if activity is not None and "firing_rate" in counts:
             counts["deepest_firing_rate"] = Measurement(min(layer.rate for layer in activity.layers))
         figures = {
-            "end_point_error_pixels": mean_with_interval(errors[seen].tolist()),
-            "everywhere_error_pixels": mean_with_interval(torch.cat(everywhere).tolist()),
+            "end_point_error_pixels": mean_with_interval(errors[seen].tolist(), "test samples"),
+            "everywhere_error_pixels": mean_with_interval(torch.cat(everywhere).tolist(), "test samples"),
             **{
                 f"outliers_{pixels:.0f}px_fraction": Measurement(float(torch.cat(shares)[seen].mean()))
                 for pixels, shares in off.items()

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from harness.measure.arithmetic import FP32_45NM
-from harness.measure.neuron_work import neuron_work
 from harness.results.record import Series
-from harness.results.stats import t_interval
 from harness.suites.common.base import Answer, DivergedError, Measurement, Suite
+from harness.suites.common.figures import mean_with_interval, work_figures
 from harness.suites.common.links import Ranks, graph_of, ranked, reasoner_of
 from harness.tasks.common.graph import GraphSplit
 from harness.workload import Workload
@@ -160,11 +158,11 @@ def _limited(facts: Tensor, limit: int | None) -> Tensor:
 
 
 def _mean(values: Tensor) -> Measurement:
-    """Return the mean over facts with its interval."""
-    if len(values) < 2:
-        return Measurement(float(values.mean()), n=len(values))
-    mean, low, high = t_interval(values.tolist())
-    return Measurement(mean, n=len(values), low=max(low, 0.0), high=min(high, 1.0), covers="test facts")
+    """Return the mean over facts with its interval, of which nothing lies outside of what a share can be."""
+    found = mean_with_interval(values.tolist(), "test facts")
+    if found.low is None or found.high is None:
+        return found
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def _train(workload: Workload, reasoner: Reasoner, split: GraphSplit, learns: bool) -> _Training:
@@ -212,20 +210,7 @@ def _cost(reasoner: Reasoner, facts: Tensor, split: GraphSplit, workload: Worklo
         if work is None:
             return {}
         total += work
-    count, neuron = len(queries), reasoner.spiking_neuron
-    joules = (
-        total.accumulates * FP32_45NM.accumulate_joules
-        + total.multiply_accumulates * FP32_45NM.multiply_accumulate_joules
-        + (total.updates * neuron_work(neuron, workload.task_card.T).joules(FP32_45NM) if neuron is not None else 0.0)
-    )
-    figures = {
-        "accumulates_per_query": total.accumulates / count,
-        "multiply_accumulates_per_query": total.multiply_accumulates / count,
-        "energy_joules": joules / count,
-    }
-    if neuron is not None:
-        figures["spikes_per_neuron"] = total.spikes / total.neurons
-    return {name: Measurement(value, n=count) for name, value in figures.items()}
+    return work_figures(total, reasoner.spiking_neuron, workload.task_card.T, len(queries), "query")
 
 
 def _curves(training: _Training) -> dict[str, Series]:

@@ -20,11 +20,11 @@ from harness.suites.common.dense import (
     answered,
     capabilities_of,
     check_contract,
-    mean_with_interval,
     summary_of,
     trained,
     windows,
 )
+from harness.suites.common.figures import mean_with_interval
 from harness.suites.common.train import limited
 from harness.workload import Workload
 from reference_impls.dense_network import DenseAnswer, Windows, at_ends
@@ -115,8 +115,8 @@ class Video(Suite):
             raise DivergedError(f"the squared error is {float(error.mean())}")
         counts, activity = activity_figures(network, test, workload)
         figures = {
-            "mean_squared_error": mean_with_interval(error.tolist()),
-            "structural_similarity": mean_with_interval(torch.cat(likenesses).tolist()),
+            "mean_squared_error": mean_with_interval(error.tolist(), "test samples"),
+            "structural_similarity": mean_with_interval(torch.cat(likenesses).tolist(), "test samples"),
             "parameters": Measurement(float(sum(parameter.numel() for parameter in network.parameters()))),
             "updates": Measurement(float(run.updates)),
             **counts,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -223,9 +224,9 @@ class AttentionNetwork(FeedForward):
         at = {neuron: layer for layer, neuron in enumerate(self.neurons())}
         return self.wired(x, lambda neuron, current: fire(at[neuron], current), apply)
 
+    @abstractmethod
     def wired(self, x: Any, send: Send, apply: Apply) -> tuple[Tensor, Tensor]:
         """Return the read-out, and the last neurons' spikes."""
-        raise NotImplementedError
 
 
 def refuse_shapes(

@@ -9,7 +9,7 @@ loss and the figures.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,6 @@ from harness.conformance.images import answers_in_shape, each_alone, goes_on, sa
 from harness.measure.activity import Activity, count_activity
 from harness.measure.energy import FP32_45NM
 from harness.optimizers import make_optimizer
-from harness.results.stats import estimate
 from harness.suites.common.base import Answer, DivergedError, Measurement
 from harness.suites.common.train import limited
 from harness.tasks.common.base import Samples
@@ -37,7 +36,6 @@ __all__ = [
     "capabilities_of",
     "check_contract",
     "dense_network",
-    "mean_with_interval",
     "summary_of",
     "trained",
     "windows",
@@ -232,12 +230,6 @@ def activity_figures(
         figures["spikes_per_neuron"] = Measurement(activity.spikes_per_neuron)
         figures["firing_rate"] = Measurement(activity.firing_rate)
     return figures, activity
-
-
-def mean_with_interval(values: Sequence[float]) -> Measurement:
-    """Return the mean over test samples with the 95 % interval of Student's t."""
-    found = estimate(values, "test samples")
-    return Measurement(found.value, n=found.n, low=found.low, high=found.high, covers=found.covers)
 
 
 def summary_of(workload: Workload, run: DenseRun, activity: Activity | None) -> dict[str, Any]:
