@@ -157,6 +157,12 @@ class SuiteCard:
         """Whether the figures are times, which a neighbour on the machine would spoil."""
         return self.exclusive and any("second" in metric.unit for metric in self.metrics.values())
 
+    @property
+    def of_machine(self) -> bool:
+        """Whether the figures tell of the machine: of its speed, or of what its system keeps in memory."""
+        peaks = any(metric.unit == "bytes" and not metric.exact for metric in self.metrics.values())
+        return self.exclusive or peaks
+
 
 AnyCard = Card | TaskCard | SuiteCard
 AnyCapabilities = (

@@ -164,6 +164,7 @@ def _board_lines(task: str) -> list[_Line]:
     from harness.paths import readable_stores
     from harness.report.formats import mark_of
     from harness.report.units import pretty
+    from harness.report.words import where
     from harness.results.asked import tables_of
 
     found: dict[str, _Line] = {}
@@ -176,7 +177,8 @@ def _board_lines(task: str) -> list[_Line]:
                 if error is None or axes["method"] == METHOD:
                     continue
                 energy = row.values.get("spikes.energy_joules")
-                who = f"{axes['neuron']}, {axes['method']}, {row.topology}, {axes['budget']} ({table.group.machine})"
+                machines = where(row, table.group.machine)
+                who = f"{axes['neuron']}, {axes['method']}, {row.topology}, {axes['budget']} ({machines})"
                 found[who] = _Line(
                     who,
                     error.estimate.value,

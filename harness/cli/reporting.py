@@ -168,6 +168,7 @@ def figure(
     from harness.extras import require
     from harness.report.figures import draw_pareto, has_ranks, pareto_plot
     from harness.report.trimming import Trim, trim
+    from harness.report.words import where
 
     require("matplotlib")
     tables = _tables(store, board, {"task": task, "budget": budget, "recipe": recipe}, machine)
@@ -175,7 +176,7 @@ def figure(
     fullest = next(filter(has_ranks, tables), tables[0])
     plot = pareto_plot(fullest, against)
     draw_pareto(plot, out, highlight or ())
-    say(f"{out}: {fullest.group.label} ({fullest.group.machine}). {plot.caption}")
+    say(f"{out}: {fullest.group.label} ({where(fullest, fullest.group.machine)}). {plot.caption}")
 
 
 def report(
@@ -248,6 +249,7 @@ def print_tables(tables: Sequence[Table | Trimmed]) -> None:
     """Print tables, or parts of them: fitted to a terminal, at their full width to anything else."""
     from harness.report.formats import readable
     from harness.report.trimming import FIXED, Trimmed, whole
+    from harness.report.words import where
     from harness.terminal import Console
 
     console = Console()
@@ -259,7 +261,7 @@ def print_tables(tables: Sequence[Table | Trimmed]) -> None:
         blank = len(item.rows) - len(measured)
         note = f"; {len(item.rows)} of {part.of_rows} rows" * (len(item.rows) < part.of_rows)
         note += f"; {blank} rows without a figure (impossible or failed) are not shown" if blank else ""
-        foot = f"{item.group.machine}; {RANKS_SAY}{note}"
+        foot = f"{where(item, item.group.machine)}; {RANKS_SAY}{note}"
         lines = [list(frame.columns), *frame.itertuples(index=False)]
         left = [column in ("#", item.board.axis, "contract", "vectors") for column in frame.columns]
         if console.is_terminal:
@@ -304,7 +306,7 @@ def current_tables(
     tell_problems(contents.problems)
     today = Today(registry)
     tables = build_tables([one for one in contents.records if today.is_current(one)], registry, board)
-    return [table for table in tables if machine in (None, table.group.machine)]
+    return [table for table in tables if machine is None or table.stands_for(machine)]
 
 
 def _strangers(store: list[Path] | None) -> Submitted:

@@ -18,8 +18,9 @@ from harness.report.links import Sitemap, board_page, group_id
 from harness.report.table_view import TableView, row_labels, tried, view_table
 from harness.report.traits import Traits
 from harness.report.words import AXIS_TITLES, metric_titles
+from harness.results.grouping import Group, alike, on_one_machine
 from harness.results.record import Record
-from harness.results.tables import Group, Table, grouped
+from harness.results.tables import Table
 
 __all__ = ["BoardPage", "BoardPlan", "Choice", "PlannedTable", "Section", "Selector", "plan_board", "view_pages"]
 
@@ -99,7 +100,11 @@ class BoardPage:
 
 
 def plan_board(
-    board: Board, tables: Iterable[Table], records: Sequence[Record], impossibilities: Impossibilities
+    board: Board,
+    tables: Iterable[Table],
+    records: Sequence[Record],
+    impossibilities: Impossibilities,
+    registry: Registry,
 ) -> BoardPlan:
     """Decide the order of a board's tables and the page of each.
 
@@ -110,7 +115,7 @@ def plan_board(
     impossibilities : what the cards rule out.
     """
     with_curves = [record for record in records if record.series_axes().intersection(COMPARED_OVER)]
-    curves = grouped(with_curves, board, {record.cell.suite for record in with_curves})
+    curves = alike(with_curves, board)
     ordered = sorted(tables, key=lambda table: (len(tried(table)) < 2, -sum(len(row.values) for row in table.rows)))
     planned, number, rows = [], 1, 0
     for table in ordered:
@@ -118,7 +123,8 @@ def plan_board(
             number, rows = number + 1, 0
         rows += len(table.rows)
         page = board_page(board.name, number)
-        one = (tuple(curves.get(table.group, ())), page, len(tried(table)) < 2)
+        drawn = on_one_machine(curves.get(table.group.axes, ()), table.group.machine, registry)
+        one = (tuple(drawn), page, len(tried(table)) < 2)
         planned.append(PlannedTable(table, *one, impossibilities.of(table)))
     return BoardPlan(board, tuple(planned))
 

@@ -27,6 +27,7 @@ from harness.report.ranks import (
 )
 from harness.report.trimming import FIXED, Trimmed, whole
 from harness.report.units import Scale, scale_for, with_interval
+from harness.report.words import where
 from harness.results.record import MEASURED
 from harness.results.tables import Table, TableRow, Value
 from reference_impls.names import unknown_message
@@ -243,7 +244,7 @@ def _fixed(part: Trimmed) -> Collection[str]:
 def _title(part: Trimmed) -> str:
     table, shown = part.table, len(part.table.rows)
     some = f", {shown} of {part.of_rows} rows" if shown < part.of_rows else ""
-    return f"{table.board.title}: {table.group.label} ({table.group.machine}){some}"
+    return f"{table.board.title}: {table.group.label} ({where(table, table.group.machine)}){some}"
 
 
 def _cell(row: TableRow, column: Column, scale: Scale, style: Style, marks: Marks) -> str:

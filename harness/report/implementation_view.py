@@ -22,7 +22,7 @@ from harness.report.paper import ReportedView, reported_beside
 from harness.report.ranks import rank_text
 from harness.report.table_view import tried
 from harness.report.units import with_interval
-from harness.report.words import Fact, Reference, combination, facts_of, metric_titles, references, shown
+from harness.report.words import Fact, Reference, combination, facts_of, metric_titles, references, shown, where
 from harness.results.record import Record
 from harness.results.tables import Table, TableRow
 from reference_impls.card import Card
@@ -211,7 +211,7 @@ def _place(table: Table, row: TableRow, sitemap: Sitemap, anchor: str = "") -> P
     return Place(
         board=table.board.title,
         label=table.group.label,
-        machine=table.group.machine,
+        machine=where(table, table.group.machine),
         href=f"{address.partition('#')[0]}#{anchor}" if anchor else address,
         rank=rank_text(value),
         rows=sum(key in other.values for other in table.rows),

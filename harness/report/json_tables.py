@@ -49,6 +49,7 @@ def _table(table: Table) -> dict[str, Any]:
         "rank_by": table.board.rank_by,
         "shared": dict(table.group.axes),
         "machine": table.group.machine,
+        "machines": table.machines(),
         "columns": columns,
         "rows": [_row(row) for row in table.rows],
     }

@@ -18,7 +18,7 @@ from harness.report.cells import BlankCell, MeasurementCell, figure, not_reached
 from harness.report.curves import SeriesPlot, series_plots
 from harness.report.links import Sitemap, record_link, slug
 from harness.report.units import Scale, scale_for
-from harness.report.words import commit_of, shown
+from harness.report.words import commit_of, shown, where
 from harness.results.provenance import command
 from harness.results.record import Record
 from harness.results.tables import Table, TableRow, build_tables
@@ -60,6 +60,11 @@ class Combination:
     def newest(self) -> Record:
         """Return the newest record."""
         return max(self.records, key=lambda record: record.provenance.moment)
+
+    @property
+    def where(self) -> str:
+        """Return the machines that its figures are of."""
+        return where(self.row, self.table.group.machine)
 
     @property
     def measured(self) -> str:
@@ -142,7 +147,7 @@ def curves_of(
     having = [one for one in combinations if any(record.series_axes() for record in one.records)]
     newest = sorted(having, key=lambda one: one.measured, reverse=True)[:MOST_CURVES]
     return tuple(
-        (f"{one.suite}: {one.label} ({one.table.group.machine})", tuple(series_plots(one.records, titles, _id(one))))
+        (f"{one.suite}: {one.label} ({one.where})", tuple(series_plots(one.records, titles, _id(one))))
         for one in sorted(newest, key=lambda one: (one.suite, one.label))
     )
 
@@ -154,7 +159,7 @@ def _everything(suite: str, row: Row, axis: Axis, registry: Registry) -> Board:
 
 
 def _measured(suite: str, combinations: list[Combination], registry: Registry, sitemap: Sitemap) -> Measured:
-    ordered = sorted(combinations, key=lambda one: (one.table.group.machine, one.label, one.row.topology))
+    ordered = sorted(combinations, key=lambda one: (one.where, one.label, one.row.topology))
     kept = sorted(combinations, key=lambda one: one.measured, reverse=True)[:MOST_ROWS]
     chosen = [one for one in ordered if one in kept] if len(ordered) > MOST_ROWS else ordered
     cards = registry.suite(suite).metrics
@@ -181,10 +186,11 @@ def _scale(suite: str, metric: str, card: MetricCard, combinations: Iterable[Com
 
 def _over_commits(one: Combination, cards: Mapping[str, MetricCard], sitemap: Sitemap) -> Iterable[tuple[str, str]]:
     newest = one.newest
-    seeds = len({record.cell.seed for record in one.records})
+    machine = newest.provenance.machine.name
+    seeds = len({record.cell.seed for record in one.records if record.provenance.machine.name == machine})
     version = newest.provenance.task_version or 1
     for metric, card in cards.items():
-        address = sitemap.graph(one.table.group.machine, metric, newest.cell, version, seeds)
+        address = sitemap.graph(machine, metric, newest.cell, version, seeds)
         if address:
             yield card.title, address
 
@@ -200,7 +206,7 @@ def _row(one: Combination, scales: Mapping[str, Scale], over_commits: tuple[tupl
     return MeasuredRow(
         id=_id(one),
         label=one.label,
-        machine=one.table.group.machine,
+        machine=one.where,
         cells=tuple(cells),
         measured=one.measured,
         runs=tuple(_run(record) for record in one.records),

@@ -19,7 +19,7 @@ from harness.report.links import Sitemap, board_page, figures_files
 from harness.report.ranks import rank_text
 from harness.report.table_view import Best, best_of, row_labels
 from harness.report.units import with_interval
-from harness.report.words import Fact, count, machine_of
+from harness.report.words import Fact, count, machine_of, where
 from harness.results.record import Record
 
 __all__ = [
@@ -171,7 +171,7 @@ def _board(board: Board, plan: BoardPlan, sitemap: Sitemap) -> BoardCard:
         page=board_page(board.name),
         table=sitemap.tables[(board.name, table.group)],
         label=table.group.label,
-        machine=table.group.machine,
+        machine=where(table, table.group.machine),
         metric=ranked[0].card.title if ranked else "",
         leaders=leaders,
         more=len(ranked) - len(leaders),

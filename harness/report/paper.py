@@ -180,9 +180,7 @@ def _speedups(figure: Reported, layers: Iterable[Combination]) -> Iterable[Here]
             value = one.row.values.get(f"layers.{metric}")
             if value is not None:
                 text = f"{with_interval(value.estimate, Scale(1.0, 'x'))} x"
-                differs = "; ".join(
-                    part for part in (f"over our eager LIF, on {one.table.group.machine}", figure.note) if part
-                )
+                differs = "; ".join(part for part in (f"over our eager LIF, on {one.where}", figure.note) if part)
                 yield Here(text, what, differs)
 
 

@@ -1,13 +1,12 @@
-"""Where a row stands among those that others measured: by its estimate, with the machine that each figure is of.
+"""Where a row stands among all that were measured, here and elsewhere: the part of a table around it, for a terminal.
 
-Ranks are a table's, and no table spans machines; so a row's own table says what it is ranked among, and rows of other
-machines stand beside it unranked. Must not rank.
+Must not rank.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from harness.report.formats import mark_of
 from harness.report.ranks import rank_text
@@ -24,44 +23,41 @@ BESIDE = 2
 
 @dataclass(frozen=True, slots=True)
 class PlacedRow:
-    """A line: one row of one machine's table."""
+    """A line."""
 
     place: int
     """By estimate, from 1."""
     name: str
     error: str
     rank: str
-    """In the table of its machine; empty where that is not this one."""
+    """Empty of what may not be ranked."""
     verified: bool
-    machine: str
+    machines: tuple[str, ...]
+    """That its figures are of, this one first."""
     own: bool
 
 
-def placed_rows(tables: Iterable[Table], own: Collection[str], here: str) -> list[PlacedRow]:
-    """Return the rows of `tables` that have a figure in the ranking column, by estimate, the best first.
+def placed_rows(table: Table, own: Collection[str], here: str) -> list[PlacedRow]:
+    """Return the rows of `table` that have a figure in the ranking column, in its order.
 
     Parameters
     ----------
-    tables : of one board, that share everything but the machine.
-    own : names of the rows that it is about; those measured `here`, on this machine.
+    own : names of the rows that it is about.
+    here : this machine.
     """
-    found = []
-    for table in tables:
-        machine, key = table.group.machine, table.board.rank_by
-        several = len({row.topology for row in table.rows}) > 1
-        for row in table.rows:
-            value = row.values.get(key)
-            if value is None:
-                continue
-            text = with_interval(value.estimate, scale_for(value.card.unit, value.estimate.value)) + mark_of(value)
-            name = f"{row.name} ({row.topology})" if several else row.name
-            rank = rank_text(value) if machine == here else ""
-            higher = value.card.direction == "higher"
-            order = (-1 if higher else 1) * value.estimate.value
-            mine = machine == here and row.name in own
-            found.append((order, PlacedRow(0, name, text, rank, row.verified, machine, mine)))
-    ordered = sorted(found, key=lambda one: (one[0], one[1].name, one[1].machine))
-    return [replace(row, place=place) for place, (_, row) in enumerate(ordered, start=1)]
+    key = table.board.rank_by
+    several = len({row.topology for row in table.rows}) > 1
+    found: list[PlacedRow] = []
+    for row in table.rows:
+        value = row.values.get(key)
+        if value is None:
+            continue
+        text = with_interval(value.estimate, scale_for(value.card.unit, value.estimate.value)) + mark_of(value)
+        name = f"{row.name} ({row.topology})" if several else row.name
+        machines = row.machines(here)
+        mine = row.name in own and machines[0] == here
+        found.append(PlacedRow(len(found) + 1, name, text, rank_text(value), row.verified, machines, mine))
+    return found
 
 
 def around(rows: Sequence[PlacedRow], most: int = MOST) -> list[PlacedRow | None]:
@@ -76,14 +72,12 @@ def around(rows: Sequence[PlacedRow], most: int = MOST) -> list[PlacedRow | None
     return lines + [None] * bool(shown and shown[-1] < len(rows) - 1)
 
 
-def sentence(rows: Sequence[PlacedRow], here: str) -> str:
+def sentence(rows: Sequence[PlacedRow]) -> str:
     """Say where one's own rows stand, and among which they are ranked."""
     ranked = sum(bool(row.rank) for row in rows)
     parts = []
     for row in rows:
         if row.own:
-            rank = f", rank {row.rank} of the {ranked} of this machine" if row.rank else ""
+            rank = f", rank {row.rank} of the {ranked} that are ranked" if row.rank else ""
             parts.append(f"{row.name}: {row.place} of {len(rows)} by its estimate{rank}")
-    others = sorted({row.machine for row in rows if row.machine != here})
-    beside = f"nothing is ranked across machines, so rows of {', '.join(others)} only stand beside"
-    return "; ".join([*parts, *([beside] if others else [])])
+    return "; ".join(parts)

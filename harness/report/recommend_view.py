@@ -94,7 +94,8 @@ def not_known(answer: Answer, registry: Registry) -> str:
         )
     if answer.winner and len(answer.meeting) > 1 and len(answer.tied) + 1 == len(answer.meeting):
         parts.append("which of them is best: no two that qualify can be told apart from the first")
-    parts.append(f"other machines than {bundle.machine} and larger networks")
+    parts.append("larger networks")
+    parts += [f"costs on other machines than {bundle.timed_on}"] * bool(bundle.timed_on)
     return f"Not known: {'; '.join(parts)}."
 
 

@@ -113,10 +113,10 @@ def _write_site(
     """Build every table once, and hand them to all that show them."""
     latest = preferred(contents.records, Today(registry))
     tables, impossibilities = build_tables(latest, registry), Impossibilities(registry)
-    own = _plans(tables, latest, impossibilities)
+    own = _plans(tables, latest, impossibilities, registry)
     beside = strangers.beside(latest)
     shown = build_tables(latest, registry, strangers=beside) if beside.records else tables
-    plans = _plans(shown, latest, impossibilities) if beside.records else own
+    plans = _plans(shown, latest, impossibilities, registry) if beside.records else own
     implemented = [
         row
         for kind in (
@@ -157,9 +157,11 @@ def _write_site(
         _copy(static, out / "static")
 
 
-def _plans(tables: Sequence[Table], latest: Sequence[Record], impossibilities: Impossibilities) -> list[BoardPlan]:
+def _plans(
+    tables: Sequence[Table], latest: Sequence[Record], impossibilities: Impossibilities, registry: Registry
+) -> list[BoardPlan]:
     return [
-        plan_board(board, [table for table in tables if table.board is board], latest, impossibilities)
+        plan_board(board, [table for table in tables if table.board is board], latest, impossibilities, registry)
         for board in BOARDS
     ]
 

@@ -35,7 +35,7 @@ from harness.report.ranks import (
 )
 from harness.report.traits import Trait, Traits, parameters_of
 from harness.report.units import Scale
-from harness.report.words import AXIS_TITLES, count, joined
+from harness.report.words import AXIS_TITLES, count, joined, where
 from harness.results.tables import Table, TableRow
 
 __all__ = ["Best", "ColumnView", "RowView", "TableView", "best_of", "row_labels", "tried", "view_table"]
@@ -117,6 +117,8 @@ class TableView:
     facts: tuple[tuple[str, str], ...]
     """(what it is called, value) of what all rows share."""
     machine: str
+    """Where its figures were measured, in words."""
+    machines: tuple[str, ...]
     axis: str
     columns: tuple[ColumnView, ...]
     references: tuple[tuple[str, str], ...]
@@ -147,7 +149,8 @@ def view_table(table: Table, impossible: Sequence[Impossible], sitemap: Sitemap,
         id=group_id(table.group),
         label=table.group.label,
         facts=tuple((AXIS_TITLES[axis], value) for axis, value in table.group.axes if value != "-"),
-        machine=table.group.machine,
+        machine=where(table, table.group.machine),
+        machines=table.machines(),
         axis=AXIS_TITLES[table.board.axis],
         columns=tuple(_column(table, column, scales[column.key]) for column in table.columns),
         references=tuple(_references(table, scales)),

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.catalogue.cards import Registry, TaskCard
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
@@ -23,6 +23,9 @@ from reference_impls.card import (
     TopologyCapabilities,
     TrainingCapabilities,
 )
+
+if TYPE_CHECKING:
+    from harness.results.tables import Table, TableRow
 
 __all__ = [
     "AXIS_TITLES",
@@ -38,7 +41,11 @@ __all__ = [
     "metric_titles",
     "references",
     "shown",
+    "where",
 ]
+
+MOST_MACHINES = 3
+"""Machines that are called by their names."""
 
 AXIS_TITLES: Mapping[str, str] = {
     "task": "task",
@@ -262,6 +269,12 @@ def machine_of(machine: Machine) -> str:
     gpu = f"{machine.gpu} (driver {machine.gpu_driver}); " if machine.gpu else ""
     cores = f"{count(machine.physical_cores, 'core')}, {count(machine.logical_cores, 'thread')}"
     return f"{gpu}{machine.cpu}, {cores}, {pretty(machine.memory_bytes, 'bytes')}, {machine.os}"
+
+
+def where(measured: Table | TableRow, machine: str) -> str:
+    """Return the machines that figures are of, `machine` first: a few by name, more by number."""
+    names = measured.machines(machine) or (machine,)
+    return joined(names) if len(names) <= MOST_MACHINES else f"{names[0]} and {len(names) - 1} others"
 
 
 def metric_titles(registry: Registry) -> dict[str, str]:

@@ -68,7 +68,7 @@ def tables_of(
     tables = [
         item
         for item in build_tables(records, registry, chosen, strangers)
-        if machine in (None, item.group.machine)
+        if (machine is None or item.stands_for(machine))
         and all(value is None or _has(item, axis, value) for axis, value in shared.items())
     ]
     return Asked(tables, contents.problems)

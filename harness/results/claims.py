@@ -21,6 +21,7 @@ from harness.catalogue.claims import CLAIMS, Claim, Comparison
 from harness.catalogue.recipes import TUNED
 from harness.results.evidence import observed, rule_of
 from harness.results.freshness import Today
+from harness.results.grouping import ANY_MACHINE, of_machine
 from harness.results.ranking import places
 from harness.results.record import Record
 from harness.results.selection import preferred
@@ -161,7 +162,8 @@ class _Court:
         free = {*test.row, *test.against}
         groups: dict[tuple[tuple[str, str], ...], dict[int, Record]] = defaultdict(dict)
         for record in self._by_suite[suite]:
-            axes = {**record.axes(), "machine": record.provenance.machine.name}
+            machine = record.provenance.machine.name if of_machine(record, self._registry) else ANY_MACHINE
+            axes = {**record.axes(), "machine": machine}
             fits = all(axes[axis] == name for axis, name in side.items())
             fits &= all(axes[axis] in names for axis, names in test.given.items())
             if fits and metric in record.metrics and (not test.tasks or axes["task"] in test.tasks):

@@ -140,7 +140,7 @@ class Chooser:
         if key.startswith(UNTRAINED):
             mine = {axis: value for axis, value in own.group.axes if axis != "recipe"}
             for table in self._tables:
-                same = table.board is own.board and table.group.machine == own.group.machine and table is not own
+                same = table.board is own.board and table.stands_for(bundle.timed_on) and table is not own
                 if same and {axis: value for axis, value in table.group.axes if axis != "recipe"} == mine:
                     yield table
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import functools
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.catalogue.boards import BOARDS, COMPARED, WITHOUT_BACKEND, Board, Column
+from harness.catalogue.boards import BOARDS, WITHOUT_BACKEND, Board, Column
 from harness.catalogue.cards import MetricCard, Registry
-from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
+from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.results.evidence import is_share, observed, rule_of
 from harness.results.freshness import Today
+from harness.results.grouping import ANY_MACHINE, Group, grouped, machines_of, one_a_seed
 from harness.results.marks import NOBODY, Mark, Submitted
 from harness.results.ranking import Difference, Place, Rank, places
 from harness.results.record import MEASURED, Metric, Record
@@ -28,13 +29,11 @@ from harness.results.vectors import AuthorsVectors
 from harness.results.verification import Verification
 
 __all__ = [
-    "Group",
     "Table",
     "TableRow",
     "Value",
     "build_tables",
     "combined_over_seeds",
-    "grouped",
     "touched_by",
     "worth_comparing",
 ]
@@ -97,26 +96,14 @@ class TableRow:
     changes: str = ""
     """Of a neuron, what it changes relative to LIF, in a phrase."""
 
+    def machines(self, first: str) -> tuple[str, ...]:
+        """Return the machines that its figures were measured on by name, but `first` before all others."""
+        return machines_of((record for value in self.values.values() for record in value.records), first)
+
     @property
     def mark(self) -> Mark | None:
         """Return the least mark of the row's figures that strangers measured; None if none did."""
         return min((value.mark for value in self.values.values() if value.mark is not None), default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """What all rows of a table share."""
-
-    axes: tuple[tuple[str, str], ...]
-    machine: str
-
-    @property
-    def label(self) -> str:
-        """Return a title such as "digits, lif, mlp, quick"."""
-        said = [
-            value for _, value in self.axes if value not in (NOT_APPLICABLE, "cpu", "float32", "eager", DEFAULT_RECIPE)
-        ]
-        return ", ".join(said) or "no task"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +118,15 @@ class Table:
     """In the order of their estimates in the board's ranking column, best first; rows without it last."""
     cards: Mapping[str, MetricCard]
     """By column key: what is known of the figures of a column."""
+
+    def machines(self, first: str = "") -> tuple[str, ...]:
+        """Return the machines that its figures were measured on by name, but the group's own before all others."""
+        records = (record for row in self.rows for value in row.values.values() for record in value.records)
+        return machines_of(records, first or self.group.machine)
+
+    def stands_for(self, machine: str) -> bool:
+        """Whether it is of `machine`, or of none."""
+        return self.group.machine in (machine, ANY_MACHINE)
 
 
 def build_tables(
@@ -153,7 +149,7 @@ def build_tables(
     known = _Known(registry, verified, beside)
     tables = []
     for wanted in BOARDS if board is None else (board,):
-        groups = grouped(latest, wanted, {column.suite for column in wanted.columns})
+        groups = grouped(latest, wanted, {column.suite for column in wanted.columns}, registry)
         found = [_table(wanted, group, members, known) for group, members in groups.items()]
         found = [_with_vectors(table, vectors) for table in found]
         tables.extend(sorted(found, key=lambda table: (-len(table.rows), table.group.label, table.group.machine)))
@@ -188,38 +184,6 @@ def worth_comparing(tables: Sequence[Table]) -> list[Table]:
     return [table for table in tables if sum(bool(row.values or row.unreached) for row in table.rows) > 1] or [*tables]
 
 
-def grouped(records: Iterable[Record], board: Board, suites: Collection[str]) -> dict[Group, list[Record]]:
-    """Sort the records of `suites` that fit `board` by what the rows of one of its tables share."""
-    groups: dict[Group, list[Record]] = defaultdict(list)
-    for record in records:
-        if record.cell.suite in suites and _fits(record, board):
-            groups[_group(record, board)].append(record)
-    return groups
-
-
-def _axes(record: Record, board: Board) -> dict[str, str]:
-    """Return a record's axes as `board` sorts them: a figure that no backend moves stands under the board's own."""
-    axes = record.axes()
-    fixed = board.fixed.get("backend")
-    if fixed and record.cell.suite in WITHOUT_BACKEND:
-        axes["backend"] = fixed[0]
-    return axes
-
-
-def _fits(record: Record, board: Board) -> bool:
-    axes = _axes(record, board)
-    suite, _, metric = board.only_with.partition(".")
-    if suite == record.cell.suite and metric not in record.metrics:
-        return False
-    return axes[board.axis] != NOT_APPLICABLE and all(axes[axis] in values for axis, values in board.fixed.items())
-
-
-def _group(record: Record, board: Board) -> Group:
-    axes = _axes(record, board)
-    shared = {axis: axes[axis] for axis in COMPARED if axis != board.axis and axis not in board.varies}
-    return Group(tuple(shared.items()), record.provenance.machine.name)
-
-
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What rows are made with."""
@@ -235,7 +199,7 @@ def _table(board: Board, group: Group, records: Sequence[Record], known: _Known)
         # Where networks are the rows, no further one tells them apart.
         network = NOT_APPLICABLE if board.axis == "topology" else record.cell.topology
         by_row[(getattr(record.cell, board.axis), network)].append(record)
-    unranked = [_row(board, key, members, known) for key, members in by_row.items()]
+    unranked = [_row(board, key, members, known, group.machine) for key, members in by_row.items()]
     ranks = {column.key: _places(column, board, unranked) for column in board.columns}
     below = {column.key: _below(column, unranked, len(ranks[column.key])) for column in board.columns}
     ranked = [
@@ -252,7 +216,7 @@ def _table(board: Board, group: Group, records: Sequence[Record], known: _Known)
     return Table(board, group, columns, tuple(sorted(ranked, key=lambda row: _order(row, board))), cards)
 
 
-def _row(board: Board, key: tuple[str, str], records: Sequence[Record], known: _Known) -> TableRow:
+def _row(board: Board, key: tuple[str, str], records: Sequence[Record], known: _Known, machine: str) -> TableRow:
     name, topology = key
     registry, verified = known.registry, known.verified
     cards = {
@@ -268,7 +232,7 @@ def _row(board: Board, key: tuple[str, str], records: Sequence[Record], known: _
     for record in records:
         by_suite[record.cell.suite].append(record)
     counting = {
-        suite: _one_a_seed(unmixed(known.strangers.unmixed(several), verified.today))
+        suite: one_a_seed(unmixed(known.strangers.unmixed(several), verified.today), machine)
         for suite, several in by_suite.items()
     }
     used = [record for several in counting.values() for record in several]
@@ -301,14 +265,6 @@ def _standing_of(missed: Record, known: _Known) -> Standing:
         return Standing.OLDER
     mark = known.strangers.mark([missed], next(iter(missed.metrics), ""))
     return Standing.CURRENT if mark is None else mark.standing
-
-
-def _one_a_seed(records: Iterable[Record]) -> list[Record]:
-    """Return the newest record of each seed: a suite without backend may have been run under several."""
-    by_seed: dict[int, Record] = {}
-    for record in sorted(records, key=lambda record: record.provenance.moment):
-        by_seed[record.cell.seed] = record
-    return [by_seed[seed] for seed in sorted(by_seed)]
 
 
 def _value(column: Column, records: Sequence[Record], known: _Known) -> Value:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.results.freshness import Today
+from harness.results.grouping import ANY_MACHINE
 from harness.results.record import Record
 
 __all__ = ["AuthorsVectors"]
@@ -26,7 +27,7 @@ class AuthorsVectors:
 
     def __init__(self, records: Iterable[Record], registry: Registry, today: Today) -> None:
         self._registry = registry
-        found: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
+        found: dict[tuple[str, str], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
         for record in records:
             if record.cell.suite != "conformance" or record.status != "ok":
                 continue
@@ -38,15 +39,15 @@ class AuthorsVectors:
             ]
             if agreed and today.is_current(record):
                 axis = "neuron" if record.cell.method == NOT_APPLICABLE else "method"
-                found[record.provenance.machine.name, axis, getattr(record.cell, axis)] += agreed
-        self._agree = {key: all(agreed) for key, agreed in found.items()}
+                found[axis, getattr(record.cell, axis)][record.provenance.machine.name] += agreed
+        self._agree = {key: {machine: all(agreed) for machine, agreed in on.items()} for key, on in found.items()}
 
     def of(self, machine: str, axis: str, name: str, shared: Mapping[str, str]) -> bool:
         """Whether a row of a table was compared with vectors on `machine` and agreed with all of them.
 
         Parameters
         ----------
-        machine : the table's.
+        machine : the table's; of a table of none, all that vectors were tried on.
         axis, name : of the row. A neuron and a training method answer for themselves.
         shared : what all rows share; rows of other axes stand for the neuron and the method there.
         """
@@ -59,4 +60,5 @@ class AuthorsVectors:
     def _one(self, machine: str, axis: str, name: str) -> bool:
         known: Mapping[str, Row] = self._registry.methods if axis == "method" else {}
         source = known[name].card.name if name in known else name
-        return self._agree.get((machine, axis, source), False)
+        on = self._agree.get((axis, source), {})
+        return bool(on) and all(on.values()) if machine == ANY_MACHINE else on.get(machine, False)

@@ -6,17 +6,22 @@ that of today's code, and only for figures that were measured with today's code 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.results.freshness import Today
+from harness.results.grouping import of_machine
 from harness.results.record import Record
 
 __all__ = ["CONTRACTS", "Verification"]
 
 CONTRACTS = ("conformance", "system_conformance")
 """Suites that run contracts: of neurons, methods and peers, and of whole systems."""
+
+_Verdicts = defaultdict[tuple[str, str | None], dict[str, bool]]
+"""By neuron and backend, or training method and structure of the network: whether they passed, by machine."""
 
 
 class Verification:
@@ -28,29 +33,36 @@ class Verification:
     def __init__(self, records: Iterable[Record], registry: Registry, today: Today) -> None:
         self._registry = registry
         self.today = today
-        self._neurons: dict[tuple[str, str, str], bool] = {}
-        self._methods: dict[tuple[str, str, str | None], bool] = {}
+        self._neurons: _Verdicts = defaultdict(dict)
+        self._methods: _Verdicts = defaultdict(dict)
         for record in records:
             if record.cell.suite not in CONTRACTS or not today.is_current(record):
                 continue
             cell, machine = record.cell, record.provenance.machine.name
             passed = _passed(record)
             if cell.method == NOT_APPLICABLE:
-                self._neurons[(machine, cell.neuron, cell.backend)] = passed
+                self._neurons[cell.neuron, cell.backend][machine] = passed
             else:
-                key = (machine, cell.method, self._structure(cell.topology))
-                self._methods[key] = passed and self._methods.get(key, True)
+                of_method = self._methods[cell.method, self._structure(cell.topology)]
+                of_method[machine] = passed and of_method.get(machine, True)
 
     def of(self, record: Record) -> bool:
-        """Whether the neuron (under its backend) of `record` has passed, and its training method if it has one."""
-        cell, machine = record.cell, record.provenance.machine.name
-        if not self._neurons.get((machine, cell.neuron, cell.backend), False):
-            return False
-        if cell.method != NOT_APPLICABLE and not self._methods.get(
-            (machine, cell.method, self._structure(cell.topology)), False
-        ):
-            return False
-        return self.today.is_current(record)
+        """Whether the neuron (under its backend) of `record` has passed, and its training method if it has one.
+
+        It must have on the record's machine; a figure that tells of no machine may rest on what it did elsewhere, if it
+        was not tried on its own and was not found wanting anywhere.
+        """
+        cell = record.cell
+        asked = [self._neurons.get((cell.neuron, cell.backend), {})]
+        if cell.method != NOT_APPLICABLE:
+            asked.append(self._methods.get((cell.method, self._structure(cell.topology)), {}))
+        return all(self._has_passed(verdicts, record) for verdicts in asked) and self.today.is_current(record)
+
+    def _has_passed(self, verdicts: Mapping[str, bool], record: Record) -> bool:
+        machine = record.provenance.machine.name
+        if machine in verdicts or of_machine(record, self._registry):
+            return verdicts.get(machine, False)
+        return bool(verdicts) and all(verdicts.values())
 
     def _structure(self, topology: str) -> str | None:
         row = self._registry.topologies.get(topology)

@@ -1,21 +1,22 @@
 """Tables of single tasks put beside each other: which settings there are, and what every row did in each.
 
 A setting is a task with a network, and on the board of training methods with a neuron too. What may be put together is
-equal in everything else: budget, recipe, machine, device, number format. Only current figures count; what is missing
-keeps its reason. Must not rank.
+equal in everything else: budget, recipe, device, number format, and machine where figures tell of it. Only current
+figures count; what is missing keeps its reason. Must not rank.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.catalogue.boards import Board
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE
+from harness.results.grouping import ANY_MACHINE, Axes, Group
 from harness.results.record import MEASURED, Record
-from harness.results.tables import Group, Table, TableRow, Value
+from harness.results.tables import Table, TableRow, Value
 
 __all__ = ["Bundle", "Setting", "bundles"]
 
@@ -45,6 +46,9 @@ class Bundle:
     shared: tuple[tuple[str, str], ...]
     """Axes that are equal in all settings."""
     machine: str
+    """`ANY_MACHINE` where all figures are of tables of none."""
+    timed_on: str
+    """Machine whose times and peaks count as costs: its own, else the one that most was timed on; empty: none."""
     titles: Mapping[str, str]
     """By row."""
     values: Mapping[Setting, Mapping[str, Value]]
@@ -71,21 +75,39 @@ class Bundle:
 
 def bundles(tables: Iterable[Table], board: Board) -> list[Bundle]:
     """Sort `tables` of `board` into bundles, the one with the most figures first."""
-    sorted_out: dict[tuple[tuple[tuple[str, str], ...], str], list[Table]] = defaultdict(list)
+    sorted_out: dict[Axes, list[Table]] = defaultdict(list)
     for table in tables:
         if table.board is board:
-            sorted_out[_shared(table.group, board), table.group.machine].append(table)
-    found = [_bundle(board, *key, several) for key, several in sorted_out.items()]
+            sorted_out[_shared(table.group, board)].append(table)
+    timed = _most_timed(table for several in sorted_out.values() for table in several)
+    found = [
+        _bundle(board, shared, machine, timed, [table for table in several if table.stands_for(machine)])
+        for shared, several in sorted_out.items()
+        for machine in _machines(several)
+    ]
     kept = [bundle for bundle in found if bundle.values]
     return sorted(kept, key=lambda one: (-sum(map(len, one.values.values())), one.label, one.machine))
 
 
-def _shared(group: Group, board: Board) -> tuple[tuple[str, str], ...]:
+def _machines(tables: Iterable[Table]) -> Iterable[str]:
+    """Return the machines that tables are bound to; those bound to none are put beside the tables of each."""
+    return sorted({table.group.machine for table in tables} - {ANY_MACHINE}) or (ANY_MACHINE,)
+
+
+def _most_timed(tables: Iterable[Table]) -> str:
+    rows: Counter[str] = Counter()
+    for table in tables:
+        rows[table.group.machine] += len(table.rows)
+    del rows[ANY_MACHINE]
+    return max(rows, key=lambda machine: (rows[machine], machine), default="")
+
+
+def _shared(group: Group, board: Board) -> Axes:
     free = {"task", "topology"} | ({"neuron"} if board.axis == "method" else set())
     return tuple((axis, value) for axis, value in group.axes if axis not in free)
 
 
-def _bundle(board: Board, shared: tuple[tuple[str, str], ...], machine: str, tables: Iterable[Table]) -> Bundle:
+def _bundle(board: Board, shared: Axes, machine: str, most_timed: str, tables: Iterable[Table]) -> Bundle:
     values: dict[Setting, dict[str, Value]] = defaultdict(dict)
     missing: dict[Setting, dict[str, str]] = defaultdict(dict)
     of_setting: dict[Setting, Table] = {}
@@ -105,6 +127,7 @@ def _bundle(board: Board, shared: tuple[tuple[str, str], ...], machine: str, tab
         board=board,
         shared=shared,
         machine=machine,
+        timed_on=most_timed if machine == ANY_MACHINE else machine,
         titles=titles,
         values=dict(sorted(judged.items())),
         missing={setting: missing[setting] for setting in sorted(judged)},

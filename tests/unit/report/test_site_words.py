@@ -20,10 +20,11 @@ from harness.report.ranks import difference_text, marks_of, rank_text
 from harness.report.trimming import whole
 from harness.report.units import Scale, with_interval
 from harness.report.words import combination, count, day, facts_of, joined, references, shown
+from harness.results.grouping import Group
 from harness.results.ranking import Difference
 from harness.results.standing import Standing
 from harness.results.stats import Estimate
-from harness.results.tables import Group, Value, build_tables
+from harness.results.tables import Value, build_tables
 from reference_impls.card import Citation
 
 safe = re.compile(r"[a-z0-9-]+")

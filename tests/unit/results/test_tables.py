@@ -15,6 +15,7 @@ from harness.catalogue.boards import find_board
 from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.errors import UserError
+from harness.results.grouping import ANY_MACHINE
 from harness.results.predictions import pack
 from harness.results.ranking import Rank
 from harness.results.record import Machine, Metric, Record, Status
@@ -215,12 +216,64 @@ def test_a_peer_is_verified_by_its_own_conformance_and_ranked_by_its_ratio() -> 
     assert table.group.label == "no task"
 
 
-def test_nothing_is_ranked_across_machines_budgets_or_tasks() -> None:
-    elsewhere = error(0.1).model_copy(update={"provenance": record(BASE, machine=GPU).provenance})
-    records = [error(0.2), elsewhere, error(0.3, budget="smoke"), error(0.4, task="digits-rows")]
+def on(machine: Machine, one: Record) -> Record:
+    """Return `one` as measured on `machine`."""
+    return one.model_copy(update={"provenance": one.provenance.model_copy(update={"machine": machine})})
+
+
+def test_nothing_is_ranked_across_budgets_or_tasks() -> None:
+    records = [error(0.2), error(0.3, budget="smoke"), error(0.4, task="digits-rows")]
     tables = build_tables(records, REGISTRY, find_board("neurons"))
-    assert len(tables) == 4
+    assert len(tables) == 3
     assert all(len(table.rows) == 1 for table in tables)
+
+
+def test_no_time_and_no_peak_is_ranked_across_machines() -> None:
+    peak = Metric(value=1e6, unit="bytes", direction="lower", n=1)
+    bytes_of_psn = record(replace(BASE, suite="memory", neuron="psn"), metrics={"peak_bytes": peak})
+    records = [speed(0.01), on(GPU, speed(0.001, neuron="psn")), on(GPU, bytes_of_psn)]
+    tables = build_tables(records, REGISTRY, find_board("neurons"))
+    assert {(table.group.machine, *(row.name for row in table.rows)) for table in tables} == {
+        (LAPTOP.name, "lif"),
+        (GPU.name, "psn"),
+    }
+
+
+def test_an_error_stands_in_the_tables_of_every_machine() -> None:
+    errors = [error(0.2), on(GPU, error(0.1, neuron="psn"))]
+    tables = build_tables([*errors, speed(0.01), on(GPU, speed(0.001))], REGISTRY, find_board("neurons"))
+    assert {table.group.machine for table in tables} == {LAPTOP.name, GPU.name}
+    for table in tables:
+        assert [row.name for row in table.rows] == ["psn", "lif"], "both are ranked by their errors"
+        assert all(row.values["accuracy.error_fraction"].rank for row in table.rows)
+        timed = {row.name for row in table.rows if "throughput.train_step_seconds" in row.values}
+        assert timed == {"lif"}
+        time = table.rows[1].values["throughput.train_step_seconds"].record
+        assert time.provenance.machine.name == table.group.machine
+
+
+def test_where_nothing_is_timed_all_machines_share_a_table() -> None:
+    (table,) = build_tables([error(0.2), on(GPU, error(0.1, neuron="psn"))], REGISTRY, find_board("neurons"))
+    assert table.group.machine == ANY_MACHINE
+    assert table.machines() == tuple(sorted((LAPTOP.name, GPU.name)))
+    assert table.stands_for(LAPTOP.name)
+    assert [row.machines(GPU.name) for row in table.rows] == [(GPU.name,), (LAPTOP.name,)]
+
+
+@pytest.mark.parametrize(("timed_on", "expected"), [(LAPTOP, 0.2), (GPU, 0.1)])
+def test_of_one_seed_the_record_of_the_tables_machine_counts(timed_on: Machine, expected: float) -> None:
+    both = [error(0.2), on(GPU, error(0.1)), on(timed_on, speed(0.01))]
+    (table,) = build_tables(both, REGISTRY, find_board("neurons"))
+    figure = table.rows[0].values["accuracy.error_fraction"]
+    assert (figure.estimate.value, len(figure.records)) == (expected, 1)
+
+
+def test_seeds_of_two_machines_are_one_figure() -> None:
+    seeds = [error(0.2, seed=0), on(GPU, error(0.1, seed=1)), on(GPU, error(0.3, seed=2))]
+    (table,) = build_tables(seeds, REGISTRY, find_board("neurons"))
+    (row,) = table.rows
+    assert row.values["accuracy.error_fraction"].estimate.n == 3
+    assert set(row.machines("")) == {LAPTOP.name, GPU.name}
 
 
 def test_a_failure_stands_in_its_row_with_its_reason() -> None:

@@ -76,3 +76,20 @@ def test_conformance_on_another_machine_or_backend_does_not_count() -> None:
     assert not verified(with_origin(NEURON, machine=elsewhere), METHOD)
     fused = FACTORY.conformance(replace(NEURON.cell, backend="fused-numba"))
     assert not verified(fused, METHOD)
+
+
+def elsewhere(one: Record) -> Record:
+    return with_origin(one, machine=one.provenance.machine.model_copy(update={"name": "another"}))
+
+
+def test_what_tells_of_no_machine_may_rest_on_a_contract_that_was_passed_elsewhere() -> None:
+    error = FACTORY.measured(replace(SPEED.cell, suite="accuracy"))
+    assert verified(elsewhere(NEURON), elsewhere(METHOD), figure=error)
+    assert verified(elsewhere(NEURON), METHOD, figure=error)
+    assert not verified(elsewhere(METHOD), figure=error)
+    broken = FACTORY.conformance(NEURON.cell, broken=1)
+    assert not verified(elsewhere(NEURON), METHOD, broken, figure=error), "its own machine says otherwise"
+    assert verified(elsewhere(broken), NEURON, METHOD, figure=error), "its own machine says enough"
+    third = with_origin(NEURON, machine=NEURON.provenance.machine.model_copy(update={"name": "a third"}))
+    assert not verified(elsewhere(broken), third, METHOD, figure=error), "one of the others found it wanting"
+    assert not verified(with_origin(elsewhere(NEURON), **OTHER_CODE), METHOD, figure=error)
