@@ -16,7 +16,8 @@ from typing import Literal
 
 from harness.catalogue.cards import Registry, match
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
-from harness.catalogue.presets import ALL_CELLS, Preset
+from harness.catalogue.presets.everything import ALL_CELLS
+from harness.catalogue.presets.model import Preset
 from harness.errors import UserError
 from harness.planning.plan import GATE, Filters, Plan, PlannedCell, make_plan
 from harness.results.record import Record

@@ -10,7 +10,8 @@ import pytest
 from harness.catalogue.cards import Registry, load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
-from harness.catalogue.presets import PRESETS, Preset, Selection
+from harness.catalogue.presets import PRESETS
+from harness.catalogue.presets.model import Preset, Selection
 from harness.catalogue.recipes import FRESH_SEEDS, TUNED, Combination, OptimizerValues, Origin, Recipe, Values
 from harness.errors import UserError
 from harness.planning.expansion import Combinations, Filters, combinations

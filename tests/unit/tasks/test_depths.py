@@ -9,7 +9,8 @@ import pytest
 from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
-from harness.catalogue.presets import DEPTHS, PRESETS
+from harness.catalogue.presets import PRESETS
+from harness.catalogue.presets.comparisons import DEPTHS
 from harness.workload import Workload
 from reference_impls.api import build_network, build_neuron
 
