@@ -35,7 +35,8 @@ MOVED = {
 _PRESETS = "harness.catalogue.presets"
 MEMBERS = {
     "harness.catalogue.cards": {
-        "load_rows": "harness.catalogue.cards.load_registry",
+        "load_rows": "harness.catalogue.loading.load_registry",
+        "match": "harness.catalogue.loading.match",
         "Rows": "harness.catalogue.cards.Registry",
     },
     _PRESETS: {

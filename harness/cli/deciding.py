@@ -36,7 +36,7 @@ def print_overall(board: str, tables: Sequence[Table], output_format: str | None
 
 def print_claims(store: list[Path] | None, output_format: str | None) -> None:
     """Print the claims of papers with their verdicts."""
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.cli._options import tell_problems
     from harness.paths import readable_stores
     from harness.report.claims_view import claims_sheet

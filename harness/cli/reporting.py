@@ -115,7 +115,7 @@ def show(
 
     Packed predictions are left out: nobody reads them, and the record's file has them.
     """
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.errors import UserError
     from harness.paths import readable_stores
     from harness.report.record_summary import summary
@@ -219,8 +219,8 @@ def publish(
     what another record supersedes or the cards rule out. From a store to itself, it is packed where it lies. Records of
     older code stay, marked, unless --only-current lets go of them; what was committed stays in the history.
     """
-    from harness.catalogue.cards import load_registry
     from harness.catalogue.cell import NOT_APPLICABLE
+    from harness.catalogue.loading import load_registry
     from harness.paths import PUBLISHED, RUNS, by_default, existing_store
     from harness.results import packing
     from harness.results.freshness import Today
@@ -309,7 +309,7 @@ def current_tables(
 
 def _strangers(store: list[Path] | None) -> Submitted:
     """Return what others have submitted to the project whose records are read; nobody's where stores are named."""
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.paths import submissions_beside
     from harness.results.marks import NOBODY
 

@@ -117,7 +117,7 @@ def run(
     Every cell runs in a process of its own, within hard limits of time and memory; a failure is a record with its
     reason, and the rest goes on. Ctrl-C leaves a store from which the same command resumes.
     """
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.data import data_root as resolve
     from harness.data import data_set
     from harness.errors import UserError

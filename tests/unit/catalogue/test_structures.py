@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.catalogue.presets.parts import NETWORKS, RESERVOIR
 from reference_impls.discovery import load_class
 from reference_impls.network import Network

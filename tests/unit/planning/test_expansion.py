@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from harness.catalogue.cards import Registry, load_registry
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.catalogue.presets import PRESETS
 from harness.catalogue.presets.model import Preset, Selection
 from harness.catalogue.recipes import FRESH_SEEDS, TUNED, Combination, OptimizerValues, Origin, Recipe, Values

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.catalogue.presets import PRESETS
 from harness.catalogue.presets.comparisons import DEPTHS
 from harness.workload import Workload
