@@ -50,7 +50,7 @@ def print_claims(store: list[Path] | None, output_format: str | None) -> None:
 
 def print_sheets(sheets: Sequence[Sheet], output_format: str | None) -> None:
     """Print sheets for the terminal, or in a format."""
-    from harness.cli.reporting import spread
+    from harness.cli._tables import spread
     from harness.report.sheets import sheets_to_text
 
     if output_format is not None:

@@ -41,7 +41,7 @@ def recommend(
     from harness.catalogue.boards import find_board
     from harness.catalogue.kinds import KINDS
     from harness.catalogue.loading import load_registry
-    from harness.cli.reporting import current_tables
+    from harness.cli._tables import current_tables
     from harness.errors import UserError
     from harness.report.quantities import read_limit
     from harness.report.recommend_view import not_known, sentence
