@@ -75,7 +75,7 @@ class _Tracked:
 
 def measure(suite: str) -> Measured:
     """Run the tracked cells of `suite` with the implementations of the installed commit."""
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.execute.jobs import jobs_of
     from harness.execute.pool import LocalPool
     from harness.planning.plan import plan_cells

@@ -32,8 +32,19 @@ MOVED = {
     },
 }
 """Former name to today's."""
-MEMBERS = {"harness.catalogue.cards": {"load_rows": "load_registry", "Rows": "Registry"}}
-"""What a module's members were called; a module that is imported under its former name has both."""
+_PRESETS = "harness.catalogue.presets"
+MEMBERS = {
+    "harness.catalogue.cards": {
+        "load_rows": "harness.catalogue.loading.load_registry",
+        "match": "harness.catalogue.loading.match",
+        "Rows": "harness.catalogue.cards.Registry",
+    },
+    _PRESETS: {
+        "ALL_CELLS": f"{_PRESETS}.everything.ALL_CELLS",
+        **{name: f"{_PRESETS}.model.{name}" for name in ("BASES", "FASTEST", "Preset", "Selection")},
+    },
+}
+"""What a module's members were called, and which they are today; a module imported under its former name has both."""
 
 
 class _Former(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -51,7 +62,8 @@ class _Former(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         warnings.warn(f"{spec.name} is now {MOVED[spec.name]}", DeprecationWarning, stacklevel=2)
         module = importlib.import_module(MOVED[spec.name])
         for former, today in MEMBERS.get(module.__name__, {}).items():
-            setattr(module, former, getattr(module, today))
+            home, _, name = today.rpartition(".")
+            setattr(module, former, getattr(importlib.import_module(home), name))
         self._own = module.__spec__
         return module
 

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import TaskCard, load_registry
+from harness.catalogue.cards import TaskCard
+from harness.catalogue.loading import load_registry
 from harness.tasks.common.base import Split, Task
 from reference_impls import api
 from reference_impls.api import Network, Neuron, NeuronFactory

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.catalogue.cards import load_registry, match
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.loading import load_registry, match
 from harness.errors import UserError
 from harness.paths import readable_stores
 from harness.report import formats

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.catalogue.cards import Registry, load_registry
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.catalogue.presets import find_preset
 from harness.data import data_root as resolve_root
 from harness.data import data_set

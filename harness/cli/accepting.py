@@ -43,7 +43,7 @@ def accept(
     require("asv")
     from harness.asv.accepted import read_accepted, write_accepted
     from harness.asv.runs import open_tree
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.cli.asv import judged_in
     from harness.errors import UserError
     from harness.paths import ACCEPTED

@@ -56,7 +56,7 @@ def asv(
     require("asv")
     from harness.asv.commits import commits_since
     from harness.asv.runs import measure, open_tree, publish
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.paths import readable_stores
 
     tree, registry = open_tree(Path()), load_registry()

@@ -26,7 +26,7 @@ def new(
     In a clone of the project it goes where the project's own lie, anywhere else into ./spikeboard_entries. Nothing is
     overwritten.
     """
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.drafts.draft import KINDS, begin
     from reference_impls.names import check_name
 

@@ -169,7 +169,7 @@ def _planned(
 ) -> _Session:
     """Choose the cells, once for all runs, and refuse suites whose figures are the same every time."""
     from harness.asv.noise import is_noisy
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.catalogue.presets import find_preset
     from harness.data import data_root as resolve
     from harness.data import data_set

@@ -74,7 +74,7 @@ def check(
     if watch:
         again_and_again([] if backend else ["--backend", "eager"], folders_of(entry or ()))
         return
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.errors import UserError
     from harness.execute.where import Where
     from harness.planning.checking import (

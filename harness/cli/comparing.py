@@ -69,7 +69,7 @@ def compare_sets(
     ``--format md`` is a note for a pull request: what fails, is worse, better and new.
     """
     from harness.asv.noise import noise_lookup, read_noise
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.paths import NOISE, by_default, readable_stores
     from harness.results.comparison import compare, records_of
 

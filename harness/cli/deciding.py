@@ -36,7 +36,7 @@ def print_overall(board: str, tables: Sequence[Table], output_format: str | None
 
 def print_claims(store: list[Path] | None, output_format: str | None) -> None:
     """Print the claims of papers with their verdicts."""
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.cli._options import tell_problems
     from harness.paths import readable_stores
     from harness.report.claims_view import claims_sheet
@@ -50,7 +50,7 @@ def print_claims(store: list[Path] | None, output_format: str | None) -> None:
 
 def print_sheets(sheets: Sequence[Sheet], output_format: str | None) -> None:
     """Print sheets for the terminal, or in a format."""
-    from harness.cli.reporting import spread
+    from harness.cli._tables import spread
     from harness.report.sheets import sheets_to_text
 
     if output_format is not None:

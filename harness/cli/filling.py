@@ -109,7 +109,7 @@ def _said(words: list[str]) -> str:
 def _functions(store: Path) -> Mapping[str, Any]:
     """Return what sentences may call; records are read at the first call."""
     from harness.catalogue.boards import find_board
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.report.quoting import QuotedTable, quoted_cell
     from harness.results.freshness import Today
     from harness.results.selection import preferred

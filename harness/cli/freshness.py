@@ -35,7 +35,7 @@ def status(store: Published = None, machine: MachineName = None) -> None:
 
     Exit code 1 while one is.
     """
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.paths import PUBLISHED, by_default, existing_store
     from harness.planning.stale import grouped, stale_of
     from harness.report.words import count
@@ -67,7 +67,7 @@ def migrate(
     Their figures are not touched. Where a record has no commit, the tree had changes, or the commit is not in this
     repository, nothing can be proved, and the record stays as it is.
     """
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.paths import PUBLISHED, by_default, existing_store
     from harness.results.migration import migrate as rewrite
     from harness.results.store import Store

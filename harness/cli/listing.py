@@ -61,7 +61,7 @@ def list_rows(
 def _entries(kind: str) -> Iterable[tuple[str, str, str]]:
     """Yield (name, title, note) of every row of a kind."""
     from harness.catalogue.boards import BOARDS
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.catalogue.presets import PRESETS
     from reference_impls import backends
 
@@ -138,7 +138,7 @@ def _print(entries: list[tuple[str, str, str]]) -> None:
 
 
 def _print_problems() -> None:
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.terminal import Console
 
     problems = load_registry().problems

@@ -54,7 +54,7 @@ def measure(
     """
     import torch
 
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.data import data_root as resolve
     from harness.exchange import READ_OUTS, Imported, measure_imported
     from harness.paths import RUNS, by_default

@@ -39,9 +39,9 @@ def recommend(
 ) -> None:
     """Say which neuron or training method to take: one sentence from current records, and one on what is not known."""
     from harness.catalogue.boards import find_board
-    from harness.catalogue.cards import load_registry
     from harness.catalogue.kinds import KINDS
-    from harness.cli.reporting import current_tables
+    from harness.catalogue.loading import load_registry
+    from harness.cli._tables import current_tables
     from harness.errors import UserError
     from harness.report.quantities import read_limit
     from harness.report.recommend_view import not_known, sentence

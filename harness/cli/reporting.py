@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,22 +11,12 @@ from harness.cli import completion
 from harness.cli._options import MachineName, Stores, tell_problems
 from harness.terminal import is_quiet, say
 
-if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
-    from harness.catalogue.boards import Board
-    from harness.catalogue.cards import Registry
-    from harness.report.trimming import Trimmed
-    from harness.results.marks import Submitted
-    from harness.results.tables import Table
-
-__all__ = ["current_tables", "print_tables", "register", "spread"]
+__all__ = ["register"]
 
 OfTask = Annotated[str | None, typer.Option(help="Only tables of this task.", autocompletion=completion.tasks)]
 OfBudget = Annotated[
     str | None, typer.Option(help="Only tables of this training budget.", autocompletion=completion.budgets)
 ]
-RANKS_SAY = "a rank spans the places a row may hold, by paired comparisons at a family-wise 95 %; ≈: no worse"
 
 
 def register(app: typer.Typer) -> None:
@@ -82,6 +70,7 @@ def table(
     store: Stores = None,
 ) -> None:
     """Print the ranked tables."""
+    from harness.cli._tables import asked_tables, found_tables, print_tables, strangers_of
     from harness.cli.deciding import CLAIMS, OVERALL, print_claims, print_overall
     from harness.errors import UserError
     from harness.report.formats import to_text
@@ -96,9 +85,9 @@ def table(
         print_claims(store, output_format)
         return
     if board in OVERALL:
-        print_overall(board, _asked(store, board.removeprefix("overall-"), axes, machine, True), output_format)
+        print_overall(board, asked_tables(store, board.removeprefix("overall-"), axes, machine, True), output_format)
         return
-    tables = _tables(store, board, axes, machine, current, _strangers(store))
+    tables = found_tables(store, board, axes, machine, current, strangers_of(store))
     parts = trim(tables if every else worth_comparing(tables), wanted)
     if output_format is None:
         print_tables(parts)
@@ -115,7 +104,7 @@ def show(
 
     Packed predictions are left out: nobody reads them, and the record's file has them.
     """
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.errors import UserError
     from harness.paths import readable_stores
     from harness.report.record_summary import summary
@@ -165,13 +154,14 @@ def figure(
     Of several tables that fit, the one with most rows of those that have current figures. With --rows, the frontier is
     that of the rows drawn.
     """
+    from harness.cli._tables import found_tables
     from harness.extras import require
     from harness.report.figures import draw_pareto, has_ranks, pareto_plot
     from harness.report.trimming import Trim, trim
     from harness.report.words import where
 
     require("matplotlib")
-    tables = _tables(store, board, {"task": task, "budget": budget, "recipe": recipe}, machine)
+    tables = found_tables(store, board, {"task": task, "budget": budget, "recipe": recipe}, machine)
     tables = [part.table for part in trim(tables, Trim(rows=tuple(rows or ())))]
     fullest = next(filter(has_ranks, tables), tables[0])
     plot = pareto_plot(fullest, against)
@@ -185,6 +175,7 @@ def report(
 ) -> None:
     """Write the leaderboard's pages: static, without a server or a network."""
     from harness.asv.series import graphs_over_commits
+    from harness.cli._tables import strangers_of
     from harness.paths import PUBLISHED, RUNS, SITE, by_default, readable_stores
     from harness.report import links
     from harness.report.site import build_site
@@ -192,7 +183,7 @@ def report(
     from harness.results.record import MEASURED
 
     site, stores = out or by_default(SITE), readable_stores(store)
-    index = build_site(stores, site, over_commits=graphs_over_commits(site / links.ASV), strangers=_strangers(store))
+    index = build_site(stores, site, over_commits=graphs_over_commits(site / links.ASV), strangers=strangers_of(store))
     found = [record.status for root in stores for record in select([root]).records]
     if not MEASURED.intersection(found):
         looked = ", ".join(map(str, stores)) or f"neither {by_default(PUBLISHED)} nor {by_default(RUNS)} is there"
@@ -220,8 +211,8 @@ def publish(
     what another record supersedes or the cards rule out. From a store to itself, it is packed where it lies. Records of
     older code stay, marked, unless --only-current lets go of them; what was committed stays in the history.
     """
-    from harness.catalogue.cards import load_registry
     from harness.catalogue.cell import NOT_APPLICABLE
+    from harness.catalogue.loading import load_registry
     from harness.paths import PUBLISHED, RUNS, by_default, existing_store
     from harness.results import packing
     from harness.results.freshness import Today
@@ -243,116 +234,3 @@ def publish(
         f"{packed.records} records in {packed.files} files of {target.root}; {packed.left_out} that are superseded, "
         f"interrupted or impossible are left out{older}"
     )
-
-
-def print_tables(tables: Sequence[Table | Trimmed]) -> None:
-    """Print tables, or parts of them: fitted to a terminal, at their full width to anything else."""
-    from harness.report.formats import readable
-    from harness.report.trimming import FIXED, Trimmed, whole
-    from harness.report.words import where
-    from harness.terminal import Console
-
-    console = Console()
-    for part in (one if isinstance(one, Trimmed) else whole(one) for one in tables):
-        item = part.table
-        measured = [row for row in item.rows if row.values]
-        frame = readable(replace(item, rows=tuple(measured)), fixed=FIXED if part.fixed is None else part.fixed)
-        title = f"{item.board.title}: {item.group.label}"
-        blank = len(item.rows) - len(measured)
-        note = f"; {len(item.rows)} of {part.of_rows} rows" * (len(item.rows) < part.of_rows)
-        note += f"; {blank} rows without a figure (impossible or failed) are not shown" if blank else ""
-        foot = f"{where(item, item.group.machine)}; {RANKS_SAY}{note}"
-        lines = [list(frame.columns), *frame.itertuples(index=False)]
-        left = [column in ("#", item.board.axis, "contract", "vectors") for column in frame.columns]
-        if console.is_terminal:
-            console.print(title, style="bold")
-            console.print(_fitted(lines, left))
-            console.print(foot, style="dim")
-            console.print()
-        else:
-            say("\n".join([title, *spread(lines, left), foot, ""]))
-
-
-def _fitted(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> RichTable:
-    from rich.table import Table as RichTable
-
-    shown = RichTable(box=None, pad_edge=False)
-    for name, to_left in zip(lines[0], left, strict=True):
-        shown.add_column(name, justify="left" if to_left else "right", no_wrap=to_left)
-    for line in lines[1:]:
-        shown.add_row(*line)
-    return shown
-
-
-def spread(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[str]:
-    """Yield the lines of a table as wide as they are."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = zip(line, widths, left, strict=True)
-        yield "  ".join(text.ljust(width) if to_left else text.rjust(width) for text, width, to_left in cells).rstrip()
-
-
-def current_tables(
-    store: list[Path] | None, board: Board, registry: Registry, machine: str | None = None
-) -> list[Table]:
-    """Return the tables of `board` from current records alone; there may be none."""
-    from harness.paths import readable_stores
-    from harness.results.freshness import Today
-    from harness.results.index import select
-    from harness.results.queries import wanted_by
-    from harness.results.tables import build_tables
-
-    contents = select(readable_stores(store), wanted_by((board,), {}, machine))
-    tell_problems(contents.problems)
-    today = Today(registry)
-    tables = build_tables([one for one in contents.records if today.is_current(one)], registry, board)
-    return [table for table in tables if machine is None or table.stands_for(machine)]
-
-
-def _strangers(store: list[Path] | None) -> Submitted:
-    """Return what others have submitted to the project whose records are read; nobody's where stores are named."""
-    from harness.catalogue.cards import load_registry
-    from harness.paths import submissions_beside
-    from harness.results.marks import NOBODY
-
-    root = submissions_beside(store)
-    if root is None or not root.is_dir():
-        return NOBODY
-    from harness.submissions.marks import read_submissions
-
-    found = read_submissions(root, load_registry())
-    tell_problems(found.problems)
-    return found
-
-
-def _asked(
-    store: list[Path] | None,
-    board: str | None,
-    axes: dict[str, str | None],
-    machine: str | None,
-    current: bool,
-    strangers: Submitted | None = None,
-) -> list[Table]:
-    from harness.paths import readable_stores
-    from harness.results.asked import tables_of
-    from harness.results.marks import NOBODY
-
-    tables, problems = tables_of(readable_stores(store), board, axes, machine, current, strangers or NOBODY)
-    tell_problems(problems)
-    return tables
-
-
-def _tables(
-    store: list[Path] | None,
-    board: str | None,
-    axes: dict[str, str | None],
-    machine: str | None,
-    current: bool = False,
-    strangers: Submitted | None = None,
-) -> list[Table]:
-    from harness.errors import UserError
-
-    tables = _asked(store, board, axes, machine, current, strangers)
-    if not tables:
-        raise UserError("no records to make a table of", "measure something first: spikeboard run --preset smoke")
-    return tables

@@ -69,7 +69,7 @@ def search(
     from harness.extras import require
 
     require("optuna")
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.execute.where import Where
     from harness.paths import RUNS, by_default
     from harness.search.export import check_exportable

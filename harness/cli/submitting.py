@@ -54,8 +54,8 @@ def submit(
     the environment and a manifest of digests. What cannot be submitted is named: uncommitted changes, records of older
     code, a broken contract.
     """
-    from harness.catalogue.cards import load_registry
     from harness.catalogue.cell import NOT_APPLICABLE
+    from harness.catalogue.loading import load_registry
     from harness.paths import RUNS, by_default, existing_store, published_store
     from harness.planning.expansion import Filters
     from harness.planning.stale import wanted_by
@@ -112,7 +112,7 @@ def verify_submission(
     Nothing of the submission is run or imported without --run. Records of the project (--store) tell what its splits,
     machines and contracts are.
     """
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.errors import UserError
     from harness.paths import existing_store, published_store
     from harness.results.store import read_stores

@@ -77,7 +77,7 @@ def tune(
     leaves files from which the same command goes on; so does a larger --trials. Then measure fresh seeds:
     spikeboard run --recipe tuned.
     """
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
     from harness.catalogue.recipes import recipe_folder
     from harness.data import data_root as resolve
     from harness.execute.where import Where

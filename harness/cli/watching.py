@@ -29,7 +29,7 @@ Stamps = Mapping[Path, int]
 
 def folders_of(names: Sequence[str]) -> list[Path]:
     """Return the folders that hold the entries `names`, or all that hold any, where one of them cannot be read yet."""
-    from harness.catalogue.cards import load_registry
+    from harness.catalogue.loading import load_registry
 
     registry = load_registry()
     rows = {**registry.tasks, **registry.methods, **registry.cell_neurons}

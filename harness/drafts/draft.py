@@ -28,7 +28,7 @@ SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST = 48
 """Characters of a name: it stands in tables, and in the names of files."""
 RESERVED = ("base",)
-"""Names of modules that are no entries; see `harness.catalogue.cards.card_files`."""
+"""Names of modules that are no entries; see `harness.catalogue.loading.card_files`."""
 _IN_CLONE: Mapping[DraftKind, str] = {
     "neuron": f"reference_impls/{FOLDERS['neuron']}",
     "method": f"reference_impls/{FOLDERS['training']}",

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness.catalogue.cards import Registry, load_registry
+from harness.catalogue.cards import Registry
+from harness.catalogue.loading import load_registry
 from harness.execute import endings, forkserver
 from harness.execute.executor import Disturbed, Ended, Event, Noticed, Progressed, Started
 from harness.execute.job import Job, Listener, Summary

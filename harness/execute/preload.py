@@ -11,7 +11,7 @@ import gc
 import scipy.stats  # noqa: F401 - intervals: a second
 import torch._dynamo  # noqa: F401 - the first optimizer step imports it: another
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.execute import worker  # noqa: F401 - imported for those who are forked
 from harness.execute.descendants import adopt_orphans
 from harness.execute.imports import import_named

@@ -9,13 +9,14 @@ from.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.measure.arithmetic import Arithmetic
+from harness.measure.arithmetic import FP32_45NM, Arithmetic
 
-__all__ = ["FilterWork", "band", "entries", "recurrence"]
+__all__ = ["FilterWork", "band", "cheapest", "clean", "entries", "price", "recurrence"]
 
 Floats = NDArray[np.float64]
 MOST_ORDER = 12
@@ -93,3 +94,19 @@ def _recurrent(feedback: Floats, forward: Floats, scale: float) -> FilterWork:
     products = int((np.abs(np.abs(factors) - 1) > EXACT).sum())
     form = f"a recurrence of order {len(feedback)}"
     return FilterWork(Arithmetic(additions=len(factors) - 1, multiplications=products), form)
+
+
+def cheapest(taps: Any) -> FilterWork:
+    """Return the form of a filter, the same at every step, that takes least energy."""
+    forms = (band(taps), recurrence(taps))
+    return min((form for form in forms if form is not None), key=price)
+
+
+def clean(values: Any) -> Any:
+    """Set what transforms leave of a 0 to 0."""
+    return np.where(np.abs(values) > 1e-13 * np.abs(values).max(initial=0.0), values, 0.0)
+
+
+def price(found: FilterWork) -> float:
+    """Return the energy by which forms are compared."""
+    return found.work.joules(FP32_45NM)

@@ -8,57 +8,38 @@ scan, spectra). All else is charged operation by operation. Must not know any ne
 from __future__ import annotations
 
 import copy
-import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import Tensor, fx
-from torch.fx.experimental.proxy_tensor import make_fx
 
-from harness.measure.arithmetic import FP32_45NM, NOTHING, OPERATIONS, Arithmetic
-from harness.measure.filters import FilterWork, band, entries, recurrence
-from harness.measure.steps import COMPARISONS, SAME, Step, charged, reached
+from harness.measure.arithmetic import NOTHING, OPERATIONS, Arithmetic
+from harness.measure.filters import FilterWork, cheapest, clean, entries, price
+from harness.measure.operators import (
+    ADDING,
+    DRAWING,
+    FILLING,
+    ITEM,
+    MIXING,
+    MOVING,
+    OPS,
+    PRODUCTS,
+    SCALING,
+    evaluate,
+    flat,
+    packets,
+    traced,
+)
+from harness.measure.steps import SAME, Step, charged, reached
 from reference_impls.api import ParallelNeuron
 from reference_impls.backends import UnsupportedError
 from reference_impls.backends.fused import aten
 
 __all__ = ["sequence_work"]
 
-OPS = torch.ops.aten
-
-
-def _packets(*names: str) -> frozenset[Any]:
-    return frozenset(getattr(OPS, name) for name in names if hasattr(OPS, name))
-
-
-MOVING = _packets(
-    "view", "_unsafe_view", "reshape", "expand", "unsqueeze", "squeeze", "permute", "transpose", "t", "clone", "alias",
-    "detach", "_to_copy", "lift_fresh_copy", "lift_fresh", "view_as_real", "view_as_complex", "contiguous", "repeat",
-    "slice", "select", "cat", "stack", "flip", "constant_pad_nd", "split", "split_with_sizes", "unbind", "roll",
-)  # fmt: skip
-"""Operators that compute nothing."""
-SHIFTING = _packets("cat", "constant_pad_nd", "slice", "flip", "roll", "select", "split", "stack")
-"""Those of them that may move a value to another step."""
-PRODUCTS = {OPS.mm: 1, OPS.bmm: 1, OPS.addmm: 2, OPS.mv: 1, OPS.baddbmm: 2, OPS.addmv: 2}
-"""Products of matrices -> place of the second factor; a bias begins the sum."""
-MIXING = frozenset(PRODUCTS) | _packets("sum", "mean", "cumsum", "_fft_r2c", "_fft_c2r", "_fft_c2c", "convolution")
-"""Linear operators that combine entries of one tensor."""
-ADDING = _packets("add", "sub", "neg")
-SCALING = _packets("mul", "div")
-DRAWING = _packets("rand_like", "rand", "randn_like", "bernoulli", "uniform")
-FILLING = frozenset(target.overloadpacket for target in aten.CONSTANTS) | _packets(
-    "new_full", "new_zeros", "new_ones", "arange"
-)
-"""Operators that take only a shape from what they are given."""
-_ITEM = operator.getitem
-OTHER_NAMES = {
-    "clamp_min": "maximum", "clamp": "maximum", "clamp_max": "minimum", "rsub": "sub", "rsqrt": "rsqrt", "pow": "pow",
-}  # fmt: skip
-"""Operators that the tracer of steps writes in terms of others."""
 SAMPLED_NEURONS = 4
 """Neurons whose filters are looked at, where each has its own."""
 LONGEST = 4096
@@ -84,24 +65,10 @@ def sequence_work(neuron: ParallelNeuron, T: int) -> tuple[Arithmetic, tuple[str
         return spikes
 
     with torch.no_grad():
-        tape = _Tape(who, _traced(run, x, who), x)
+        tape = _Tape(who, traced(run, x, who), x)
         steps, constants, output = tape.read()
     forms = [tape.forms[step.name] for step in reached(steps, [output]) if step.name in tape.forms]
     return charged(steps, constants, [output], ("x",)), tuple(forms)
-
-
-def _traced(run: Callable[[Tensor], Tensor], x: Tensor, who: str) -> fx.GraphModule:
-    """Trace `run`; where it branches on values, as it does when it is compiled: without looking at them."""
-    try:
-        module: fx.GraphModule = make_fx(run)(x)
-    except RuntimeError:
-        try:
-            with patch("torch.compiler.is_compiling", lambda: True):
-                module = make_fx(run)(x)
-        except (RuntimeError, TypeError, ValueError) as error:
-            raise UnsupportedError(f"{who}: its sequence cannot be traced: {error}") from error
-    module.graph.eliminate_dead_code()
-    return module
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +113,7 @@ class _Tape:
             return _Value(self.x, True, node)
         if node.op == "get_attr":
             return _Value(getattr(self.module, str(node.target)), False)
-        value = _evaluate(node, {parent: self._known[parent].value for parent in node.all_input_nodes})
+        value = evaluate(node, {parent: self._known[parent].value for parent in node.all_input_nodes})
         parents = [parent for parent in node.all_input_nodes if self._known[parent].varies]
         packet = _packet(node)
         if packet in DRAWING:
@@ -165,7 +132,7 @@ class _Tape:
         value = self._known[parents[0]].value
         if isinstance(value, Tensor) and not (value.is_floating_point() or value.is_complex()):
             return False
-        if packet in MOVING or packet in ADDING or node.target is _ITEM:
+        if packet in MOVING or packet in ADDING or node.target is ITEM:
             return True
         if packet in SCALING:
             return len(parents) == 1 and (packet is OPS.mul or node.args[0] is parents[0])
@@ -214,7 +181,7 @@ class _Tape:
 
     def _mixes_time(self, node: fx.Node) -> bool:
         packet = _packet(node)
-        return packet in MIXING or packet in _packets(
+        return packet in MIXING or packet in packets(
             "cat", "constant_pad_nd", "slice", "flip", "roll", "select", "split"
         )
 
@@ -243,11 +210,11 @@ class _Tape:
             return None
         first = _columns(response(0), T, chosen)
         if self._is_shift_invariant(response, first, T, chosen):
-            works = [_cheapest(_clean(first[:, i])) for i in range(len(chosen))]
+            works = [cheapest(clean(first[:, i])) for i in range(len(chosen))]
         else:
             matrices = np.stack([_columns(response(step), T, chosen) for step in range(T)], axis=1)
-            works = [entries(_clean(matrices[:, :, i])) for i in range(len(chosen))]
-        return max(works, key=_price)
+            works = [entries(clean(matrices[:, :, i])) for i in range(len(chosen))]
+        return max(works, key=price)
 
     def _keeps_neurons_apart(self, stretch: Sequence[fx.Node], source: fx.Node, end: fx.Node, rest: Tensor) -> bool:
         entered = self._known[source].value
@@ -273,7 +240,7 @@ class _Tape:
         values: dict[fx.Node, Any] = {node: known.value for node, known in self._known.items() if not known.varies}
         values[source] = value
         for node in stretch:
-            values[node] = _evaluate(node, values)
+            values[node] = evaluate(node, values)
         out: Tensor = values[end]
         return out
 
@@ -281,11 +248,11 @@ class _Tape:
         """Return one operator as a step, as often as it is computed for a neuron and a time step."""
         packet, known = _packet(node), self._known[node]
         size = known.value.numel() / self.x.numel() if isinstance(known.value, Tensor) else 0.0
-        arguments = tuple(self._argument(a) for a in _flat(node.args) if isinstance(a, (fx.Node, int, float)))
+        arguments = tuple(self._argument(a) for a in flat(node.args) if isinstance(a, (fx.Node, int, float)))
         varying = [parent for parent in node.all_input_nodes if self._known[parent].varies]
         if packet in DRAWING:
             return Step(node.name, "draw", (), size)
-        if packet in MOVING or node.target is _ITEM or packet in _packets("gather", "index"):
+        if packet in MOVING or node.target is ITEM or packet in packets("gather", "index"):
             return Step(node.name, SAME, tuple(map(_name, varying)))
         work = self._combined(node, varying)
         if work is not None:
@@ -330,23 +297,9 @@ class _Tape:
             return Arithmetic(additions=max(entered.numel() - out.numel(), 0), multiplications=scaled)
         if packet is OPS.cumsum:
             return Arithmetic(additions=out.numel())
-        if packet in _packets("argmax", "argmin", "max", "amax", "any"):
+        if packet in packets("argmax", "argmin", "max", "amax", "any"):
             return Arithmetic(comparisons=entered.numel())
         return None
-
-
-def _cheapest(taps: Any) -> FilterWork:
-    forms = (band(taps), recurrence(taps))
-    return min((form for form in forms if form is not None), key=_price)
-
-
-def _clean(values: Any) -> Any:
-    """Set what transforms leave of a 0 to 0."""
-    return np.where(np.abs(values) > 1e-13 * np.abs(values).max(initial=0.0), values, 0.0)
-
-
-def _price(found: FilterWork) -> float:
-    return found.work.joules(FP32_45NM)
 
 
 def _columns(out: Tensor, T: int, chosen: Sequence[int]) -> Any:
@@ -355,12 +308,6 @@ def _columns(out: Tensor, T: int, chosen: Sequence[int]) -> Any:
 
 def _packet(node: fx.Node) -> Any:
     return getattr(node.target, "overloadpacket", node.target)
-
-
-def _evaluate(node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
-    args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda parent: values[parent])
-    target: Any = node.target
-    return target(*args, **kwargs)
 
 
 def _operation(node: fx.Node) -> str | None:
@@ -372,22 +319,6 @@ def _operation(node: fx.Node) -> str | None:
     return {"clamp_min": "maximum", "clamp": "maximum", "clamp_max": "minimum", "rsub": "sub", "rsqrt": "rsqrt"}.get(
         name
     )
-
-
-def _arity(operation: str) -> int:
-    """Return how many of an operator's arguments are numbers that it works on; the rest are options."""
-    if operation == "where":
-        return 3
-    binary = ("add", "sub", "mul", "div", "pow", "and", "or", "maximum", "minimum", *COMPARISONS)
-    return 2 if operation in binary else 1
-
-
-def _flat(arguments: Any) -> Iterator[Any]:
-    for argument in arguments:
-        if isinstance(argument, (list, tuple)):
-            yield from _flat(argument)
-        else:
-            yield argument
 
 
 def _owner(value: Any) -> Any:

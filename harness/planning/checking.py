@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from harness.catalogue.cards import Registry, match
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
-from harness.catalogue.presets import ALL_CELLS, Preset
+from harness.catalogue.loading import match
+from harness.catalogue.presets.everything import ALL_CELLS
+from harness.catalogue.presets.model import Preset
 from harness.errors import UserError
 from harness.planning.plan import GATE, Filters, Plan, PlannedCell, make_plan
 from harness.results.record import Record

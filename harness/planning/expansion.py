@@ -14,10 +14,12 @@ from dataclasses import astuple, dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any
 
-from harness.catalogue.cards import Registry, Row, match
+from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
-from harness.catalogue.presets import ALL_CELLS, BASES, FASTEST, PARALLEL, Preset, Selection
+from harness.catalogue.loading import match
+from harness.catalogue.presets.everything import ALL_CELLS
+from harness.catalogue.presets.model import BASES, FASTEST, PARALLEL, Preset, Selection
 from harness.catalogue.recipes import FRESH_SEEDS, TUNED, TUNING_SEEDS, is_tuning_seed, trains
 from harness.errors import UserError
 from reference_impls import backends

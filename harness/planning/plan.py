@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
-from harness.catalogue.presets import Preset
+from harness.catalogue.presets.model import Preset
 from harness.errors import UserError
 from harness.planning.durations import Durations, History, no_history
 from harness.planning.expansion import DTYPES, Combinations, Filters, Impossible, NothingLeftError, combinations

@@ -10,9 +10,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.catalogue.cards import Registry, match
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import match
 from harness.planning.durations import Durations, history_of
 from harness.planning.plan import DTYPES, Filters, Plan, done_in, sort_out
 from harness.results.freshness import Freshness, Today

@@ -15,7 +15,8 @@ from harness.report.curves import COMPARED_OVER, SeriesPlot, cost_curves
 from harness.report.formats import to_text
 from harness.report.impossible import Impossibilities, Impossible
 from harness.report.links import Sitemap, board_page, group_id
-from harness.report.table_view import TableView, row_labels, tried, view_table
+from harness.report.table_rows import row_labels, tried
+from harness.report.table_view import TableView, view_table
 from harness.report.traits import Traits
 from harness.report.words import AXIS_TITLES, metric_titles
 from harness.results.grouping import Group, alike, on_one_machine

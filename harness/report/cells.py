@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.report.axes import LOG_FROM
 from harness.report.links import record_link
-from harness.report.plots import LOG_FROM
 from harness.report.ranks import NO_WORSE, Marks, difference_scale, difference_text
 from harness.report.units import Scale, is_drawable, with_interval
 from harness.report.words import commit_of, count, day

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.report.plots import LOG_FROM
+from harness.report.axes import LOG_FROM
 from harness.report.units import Scale, is_drawable, scale_for
 from harness.report.words import count, joined
 from harness.results.record import Record, Series

@@ -15,7 +15,7 @@ from harness.report.heatmap import Heatmap, heatmap
 from harness.report.links import Sitemap
 from harness.report.plots import ParetoPlot, RowMark, pareto_plots
 from harness.report.recommend_view import command_of, not_known, sentence
-from harness.report.table_view import row_labels
+from harness.report.table_rows import row_labels
 from harness.report.traits import Traits
 from harness.results.overall.board import OverallTable
 from harness.results.overall.settings import Setting

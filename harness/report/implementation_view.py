@@ -20,7 +20,7 @@ from harness.report.links import AXIS_OF_KIND, KIND_OF_AXIS, Sitemap, row_id, sl
 from harness.report.measured import Combination, Measured, curves_of, measured_of
 from harness.report.paper import ReportedView, reported_beside
 from harness.report.ranks import rank_text
-from harness.report.table_view import tried
+from harness.report.table_rows import tried
 from harness.report.units import with_interval
 from harness.report.words import Fact, Reference, combination, facts_of, metric_titles, references, shown, where
 from harness.results.record import Record

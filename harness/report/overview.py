@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from harness.catalogue.boards import BOARDS, Board
 from harness.catalogue.cards import MetricCard, Registry
+from harness.report.best import Best, best_of
 from harness.report.board_view import BoardPlan, PlannedTable
 from harness.report.failures import failed
 from harness.report.formats import column_scale, mark_of
 from harness.report.implementation_view import ImplementationView
 from harness.report.links import Sitemap, board_page, figures_files
 from harness.report.ranks import rank_text
-from harness.report.table_view import Best, best_of, row_labels
+from harness.report.table_rows import row_labels
 from harness.report.units import with_interval
 from harness.report.words import Fact, count, machine_of, where
 from harness.results.record import Record

@@ -1,4 +1,4 @@
-"""What is to be drawn: which points, which of them are on the frontier, which labels fit, which lines.
+"""Error against a cost, as it is to be drawn: which points, which of them are on the frontier, where its line runs.
 
 Decides everything that can be tested without a browser; ``static/plots.js`` only turns it into pixels and colours.
 Must not know where a plot stands on a page.
@@ -6,32 +6,20 @@ Must not know where a plot stands on a page.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from harness.catalogue.boards import Board, Column
+from harness.report.axes import Axis, axis_for, reach
 from harness.report.formats import column_scale, heading
+from harness.report.labels import SIZES, Label, Side, label_sides
 from harness.report.links import group_id
 from harness.report.units import Scale, is_drawable, with_interval
 from harness.report.words import count, joined
 from harness.results.frontier import Figure, on_frontier
 from harness.results.tables import Table, TableRow, Value
 
-__all__ = [
-    "COSTS",
-    "LOG_FROM",
-    "Axis",
-    "Label",
-    "ParetoPlot",
-    "Point",
-    "RowMark",
-    "frontier",
-    "label_sides",
-    "pareto_plots",
-]
+__all__ = ["COSTS", "COST_NAMES", "MOST_NAMED", "ParetoPlot", "Point", "RowMark", "frontier", "pareto_plots"]
 
 COSTS = (
     "spikes.energy_joules",
@@ -47,48 +35,8 @@ COST_NAMES: Mapping[str, str] = {
     "saved": "memory.saved_bytes",
 }
 """What a cost is called for short -> its column."""
-LOG_FROM = 8.0
-"""An axis is logarithmic where its largest value is at least so many times its smallest."""
-
 MOST_NAMED = 8
 """Rows on the frontier that a caption names; where little is told apart, nearly all rows are on it."""
-
-Side = Literal["top right", "bottom right", "top left", "bottom left"]
-_SIDES: tuple[Side, ...] = ("top right", "bottom right", "top left", "bottom left")
-"""Places beside a point that keep off its error bars."""
-_FRONTIER_SIDES: tuple[Side, ...] = ("bottom left", "bottom right", "top right", "top left")
-"""The same for a point on the frontier: below it there are neither points nor its line."""
-SIZES: Mapping[str, tuple[float, float]] = {"narrow": (236.0, 190.0), "wide": (400.0, 240.0)}
-"""Sizes in CSS pixels that labels are laid out for; what fits one fits every larger plot."""
-_CHARACTER, _LINE, _MARKER = 6.6, 14.0, 4.0
-
-Box = tuple[float, float, float, float]
-"""left, bottom, right, top in pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """An axis with its range fixed, so that what was laid out for it stays so."""
-
-    title: str
-    log: bool
-    low: float
-    high: float
-
-    def position(self, value: float) -> float:
-        """Return where `value` lies, 0 at the low end and 1 at the high end."""
-        low, high, at = (math.log10(v) if self.log else v for v in (self.low, self.high, value))
-        return (at - low) / (high - low)
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A text beside a point."""
-
-    text: str
-    x: float
-    y: float
-    on_frontier: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +115,8 @@ def _pareto(table: Table, cost: Column, error: Column, rows: Sequence[tuple[Tabl
     x_scale, y_scale = column_scale(table, cost), column_scale(table, error)
     xs = [row.values[cost.key] for row, _ in rows]
     ys = [row.values[error.key] for row, _ in rows]
-    x_axis = _axis(heading(table, cost, x_scale), xs, x_scale)
-    y_axis = _axis(heading(table, error, y_scale), ys, y_scale)
+    x_axis = axis_for(heading(table, cost, x_scale), xs, x_scale)
+    y_axis = axis_for(heading(table, error, y_scale), ys, y_scale)
     best = _best(table.board, (cost.metric, xs), (error.metric, ys))
     places = [
         (x.estimate.value * x_scale.factor, y.estimate.value * y_scale.factor) for x, y in zip(xs, ys, strict=True)
@@ -183,8 +131,8 @@ def _pareto(table: Table, cost: Column, error: Column, rows: Sequence[tuple[Tabl
             label=mark.label,
             x=places[i][0],
             y=places[i][1],
-            x_error=_reach(xs[i], x_scale),
-            y_error=_reach(ys[i], y_scale),
+            x_error=reach(xs[i], x_scale),
+            y_error=reach(ys[i], y_scale),
             hover=_hover(mark.label, (x_axis.title, xs[i], x_scale), (y_axis.title, ys[i], y_scale)),
             href=mark.href,
             ranked=_ranked(xs[i], ys[i]),
@@ -230,82 +178,10 @@ def _best(board: Board, x: tuple[str, Sequence[Value]], y: tuple[str, Sequence[V
     return {i for i, flag in zip(ranked, on_frontier(board, *figures), strict=True) if flag}
 
 
-def label_sides(labels: Sequence[Label], x: Axis, y: Axis, size: tuple[float, float]) -> list[Side | None]:
-    """Place labels beside their points, first come first served, so that none covers another or a point.
-
-    Parameters
-    ----------
-    labels : most important first. Those on the frontier keep off its line where they can.
-    size : width and height of the plot in pixels.
-    """
-    centres = [(x.position(label.x) * size[0], y.position(label.y) * size[1]) for label in labels]
-    taken: list[Box] = [(a - _MARKER, b - _MARKER, a + _MARKER, b + _MARKER) for a, b in centres]
-    line = _line([centre for label, centre in zip(labels, centres, strict=True) if label.on_frontier])
-    sides: list[Side | None] = []
-    for label, centre in zip(labels, centres, strict=True):
-        boxes = {side: _box(label.text, centre, side) for side in (_FRONTIER_SIDES if label.on_frontier else _SIDES)}
-        free = [side for side, box in boxes.items() if _inside(box, size) and not _covers(box, taken)]
-        clear = [side for side in free if not _covers(boxes[side], line)]
-        chosen = next(iter(clear or (free if label.on_frontier else [])), None)
-        sides.append(chosen)
-        if chosen:
-            taken.append(boxes[chosen])
-    return sides
-
-
-def _line(corners: Iterable[tuple[float, float]]) -> list[Box]:
-    """Return the strokes of the frontier's steps."""
-    pairs = itertools.pairwise(sorted(corners))
-    return [
-        stroke
-        for (left, top), (right, bottom) in pairs
-        for stroke in ((left, top - 1, right, top + 1), (right - 1, bottom, right + 1, top))
-    ]
-
-
-def _box(text: str, centre: tuple[float, float], side: Side) -> Box:
-    """Return where `text` lies; it starts a hair outside the point's marker."""
-    width, gap = len(text) * _CHARACTER, _MARKER + 0.5
-    left = centre[0] + gap if side.endswith("right") else centre[0] - gap - width
-    bottom = centre[1] + gap if side.startswith("top") else centre[1] - gap - _LINE
-    return left, bottom, left + width, bottom + _LINE
-
-
-def _inside(box: Box, size: tuple[float, float]) -> bool:
-    return box[0] >= 0 and box[1] >= 0 and box[2] <= size[0] and box[3] <= size[1]
-
-
-def _covers(box: Box, others: Iterable[Box]) -> bool:
-    return any(box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3] for other in others)
-
-
 def _drawable(row: TableRow, column: Column) -> bool:
     """Whether a row has a figure to be drawn: finite, and neither noisy nor out of date."""
     value = row.values.get(column.key)
     return value is not None and value.standing.ranked and is_drawable(value.estimate.value)
-
-
-def _bounds(value: Value) -> tuple[float, float]:
-    """Return the ends of a value's interval; a bound that is missing or not finite is the value itself."""
-    estimate = value.estimate
-    bounds = (estimate.low, estimate.high)
-    low, high = (estimate.value if b is None or not is_drawable(b) else b for b in bounds)
-    return min(low, estimate.value), max(high, estimate.value)
-
-
-def _reach(value: Value, scale: Scale) -> tuple[float, float]:
-    low, high = _bounds(value)
-    return (value.estimate.value - low) * scale.factor, (high - value.estimate.value) * scale.factor
-
-
-def _axis(title: str, values: Iterable[Value], scale: Scale) -> Axis:
-    bounds = [bound * scale.factor for value in values for bound in _bounds(value)]
-    low, high = min(bounds), max(bounds)
-    if low > 0 and high / low >= LOG_FROM:
-        margin = (high / low) ** 0.1
-        return Axis(title, True, low / margin, high * margin)
-    margin = (high - low or abs(high) or 1.0) * 0.1
-    return Axis(title, False, low - margin, high + margin)
 
 
 def _hover(name: str, *figures: tuple[str, Value, Scale]) -> str:

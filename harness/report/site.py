@@ -22,7 +22,8 @@ from markupsafe import Markup
 
 from harness import __version__
 from harness.catalogue.boards import BOARDS
-from harness.catalogue.cards import Registry, Row, load_registry
+from harness.catalogue.cards import Registry, Row
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.report import links
 from harness.report.board_view import BoardPlan, plan_board, view_pages

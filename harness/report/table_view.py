@@ -5,11 +5,11 @@ Turns what ``tables`` decided into words and marks. Must not rank, and must not 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.catalogue.boards import Column
+from harness.report.best import Best, best_of
 from harness.report.cells import (
     MARKS,
     BlankCell,
@@ -33,15 +33,13 @@ from harness.report.ranks import (
     rank_text,
     references,
 )
+from harness.report.table_rows import row_key, row_labels, tried
 from harness.report.traits import Trait, Traits, parameters_of
 from harness.report.units import Scale
-from harness.report.words import AXIS_TITLES, count, joined, where
+from harness.report.words import AXIS_TITLES, count, where
 from harness.results.tables import Table, TableRow
 
-__all__ = ["Best", "ColumnView", "RowView", "TableView", "best_of", "row_labels", "tried", "view_table"]
-
-RowKey = tuple[str, str]
-"""Name and network: what tells the rows of a table apart."""
+__all__ = ["ColumnView", "RowView", "TableView", "view_table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +97,6 @@ class RowView:
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
-    """The rows of a column that are tied with the best; `figure` is the best of theirs."""
-
-    title: str
-    names: str
-    figure: str
-    tied: bool
-
-
-@dataclass(frozen=True, slots=True)
 class TableView:
     """A whole table."""
 
@@ -143,7 +131,7 @@ def view_table(table: Table, impossible: Sequence[Impossible], sitemap: Sitemap,
     failures = failures_of(table, sitemap)
     scales = {column.key: column_scale(table, column) for column in table.columns}
     rows = tuple(_rows(table, scales, {failure.record: failure.id for failure in failures}, sitemap, traits))
-    pages = {_key(row): sitemap.of_axis(table.board.axis, row.name) for row in table.rows}
+    pages = {row_key(row): sitemap.of_axis(table.board.axis, row.name) for row in table.rows}
     marks = {key: RowMark(label, pages[key] or "") for key, label in labels.items()}
     return TableView(
         id=group_id(table.group),
@@ -165,57 +153,6 @@ def view_table(table: Table, impossible: Sequence[Impossible], sitemap: Sitemap,
         plots=tuple(pareto_plots(table, marks)),
         downloads=(("all tables of this board (CSV)", board_file(table.board.name)), ("all figures", figures_file())),
     )
-
-
-def row_labels(table: Table) -> dict[RowKey, str]:
-    """Return what each row is called: its name, with the network where a name stands twice."""
-    times = Counter(row.name for row in table.rows)
-    return {_key(row): row.name if times[row.name] == 1 else f"{row.name} ({row.topology})" for row in table.rows}
-
-
-def tried(table: Table) -> list[TableRow]:
-    """Return the rows that were measured or failed: all but those that cannot be."""
-    return [
-        row
-        for row in table.rows
-        if row.values or row.unreached or any(record.status != "unsupported" for record in row.failures.values())
-    ]
-
-
-def best_of(table: Table) -> Iterable[Best]:
-    """Yield, for each column that compares something, the rows that are tied with the best."""
-    labels = row_labels(table)
-    for column in table.columns:
-        ranked = {
-            labels[_key(row)]: row.values[column.key]
-            for row in table.rows
-            if column.key in row.values and row.values[column.key].rank is not None
-        }
-        first = {
-            label: value.estimate.value
-            for label, value in ranked.items()
-            if value.rank is not None and value.rank.tied_with_best
-        }
-        if len(ranked) < 2:
-            continue
-        card, scale = table.cards[column.key], column_scale(table, column)
-        higher = card.direction == "higher"
-        yield Best(
-            title=card.title,
-            names=_named(list(first), len(ranked)),
-            figure=f"{scale.text((max if higher else min)(first.values()))} {scale.label}".rstrip(),
-            tied=1 < len(first) < len(ranked),
-        )
-
-
-def _named(names: Sequence[str], ranked: int) -> str:
-    if len(names) == ranked:
-        return f"all {ranked} tie"
-    return joined(names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"])
-
-
-def _key(row: TableRow) -> RowKey:
-    return row.name, row.topology
 
 
 def _rows(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.catalogue.boards import BOARDS, find_board
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.results.freshness import Today
 from harness.results.index import select

@@ -15,18 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.results.essence import (
-    CARD,
-    Essence,
-    Found,
-    Import,
-    Node,
-    bound_in,
-    essence_of,
-    imports_in,
-    is_refusal,
-    is_text,
-)
+from harness.results.essence import CARD, Essence, Found, Node, essence_of
+from harness.results.statements import Import, bound_in, imports_in, is_refusal, is_text
 
 __all__ = ["Code"]
 

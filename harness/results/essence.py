@@ -9,14 +9,21 @@ figure that was measured depends on them. Must not know files.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-__all__ = [
-    *("CARD", "PROSE", "Essence", "Found", "Import", "Node"),
-    *("bound_in", "essence_of", "imports_in", "is_refusal", "is_text"),
-]
+from harness.results.statements import (
+    FUNCTIONS,
+    Import,
+    Scope,
+    arguments_in,
+    is_refusal,
+    is_text,
+    is_words,
+    scope_of,
+)
+
+__all__ = ["CARD", "PROSE", "Essence", "Found", "Node", "essence_of"]
 
 CARD = "CARD"
 """The literal at the top of an implementation's file; what of it decides a figure is hashed as values."""
@@ -27,10 +34,6 @@ PROSE = frozenset(
     }
 )
 """Keys of a card that are for readers, for comparisons and for tuning."""
-
-_REFUSAL = "refuse_"
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Node(NamedTuple):
@@ -45,25 +48,6 @@ Found = tuple[Node, ...] | str | None
 """What a name stands for: definitions; ``"module:NAME"`` for a module of ours; ``"foreign:NAME"`` for anything else
 that is imported; None for what the language brings, or nobody knows.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """What an import statement binds a name to."""
-
-    bound: str
-    module: str
-    level: int
-    name: str | None
-    """None: the module itself."""
-
-    def absolute(self, package: str) -> str:
-        """Return the module's full name, seen from a module of `package`."""
-        if self.level == 0:
-            return self.module
-        base = package.split(".")
-        base = base[: len(base) - self.level + 1]
-        return ".".join([*base, *([self.module] if self.module else [])])
 
 
 class Essence(NamedTuple):
@@ -93,49 +77,6 @@ def essence_of(
     return Essence("".join(writer.text), frozenset(writer.rests_on), frozenset(writer.mentions))
 
 
-def imports_in(statement: ast.AST) -> Iterator[Import]:
-    """Yield what the import statements in a statement bind, those in functions not included."""
-    if isinstance(statement, ast.Import):
-        for alias in statement.names:
-            top = alias.name.partition(".")[0]
-            yield Import(alias.asname or top, alias.name if alias.asname else top, 0, None)
-    elif isinstance(statement, ast.ImportFrom):
-        for alias in statement.names:
-            yield Import(alias.asname or alias.name, statement.module or "", statement.level, alias.name)
-    elif not isinstance(statement, (*_FUNCTIONS, ast.Lambda, ast.ClassDef)):
-        for child in ast.iter_child_nodes(statement):
-            yield from imports_in(child)
-
-
-def is_text(statement: ast.AST) -> bool:
-    """Whether a statement is a docstring, or a text that stands for itself."""
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
-
-
-def is_refusal(statement: ast.AST) -> bool:
-    """Whether a statement defines a function that only refuses what cannot be used, or calls one for its refusal."""
-    if isinstance(statement, _FUNCTIONS):
-        name = statement.name
-    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        called = statement.value.func
-        name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
-    else:
-        return False
-    return name.lstrip("_").startswith(_REFUSAL)
-
-
-@dataclass(frozen=True, slots=True)
-class _Scope:
-    """Names that a function binds itself."""
-
-    own: frozenset[str]
-    imports: Mapping[str, Import]
-
-
 class _Writer:
     """Writes the text of a statement, and notes what it names."""
 
@@ -148,7 +89,7 @@ class _Writer:
         self.rests_on: set[Node] = set()
         self.mentions: set[str] = set()
         self._resolve, self._members = resolve, members
-        self._scopes: list[_Scope] = []
+        self._scopes: list[Scope] = []
         self._last = ""
         self._in_complaint = False
 
@@ -156,7 +97,7 @@ class _Writer:
         """Write a statement; `top`: of the module, where names are what others call it by."""
         if is_text(node) or is_refusal(node) or isinstance(node, ast.Import | ast.ImportFrom):
             return
-        if isinstance(node, _FUNCTIONS):
+        if isinstance(node, FUNCTIONS):
             self._function(node, node.name.lstrip("_") if top else node.name)
         elif isinstance(node, ast.ClassDef):
             self._class(node, node.name.lstrip("_") if top else node.name)
@@ -199,7 +140,7 @@ class _Writer:
             self._value(decorator)
         self.text.append(f"{type(node).__name__}({name},")
         self._arguments(node.args)
-        self._scopes.append(_scope_of(node))
+        self._scopes.append(scope_of(node))
         self._body(node.body)
         self._scopes.pop()
         self.text.append(")")
@@ -231,7 +172,7 @@ class _Writer:
         """Write an expression, or anything that is not a statement."""
         if node is None:
             self.text.append("-")
-        elif self._in_complaint and _is_words(node):
+        elif self._in_complaint and is_words(node):
             self.text.append("words,")
         elif isinstance(node, ast.Name):
             self._name(node)
@@ -242,7 +183,7 @@ class _Writer:
         elif isinstance(node, ast.Lambda):
             self.text.append("Lambda(")
             self._arguments(node.args)
-            self._scopes.append(_Scope(_names(node.args), {}))
+            self._scopes.append(Scope(arguments_in(node.args), {}))
             self._value(node.body)
             self._scopes.pop()
             self.text.append(")")
@@ -337,33 +278,6 @@ class _Writer:
         assert isinstance(everything, tuple)
         self.rests_on.update(everything)
         self.text.append("module,")
-
-
-def _is_words(node: ast.AST) -> bool:
-    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
-
-
-def _scope_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> _Scope:
-    imports = {found.bound: found for item in node.body for found in imports_in(item)}
-    return _Scope(_names(node.args) | frozenset(bound_in(node.body)) - imports.keys(), imports)
-
-
-def _names(arguments: ast.arguments) -> frozenset[str]:
-    groups = (arguments.posonlyargs, arguments.args, arguments.kwonlyargs, [arguments.vararg], [arguments.kwarg])
-    return frozenset(item.arg for group in groups for item in group if item is not None)
-
-
-def bound_in(body: Sequence[ast.AST]) -> Iterator[str]:
-    """Yield the names that statements of a function bind; what functions, classes and comprehensions bind is theirs."""
-    for node in body:
-        if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
-            yield node.name
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        elif not isinstance(node, (*_COMPREHENSIONS, ast.Lambda)):
-            if isinstance(node, ast.ExceptHandler) and node.name:
-                yield node.name
-            yield from bound_in(list(ast.iter_child_nodes(node)))
 
 
 def _without_prose(card: ast.expr) -> ast.expr:

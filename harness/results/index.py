@@ -21,8 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.results.lazy import KEPT, Place, kept, restored
 from harness.results.queries import Wanted
 from harness.results.reading import PACKED, FileState, Problem, files_below, scan

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from harness.catalogue.cards import Registry, load_registry
+from harness.catalogue.cards import Registry
+from harness.catalogue.loading import load_registry
 from harness.results.files import open_regular, read_regular
 from harness.results.record import SCHEMA_VERSION, Record
 from harness.results.validity import problem_of

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeGuard
 
-from harness.catalogue.cards import Registry, load_registry
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.results.reading import PACKED, SINGLE, Problem, files_below, read_record, scan
 from harness.results.record import Record

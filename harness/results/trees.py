@@ -16,20 +16,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from harness.catalogue.cards import (
-    CAPABILITIES,
-    Budget,
-    CardFile,
-    MetricCard,
-    Registry,
-    Row,
-    SuiteCard,
-    TaskCard,
-    card_files,
-    rows_of,
-    with_recipes,
-    with_targets,
-)
+from harness.catalogue.cards import CAPABILITIES, Budget, MetricCard, Registry, Row, SuiteCard, TaskCard
+from harness.catalogue.loading import CardFile, card_files, rows_of, with_recipes, with_targets
 from harness.catalogue.recipes import FOLDER
 from harness.catalogue.targets import TARGETS
 from harness.errors import UserError

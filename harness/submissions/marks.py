@@ -28,7 +28,8 @@ from harness.results.record import Record
 from harness.submissions.folder import LARGEST_TEXT, Contents, read_folder
 from harness.submissions.manifest import CODE, Manifest, parsed
 from harness.submissions.overlay import code_problems, is_new, overlay
-from harness.submissions.verify import Report, code_files, records_in
+from harness.submissions.reading import code_files, records_in
+from harness.submissions.verify import Report
 from harness.writing import write_whole
 
 __all__ = ["SUBMISSION_NAME", "marks_file", "read_submissions", "write_marks"]

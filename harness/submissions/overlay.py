@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.catalogue.cards import CardFile, Registry, card_files, load_registry, rows_of, with_recipes, with_targets
+from harness.catalogue.cards import Registry
+from harness.catalogue.loading import CardFile, card_files, load_registry, rows_of, with_recipes, with_targets
 from harness.catalogue.recipes import recipe_folder
 from harness.results.parts import INSTALLED, PACKAGES, extended_tree
 from harness.submissions.folder import LARGEST_TEXT

@@ -10,8 +10,8 @@ import resource
 import sys
 from pathlib import Path
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.execute.jobs import jobs_of
 from harness.execute.pool import LocalPool
 from harness.planning.plan import plan_cells

@@ -9,7 +9,7 @@ import pytest
 import torch
 from structures import TOPOLOGY_OF
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.conformance.agreement import LAYERS, TOGETHER, LayerAgreement, agreement, compared
 from harness.conformance.methods import MethodSubject
 from harness.golden import float64_default

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.measure.activity import count_activity
 from harness.measure.arithmetic import Arithmetic
 from harness.measure.energy import estimate_energy

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.conformance.images import IMAGE_CHECKS
 from harness.conformance.systems import judged
 from harness.measure.activity import count_activity

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.measure.activity import count_activity
 from reference_impls.api import Network, build_method, build_network, build_neuron
 from reference_impls.topologies._hybrid import Accumulator

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import Row, load_registry
+from harness.catalogue.cards import Row
+from harness.catalogue.loading import load_registry
 from harness.golden import float64_default
 from reference_impls.api import Neuron, build_neuron
 from reference_impls.card import Card

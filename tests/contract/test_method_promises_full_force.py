@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.golden import float64_default
 from harness.suites.common.base import to_metrics
 from harness.suites.tracking import Tracking

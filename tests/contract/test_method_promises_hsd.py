@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.golden import float64_default
 from harness.measure.memory import saved_bytes
 from harness.suites.accuracy import CARD, AccuracySuite

@@ -15,9 +15,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.golden import float64_default
 from harness.measure.activity import count_activity
 from reference_impls.api import build_method, build_network, build_neuron

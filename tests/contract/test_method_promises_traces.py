@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.golden import float64_default
 from harness.measure.activity import count_activity
 from harness.measure.memory import saved_bytes

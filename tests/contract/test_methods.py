@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from structures import TOPOLOGY_OF, marks_of
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.conformance import Check
 from harness.conformance.methods import METHOD_CHECKS, MethodSubject
 from harness.conformance.signals import SIGNAL_CHECKS, SignalSubject

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from structures import marks_of
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.conformance import Check
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.catalogue.presets import PRESETS, find_preset
 from harness.conformance import Check
 from harness.conformance.peers import PEER_CHECKS, PeerSubject, random_input, reference_answer

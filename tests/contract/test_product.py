@@ -15,9 +15,9 @@ import pytest
 import torch
 from structures import marks_of
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from reference_impls.api import Network, UnsupportedError, build_method, build_network, build_neuron
 from reference_impls.card import Card
 

@@ -17,7 +17,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call, grad, jvp, stack_module_state, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from reference_impls.api import Network, Neuron, UnsupportedError, build_network, build_neuron
 
 BACKENDS = ("eager", "fused-numba", "compiled")

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from own_neurons import Adaptive, Extreme, Graded, Offset, Stateless, Warm
 from torch import Tensor
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from reference_impls import backends
 from reference_impls.api import Neuron, SequentialNeuron, build_neuron
 from reference_impls.backends.fused import kernels_numba

@@ -14,7 +14,7 @@ from typing import Any
 import misbehaving
 import pytest
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from reference_impls.discovery import discover
 
 HELPERS = Path(misbehaving.__file__).parents[1]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.loading import load_registry
 from harness.results.fingerprint import Fingerprint, combined
 from harness.results.freshness import Today
 from harness.results.provenance import command

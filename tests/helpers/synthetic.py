@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.catalogue.boards import BOARDS
-from harness.catalogue.cards import MetricCard, Registry, Row, SuiteCard, load_registry
+from harness.catalogue.cards import MetricCard, Registry, Row, SuiteCard
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.results.fingerprint import Fingerprints, combined
 from harness.results.provenance import command
 from harness.results.record import Machine, Metric, Provenance, Record, Series, Status

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.execute.job import Job
 from harness.execute.pool import LocalPool
 from harness.results.fingerprint import code_hash

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.catalogue.cards import MetricCard, Row, SuiteCard, load_registry
+from harness.catalogue.cards import MetricCard, Row, SuiteCard
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.execute.job import Job
 from harness.execute.pool import LocalPool
 from harness.results.store import Store

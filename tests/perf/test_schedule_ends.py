@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.planning.durations import Durations, history_of
 from harness.planning.plan import _order
 from harness.planning.schedule import Piece, best_order, lower_bound, makespan

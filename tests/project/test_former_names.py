@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from harness._former_names import MOVED
+from harness._former_names import MEMBERS, MOVED
 
 
 @pytest.mark.parametrize("former", MOVED)
@@ -19,6 +19,17 @@ def test_a_former_name_is_the_module_of_today(former: str) -> None:
     assert module is importlib.import_module(MOVED[former])
     assert module.__spec__ is not None
     assert module.__spec__.name == MOVED[former]
+
+
+@pytest.mark.parametrize("module", MEMBERS)
+def test_a_former_module_has_its_former_members(module: str) -> None:
+    former = next(name for name, today in MOVED.items() if today == module)
+    sys.modules.pop(former, None)
+    with pytest.warns(DeprecationWarning, match=former):
+        found = importlib.import_module(former)
+    for name, today in MEMBERS[module].items():
+        home, _, member = today.rpartition(".")
+        assert getattr(found, name) is getattr(importlib.import_module(home), member)
 
 
 def test_nothing_in_the_project_uses_one() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import outside
 import pytest
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.drafts.draft import KINDS, begin
 from harness.tasks.common.base import Task
 from reference_impls.api import ParallelNeuron, SequentialNeuron, TrainingMethod

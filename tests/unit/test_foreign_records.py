@@ -25,7 +25,7 @@ from pages import Page
 from harness.asv.commits import commit_dates
 from harness.asv.export import export
 from harness.asv.points import points_of
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.cli.reporting import publish
 from harness.report.formats import FORMATS, to_text
 from harness.report.site import build_site

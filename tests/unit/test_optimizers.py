@@ -10,8 +10,8 @@ import torch
 from structures import TOPOLOGY_OF
 from torch import nn
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.catalogue.recipes import OptimizerValues, Origin, Recipe, Values, combination_of
 from harness.optimizers import Course, OptimizerSettings, make_optimizer
 from harness.suites.common.train import batches, train

@@ -16,7 +16,8 @@ from typing import Any, Self
 
 import ray
 
-from harness.catalogue.cards import Registry, load_registry
+from harness.catalogue.cards import Registry
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.execute import endings
 from harness.execute.cluster.connection import NodeSite, connect, line_of

@@ -11,24 +11,24 @@ it too.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from reference_impls.backends.fused.cuda_arithmetic import as_on_cuda
+from reference_impls.backends.fused.cuda_kernel import THREADS_PER_BLOCK, kernel, unrolled
 from reference_impls.backends.fused.cuda_prelude import prelude
 from reference_impls.backends.fused.printing import Language
 from reference_impls.backends.fused.program import Program, Traced
 
-__all__ = ["KERNELS", "NARROW_OFFSETS", "PACK_BYTES", "THREADS_PER_BLOCK", "cuda_source", "lanes_of", "real_of"]
+__all__ = ["KERNELS", "NARROW_OFFSETS", "PACK_BYTES", "cuda_source", "lanes_of", "real_of"]
 
 KERNELS = ("inference", "forward", "backward")
 """Of each two: ``forward_1``, one neuron a thread, and ``forward_4``, for packs of so many (`lanes_of`)."""
 NARROW_OFFSETS = 2**31
 """Tensors of fewer elements are addressed by 32-bit offsets: half the instructions and registers of 64-bit ones."""
 PACK_BYTES = 16
-THREADS_PER_BLOCK = 128
 _BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 """Of the numbers that a tensor consists of."""
 BYTES_AHEAD = 128
@@ -149,7 +149,7 @@ class _Printer:
         """Run the steps, and write down what is `written` of each."""
         program, states = self.traced.forward.only([*self._next_states(), "s", *written]), self._states()
         found = program.outputs
-        return _kernel(
+        return kernel(
             f"{name}_{lanes}",
             inputs=["xs", *(f"first{i}" for i in states)],
             params=self.shared,
@@ -184,7 +184,7 @@ class _Printer:
         program, states, params = self.traced.backward, self._states(), range(len(self.shared))
         found, kept = program.outputs, self.traced.kept
         sums = [f"sum{i}[l] += {self.language.value(found[f'dp{i}'])};" for i in params]
-        return _kernel(
+        return kernel(
             f"backward_{lanes}",
             inputs=[f"kept_{name}" for name in kept],
             params=self.shared,
@@ -247,16 +247,16 @@ class _Printer:
         return [
             f"for (int begin = 0; begin < steps; begin += {ahead}) {{",
             *(f"    Pack<LANES> {name}_ahead[{ahead}];" for name in read),
-            *_unrolled(
+            *unrolled(
                 4, f"int i = 0, t = begin; i < {ahead}; ++i, ++t", "if (t < steps) {",
                 *(f"    {name}_ahead[i] = pack<LANES>({array}, offset({step}) * neurons + at);"
                   for name, array in read.items()),
                 "}",
             ),
-            *_unrolled(
+            *unrolled(
                 4, f"int i = 0, t = begin; i < {ahead}; ++i, ++t", "if (t < steps) {",
                 *(f"    Pack<LANES> new_{result};" for result in results),
-                *_unrolled(4, "int l = 0; l < LANES; ++l", *taken, *self.language.body(program), *body),
+                *unrolled(4, "int l = 0; l < LANES; ++l", *taken, *self.language.body(program), *body),
                 *(f"    put({result}, offset({step}) * neurons + at, new_{result});" for result in results),
                 "}",
             ),
@@ -268,64 +268,3 @@ class _Printer:
 
     def _next_states(self) -> list[str]:
         return [f"n{i}" for i in self._states()]
-
-
-def _unrolled(indent: int, condition: str, *body: str) -> list[str]:
-    space = " " * indent
-    return [
-        f"{space}#pragma unroll",
-        f"{space}for ({condition}) {{",
-        *(f"{space}    {line}" for line in body),
-        f"{space}}}",
-    ]
-
-
-def _kernel(
-    name: str,
-    *,
-    inputs: Sequence[str],
-    params: Sequence[bool],
-    used: Container[object],
-    more_inputs: Sequence[str] = (),
-    outputs: Sequence[str],
-    gradients: Sequence[str] = (),
-    lanes: int,
-    before: Sequence[str],
-    arrays: Sequence[str],
-    totals: Sequence[str] = (),
-    loop: Sequence[str],
-    after: Sequence[str],
-    end: Sequence[str] = (),
-) -> str:
-    """Print a kernel around its loop over time; `arrays` are its numbers per neuron, `totals` those per thread.
-
-    Of its `params` (whether each is shared) it reads those `used`.
-    """
-    arguments = [f"const stored *__restrict__ {given}" for given in inputs]
-    for i, is_shared in enumerate(params):
-        arguments.append(f"const real *__restrict__ param{i}")
-        arguments += [] if is_shared else [f"offset repeats{i}", f"offset count{i}"]
-    arguments += [f"const stored *__restrict__ {given}" for given in more_inputs]
-    arguments += [f"stored *__restrict__ {given}" for given in outputs]
-    arguments += [f"real *__restrict__ {given}" for given in gradients]
-    each = [i for i, is_shared in enumerate(params) if not is_shared and f"p{i}" in used]
-    one = [i for i, is_shared in enumerate(params) if is_shared and f"p{i}" in used]
-    lines = [
-        f'extern "C" __global__ void __launch_bounds__({THREADS_PER_BLOCK}) {name}(',
-        *(f"    {argument}," for argument in arguments),
-        "    int steps, offset neurons)",
-        "{",
-        f"    enum {{ LANES = {lanes} }};",
-        *(f"    const real p{i} = param{i}[0];" for i in one),
-        *(f"    real {total}[LANES] = {{}};" for total in totals),
-        "    const offset threads = offset(gridDim.x) * blockDim.x * LANES;",
-        "    for (offset at = (offset(blockIdx.x) * blockDim.x + threadIdx.x) * LANES; at < neurons; at += threads) {",
-        *(f"        real {array}[LANES];" for array in (*arrays, *(f"each{i}" for i in each))),
-        *(f"        {line}" for line in before),
-        *(f"        spread(param{i}, at, repeats{i}, count{i}, each{i});" for i in each),
-        *(f"        {line}" for line in (*loop, *after)),
-        "    }",
-        *(f"    {line}" for line in end),
-        "}",
-    ]
-    return "\n".join(lines) + "\n\n"

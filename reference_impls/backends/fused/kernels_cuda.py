@@ -13,7 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from reference_impls.backends.fused.cuda_source import NARROW_OFFSETS, PACK_BYTES, THREADS_PER_BLOCK, lanes_of, real_of
+from reference_impls.backends.fused.cuda_kernel import THREADS_PER_BLOCK
+from reference_impls.backends.fused.cuda_source import NARROW_OFFSETS, PACK_BYTES, lanes_of, real_of
 from reference_impls.backends.fused.program import Traced
 
 __all__ = ["CudaKernels", "LayerParameter", "Variant"]

@@ -18,7 +18,8 @@ from cupy.cuda.function import Module
 from cupy_backends.cuda.api import driver
 
 from reference_impls.backends import UnsupportedError
-from reference_impls.backends.fused.cuda_source import KERNELS, THREADS_PER_BLOCK, cuda_source
+from reference_impls.backends.fused.cuda_kernel import THREADS_PER_BLOCK
+from reference_impls.backends.fused.cuda_source import KERNELS, cuda_source
 from reference_impls.backends.fused.kernels_cuda import CudaKernels, Variant
 from reference_impls.backends.fused.nvrtc import machine_code
 from reference_impls.backends.fused.program import Traced

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from harness.catalogue.cards import MetricCard, Registry, Row, SuiteCard, load_registry
+from harness.catalogue.cards import MetricCard, Registry, Row, SuiteCard
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.execute.job import Job
 
 GIB = 1 << 30

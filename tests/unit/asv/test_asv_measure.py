@@ -22,7 +22,7 @@ from harness.asv.runs import measure as measure_commits
 from harness.asv.runs import open_tree
 from harness.asv.selection import expressions, forget_unasked, states
 from harness.asv.series import SELECTION_VARIABLE, tracked_cells
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 
 MACHINE = "test-machine"

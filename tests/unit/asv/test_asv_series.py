@@ -32,8 +32,8 @@ from harness.asv.series import (
     split_name,
     tracked_cells,
 )
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 
 ROOT = Path(__file__).parents[3]
 LIF = Cell("throughput", "digits", "lif", "bptt", "mlp", budget="quick")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from reference_impls import discovery
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.cards import load_registry, match
+from harness.catalogue.loading import load_registry, match
 from harness.errors import UserError
 from reference_impls import discovery
 from reference_impls.api import UnknownNameError, build_method, build_neuron
@@ -181,7 +181,7 @@ def test_listing_works_where_torch_cannot_be_imported() -> None:
         """
         import sys
         sys.modules["torch"] = None
-        from harness.catalogue.cards import load_registry
+        from harness.catalogue.loading import load_registry
         rows = load_registry()
         assert not rows.problems, rows.problems
         assert "lif" in rows.neurons and "digits" in rows.tasks and "accuracy" in rows.suites

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from checkouts import copy_packages, spikeboard
 
-from harness.catalogue import cards
+from harness.catalogue import loading
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from reference_impls.card import CardError
@@ -53,7 +53,7 @@ def test_anything_in_the_place_of_anything_is_a_problem_or_nothing(kind: str, tm
             path.write_text(f"CARD = {literal!r}".replace("inf", "1e999"))
             try:
                 read = _read(None, path, "module").literal if kind in FOLDERS else read_literal(path)
-                cards._rows_of(cards.CardFile(kind, path, "module", read), papers=False)
+                loading._rows_of(loading.CardFile(kind, path, "module", read), papers=False)
             except CardError as error:
                 refused.append(str(error))
     assert len(refused) > 100
@@ -98,7 +98,7 @@ def test_list_names_a_strangers_cards_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_names_that_no_card_has_rule_nothing_out() -> None:
-    known = cards.load_registry()
+    known = loading.load_registry()
     cell = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")
     for axis in ("suite", "task", "neuron", "method", "topology", "backend", "device", "budget"):
         assert why_unsupported(replace(cell, **{axis: "9999"}), known) is None

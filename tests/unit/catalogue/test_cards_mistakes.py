@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from mistakes import METHOD, NEURON, Mistake, install, line_with
 
-from harness.catalogue.cards import Registry, load_registry
+from harness.catalogue.cards import Registry
+from harness.catalogue.loading import load_registry
 from reference_impls import discovery
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mistakes import NEURON, install, line_with
 
-from harness.catalogue.cards import load_registry, match
+from harness.catalogue.loading import load_registry, match
 from harness.errors import UserError
 from reference_impls.api import build_neuron
 from reference_impls.card import CardError

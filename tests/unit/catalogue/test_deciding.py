@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
 from harness.catalogue.deciding import BESIDE, FOR_METHODS, FOR_NEURONS, Deciding, tasks_of
+from harness.catalogue.loading import load_registry
 from harness.catalogue.presets import PRESETS
 
 REGISTRY = load_registry()

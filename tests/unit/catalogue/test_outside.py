@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from outside import installed
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.results.fingerprint import fingerprint
 from harness.workload import Workload
 from reference_impls.discovery import discover
@@ -55,7 +55,7 @@ def test_its_code_decides_its_figures(outside: Path) -> None:
     """A record of a private task goes stale when that task's file changes."""
     cell = Cell("accuracy", "secret-noise", "lif", "bptt", "mlp", budget="smoke")
     program = (
-        "from harness.catalogue.cards import load_registry; from harness.catalogue.cell import Cell\n"
+        "from harness.catalogue.loading import load_registry; from harness.catalogue.cell import Cell\n"
         "from harness.results.fingerprint import fingerprint\n"
         f"print(dict(fingerprint({cell!r}, load_registry()).inputs))"
     )

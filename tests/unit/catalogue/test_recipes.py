@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from harness.catalogue.cards import load_registry, with_recipes
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry, with_recipes
 from harness.catalogue.recipes import (
     FOLDER,
     TUNED,

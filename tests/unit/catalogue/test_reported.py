@@ -10,7 +10,7 @@ import pytest
 from test_cards import install
 
 import reference_impls
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from reference_impls.card import REPORTED, CardError
 from reference_impls.card_files import read_reported
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from harness.catalogue.cards import Row, load_registry
+from harness.catalogue.cards import Row
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.catalogue.recipes import Recipe, combination_of
 from harness.catalogue.spaces import MOST_DIMENSIONS, check_space, own_space
 from harness.tuning.space import SHARED, Space, space_of, values_at

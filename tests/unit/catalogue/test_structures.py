@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from harness.catalogue.cards import load_registry
-from harness.catalogue.presets import NETWORKS, RESERVOIR
+from harness.catalogue.loading import load_registry
+from harness.catalogue.presets.parts import NETWORKS, RESERVOIR
 from reference_impls.discovery import load_class
 from reference_impls.network import Network
 from reference_impls.structures import STEP_BY_STEP, STRUCTURES, StructureName

@@ -14,8 +14,8 @@ from history import around, figure
 from synthetic import record
 from typer.testing import CliRunner
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.cli import app, calibrating
 from harness.errors import UserError
 from harness.execute import pauses

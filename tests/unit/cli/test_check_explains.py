@@ -7,8 +7,8 @@ import io
 import pytest
 from synthetic import Factory
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.cli.checking import _explain
 from harness.execute.display import Display, is_failure
 from harness.execute.job import Job

@@ -9,8 +9,8 @@ import pytest
 from synthetic import Factory, error_metric, older, record, write_store
 from typer.testing import CliRunner
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.cli import app
 from harness.errors import UserError
 

@@ -18,7 +18,7 @@ import pytest
 from checkouts import copy_packages
 from checkouts import spikeboard as on_copy
 
-from harness.catalogue.cards import CardFile, load_registry, rows_of
+from harness.catalogue.loading import CardFile, load_registry, rows_of
 from harness.drafts.draft import KINDS, DraftKind, begin
 from harness.errors import UserError
 from harness.report.placing import PlacedRow, around, sentence

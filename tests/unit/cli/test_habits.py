@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from harness import terminal
 from harness.catalogue.boards import BOARDS
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.catalogue.presets import PRESETS
 from harness.cli import app, completion
 from harness.data import data_root

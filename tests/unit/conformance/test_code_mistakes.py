@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from mistakes import METHOD, NEURON, Mistake, install, line_with
 
-from harness.catalogue.cards import CardFile, Registry, Row, load_registry, rows_of
+from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import CardFile, load_registry, rows_of
 from harness.conformance.first_look import look_at_neuron
 from harness.conformance.neurons import NeuronSubject
 from harness.planning.checking import _verdict, explained

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.conformance import run_checks
 from harness.conformance.neurons import NEURON_CHECKS, NeuronSubject
 from reference_impls import discovery

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import Registry, TaskCard, load_registry
+from harness.catalogue.cards import Registry, TaskCard
+from harness.catalogue.loading import load_registry
 from harness.conformance import run_checks
 from harness.conformance.tasks import TASK_CHECKS, TaskSubject
 from harness.tasks.common.base import Samples, Split, Task

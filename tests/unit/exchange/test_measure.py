@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import spikeboard
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.exchange import METHOD, Imported, measure_imported
 from harness.results.asked import tables_of

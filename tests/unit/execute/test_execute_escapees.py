@@ -15,7 +15,7 @@ import psutil
 import pytest
 from misbehaving import GIB, is_gone, job, registry_with_suites
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.execute import descendants
 from harness.execute.job import Job
 from harness.execute.pool import LocalPool

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.execute.cluster.fitness import Expected, broken_data, expected_of, why_unfit
 from harness.results.provenance import Origin, this_origin
 

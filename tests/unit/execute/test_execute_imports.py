@@ -11,7 +11,8 @@ import misbehaving
 import pytest
 from misbehaving import job, registry_with_suites
 
-from harness.catalogue.cards import Registry, load_registry
+from harness.catalogue.cards import Registry
+from harness.catalogue.loading import load_registry
 from harness.execute import forkserver, imports
 from harness.execute.imports import stuck_at
 from harness.execute.job import Summary

@@ -10,7 +10,7 @@ import misbehaving
 import pytest
 from misbehaving import job, registry_with_suites
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.execute.job import Job, Listener, Summary
 from harness.execute.pool import LocalPool
 from harness.measure.neighbours import BUSY_FRACTION, Load

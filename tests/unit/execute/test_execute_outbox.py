@@ -15,8 +15,8 @@ import pytest
 from misbehaving import job, registry_with_suites
 from synthetic import record
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.execute.outbox import Outbox
 from harness.execute.pool import LocalPool

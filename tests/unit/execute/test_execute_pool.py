@@ -15,7 +15,7 @@ import psutil
 import pytest
 from misbehaving import GIB, is_gone, job, registry_with_suites
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.execute import descendants, forkserver
 from harness.execute.job import Job, Listener, Summary

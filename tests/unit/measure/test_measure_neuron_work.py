@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.measure.arithmetic import FP32_45NM, OPERATIONS, Arithmetic
 from harness.measure.filters import entries, recurrence
 from harness.measure.neuron_work import neuron_work

@@ -13,7 +13,7 @@ import pytest
 from command import spikeboard
 from synthetic import record
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.golden import SURROGATES as GOLDEN_SURROGATES
 from harness.golden import VECTORS

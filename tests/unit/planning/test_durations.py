@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from synthetic import record
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.planning.durations import Durations, history_of
 from harness.results.record import Record
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from harness.catalogue.cards import Registry, load_registry
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
-from harness.catalogue.presets import PRESETS, Preset, Selection
+from harness.catalogue.loading import load_registry
+from harness.catalogue.presets import PRESETS
+from harness.catalogue.presets.model import Preset, Selection
 from harness.catalogue.recipes import FRESH_SEEDS, TUNED, Combination, OptimizerValues, Origin, Recipe, Values
 from harness.errors import UserError
 from harness.planning.expansion import Combinations, Filters, combinations

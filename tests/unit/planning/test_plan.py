@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from synthetic import LAPTOP, older, record
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.catalogue.presets import PRESETS, find_preset
 from harness.errors import UserError
 from harness.planning import expansion

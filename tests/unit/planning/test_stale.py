@@ -10,8 +10,8 @@ import pytest
 from synthetic import GPU, LAPTOP, older, record
 from typer.testing import CliRunner
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.cli import app
 from harness.errors import UserError
 from harness.execute.jobs import jobs_of

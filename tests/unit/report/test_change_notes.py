@@ -10,8 +10,8 @@ import pytest
 from command import spikeboard
 from synthetic import record
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.report import change_notes
 from harness.report.change_notes import MARK, MOST_LETTERS, note_of

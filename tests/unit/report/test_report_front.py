@@ -12,8 +12,8 @@ from synthetic import Factory, error_metric, metric, record, write_store
 from typer.testing import CliRunner
 
 from harness.catalogue.boards import BOARDS, find_board
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.cli import app
 from harness.report.front_view import CHOICES, LIMITS, Front, view_front
 from harness.report.glossary import EXPLAINED

@@ -19,8 +19,9 @@ from pages import Page
 
 from harness.asv.series import graphs_over_commits
 from harness.catalogue.boards import BOARDS
-from harness.catalogue.cards import Registry, load_registry
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.report.formats import column_scale, to_text
 from harness.report.links import implementation_page
 from harness.report.site import build_site

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from harness.catalogue.boards import find_board
 from harness.catalogue.cell import Cell
+from harness.report.axes import Axis
 from harness.report.curves import MOST_POINTS, cost_curves, series_plots
+from harness.report.labels import SIZES, Label, label_box, label_sides
 from harness.report.links import row_id
 from harness.report.measured import combinations_of
 from harness.report.paper import reported_beside
-from harness.report.plots import SIZES, Axis, Label, ParetoPlot, RowMark, _box, frontier, label_sides, pareto_plots
+from harness.report.plots import ParetoPlot, RowMark, frontier, pareto_plots
 from harness.results.record import Series
 from harness.results.tables import Table, build_tables
 
@@ -74,7 +76,7 @@ def test_labels_cover_neither_each_other_nor_a_point(given_labels: list[Label], 
     assert len(sides) == len(given_labels)
     centres = [(axis.position(one.x) * size[0], axis.position(one.y) * size[1]) for one in given_labels]
     boxes = [
-        _box(one.text, centre, side)
+        label_box(one.text, centre, side)
         for one, centre, side in zip(given_labels, centres, sides, strict=True)
         if side is not None
     ]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.catalogue.boards import find_board
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.report.cells import Spread, figure
 from harness.report.formats import column_scale, csv, latex, markdown, to_text
 from harness.report.links import board_file, group_id, implementation_page, record_page, slug

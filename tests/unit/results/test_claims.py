@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from synthetic import Factory, error_metric, metric, older, record
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.claims import CLAIMS, Claim, Comparison
+from harness.catalogue.loading import load_registry
 from harness.report.claims_view import claims_sheet, view_claims
 from harness.report.links import Sitemap
 from harness.report.sheets import SHEET_FORMATS, sheets_to_text

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 import harness
 from harness.asv.noise import Spread, write_noise
 from harness.asv.series import current_version
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.cli import app
 from harness.errors import UserError
 from harness.report.changes import headline

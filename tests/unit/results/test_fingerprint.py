@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from checkouts import ROOT
 
-from harness.catalogue.cards import Registry, load_registry
+from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.loading import load_registry
 from harness.catalogue.recipes import TUNED, Origin, Recipe, Values, combination_of, write_recipes
 from harness.results.fingerprint import PACKAGES, Fingerprints, code_hash, combined, fingerprint
 from harness.results.trees import rows_at

@@ -9,8 +9,9 @@ import pytest
 from synthetic import record
 
 from harness.catalogue.boards import find_board
-from harness.catalogue.cards import MetricCard, load_registry
+from harness.catalogue.cards import MetricCard
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.results.frontier import Figure, on_frontier
 from harness.results.record import Metric
 

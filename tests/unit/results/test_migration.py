@@ -13,8 +13,8 @@ from checkouts import copy_packages
 from synthetic import older, record
 from typer.testing import CliRunner
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.cli import app
 from harness.results.fingerprint import RULED_BY, fingerprint
 from harness.results.freshness import Today

@@ -12,8 +12,8 @@ from simulated import ODDS, World, observed_errors
 from synthetic import Factory, error_metric, older, record
 
 from harness.catalogue.boards import find_board
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.results.overall.aggregates import Runs, agreement, improvement, interquartile_mean, relative
 from harness.results.overall.board import OverallTable, build_overall
 from harness.results.overall.joint import joint_ranks

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from synthetic import GPU, LAPTOP, older, record
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.cli.reporting import publish as publish_verb
 from harness.errors import UserError
 from harness.results.freshness import Today

@@ -9,9 +9,9 @@ import pytest
 from synthetic import Factory, error_metric, metric, older, record
 
 from harness.catalogue.boards import find_board
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.kinds import KINDS, kind_of
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.report.quantities import read_limit
 from harness.report.recommend_view import command_of, not_known, sentence

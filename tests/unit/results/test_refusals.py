@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from checkouts import ROOT
 
-from harness.results.essence import is_refusal
 from harness.results.fingerprint import PACKAGES
+from harness.results.statements import is_refusal
 
 
 def refusals() -> Iterator[tuple[str, ast.FunctionDef]]:

@@ -13,8 +13,8 @@ import typer
 from fake_nvml import SILENT, FakeGpu, install
 from synthetic import record
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.cli.quiet import NOT_QUIET, demand_quiet
 from harness.execute import quiet
 from harness.execute.leases import visible_gpus

@@ -12,8 +12,8 @@ from simulated import World
 from synthetic import GPU, LAPTOP, Factory, record
 
 from harness.catalogue.boards import find_board
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.results.grouping import ANY_MACHINE
 from harness.results.predictions import pack

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from synthetic import record
 
-from harness.catalogue.cards import load_registry, with_targets
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry, with_targets
 from harness.catalogue.targets import Target, read_targets, write_targets
 from harness.results.record import Metric, Record
 from harness.results.targets import targets_from

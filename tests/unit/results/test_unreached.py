@@ -10,8 +10,8 @@ import pytest
 from synthetic import Factory, record
 
 from harness.catalogue.boards import find_board
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.report.cells import figure, not_reached
 from harness.report.changes import headline
 from harness.report.formats import column_scale, to_text

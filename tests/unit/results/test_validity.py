@@ -13,8 +13,8 @@ import pytest
 from synthetic import Factory, record, registry
 
 from harness.catalogue.boards import find_board
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.results.record import Metric, Record
 from harness.results.store import Problem, Store, read_record
 from harness.results.tables import build_tables

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import record
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.results.record import Metric, Record
 from harness.search.evaluation import Evaluation, candidate_row

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.catalogue.cards import load_registry, match
+from harness.catalogue.loading import load_registry, match
 from harness.errors import UserError
 from harness.search.evaluation import candidate_row, with_named
 from harness.search.space import Space, candidate_from_code, code_of

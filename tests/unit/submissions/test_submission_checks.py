@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from submitted import changed, checked, failing, line, published, resealed, some, submission
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.results.record import Record
 from harness.submissions.checks import costs, energy, figures, origin, training
 from harness.submissions.checks.origin import fingerprints_for

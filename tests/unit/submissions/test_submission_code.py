@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from submitted import ALIEN, as_neuron, changed, checked, failing, line, published, resealed, some, submission
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE
+from harness.catalogue.loading import load_registry
 from harness.results.record import Record
 from harness.submissions.checks.origin import fingerprints_for
 from harness.submissions.manifest import CODE, Implementation

@@ -11,8 +11,8 @@ import pytest
 from command import spikeboard
 from submitted import changed, checked, failing, some
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.results.record import Record
 from harness.results.store import Store

@@ -12,7 +12,7 @@ import pytest
 from submitted import changed, checked, published, resealed, some, submission
 
 from harness.catalogue.boards import find_board
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.report.formats import FORMATS, to_text
 from harness.report.site import build_site
 from harness.results.asked import tables_of

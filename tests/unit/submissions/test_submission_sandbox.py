@@ -12,7 +12,7 @@ import pytest
 from command import spikeboard
 from submitted import changed, some, submission
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.results.record import Record
 from harness.submissions import sandbox
 from harness.submissions.again import Again, choose, compared, lines_of

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.conformance import run_checks
 from harness.conformance.environment_tasks import ENVIRONMENT_CHECKS, EnvironmentSubject
 from harness.conformance.systems import judged

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.suites.common.base import to_metrics
 from harness.suites.common.dense import dense_network, windows
 from harness.suites.common.train import limited

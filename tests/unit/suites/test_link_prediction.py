@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.cli import app
 from harness.conformance import run_checks
 from harness.conformance.graph_tasks import GRAPH_CHECKS, GraphSubject

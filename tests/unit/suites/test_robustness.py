@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.suites.common.base import to_metrics
 from harness.suites.robustness import (
     BITS,

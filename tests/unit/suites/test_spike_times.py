@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.suites.common.base import to_metrics
 from harness.suites.common.train import batches, limited
 from harness.suites.common.weights import trained_method

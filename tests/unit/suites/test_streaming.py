@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from harness.catalogue.boards import find_board
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.suites.common.base import to_metrics
 from harness.suites.common.rollouts import Answers, answers_of, read_both
 from harness.suites.common.train import batches, evaluated, limited

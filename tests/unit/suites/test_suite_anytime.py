@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.measure.activity import count_activity
 from harness.suites.anytime import AnytimeSuite
 from harness.suites.common.anytime import COUNTED, STEPS, _beside_ann, _early, _explained, _Said

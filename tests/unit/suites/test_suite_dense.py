@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.catalogue.presets import find_preset
 from harness.planning.expansion import Filters, combinations
 from harness.suites.common import dense

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.loading import load_registry
 from harness.measure.clock import TimingProtocol
 from harness.suites import layers
 from harness.suites.common.base import to_metrics

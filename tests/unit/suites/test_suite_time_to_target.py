@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.measure import stopwatch
 from harness.measure.clock import TimingProtocol
 from harness.suites import time_to_target

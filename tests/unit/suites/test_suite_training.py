@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
+from harness.catalogue.loading import load_registry
 from harness.execute.hyper_parameters import hyper_parameters
 from harness.measure.clock import TimingProtocol
 from harness.suites import crossover, training

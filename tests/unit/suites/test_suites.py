@@ -11,9 +11,9 @@ import pytest
 import torch
 from structures import TOPOLOGY_OF
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
+from harness.catalogue.loading import load_registry
 from harness.measure.clock import TimingProtocol
 from harness.measure.memory import slope_over_steps
 from harness.results.predictions import unpack

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
 from harness.catalogue.compatibility import why_unsupported
-from harness.catalogue.presets import DEPTHS, PRESETS
+from harness.catalogue.loading import load_registry
+from harness.catalogue.presets import PRESETS
+from harness.catalogue.presets.comparisons import DEPTHS
 from harness.workload import Workload
 from reference_impls.api import build_network, build_neuron
 

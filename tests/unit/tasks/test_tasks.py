@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.catalogue.cards import Row, load_registry
+from harness.catalogue.cards import Row
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.data import DATA_SETS
 from harness.tasks.common.base import Task
 from harness.workload import Workload

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.conformance import run_checks
 from harness.conformance.tasks import TASK_CHECKS, TaskSubject
 from harness.data.events import Events

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.data import idx, nmnist
 from harness.data.events import Events
 from harness.data.mnist import read_mnist

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.catalogue.cards import load_registry
+from harness.catalogue.loading import load_registry
 from harness.data import cifar10dvs, dvsgesture, fsdd, heidelberg
 from harness.data.idx import write_idx
 from harness.errors import UserError

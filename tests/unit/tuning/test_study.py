@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.catalogue.recipes import TUNING_SEEDS, is_tuning_seed
 from harness.tuning.space import SHARED, on_edge, space_of, values_at
 from harness.tuning.study import SEED, Study, Trial, best_of, path_of, read_trials, study_of

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.catalogue.recipes import Combination
 from harness.errors import UserError
 from harness.tuning.show import curves_in, draw_curves, grouped, readable, to_text

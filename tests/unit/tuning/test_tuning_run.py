@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from synthetic import record
 
-from harness.catalogue.cards import load_registry
 from harness.catalogue.cell import Cell
+from harness.catalogue.loading import load_registry
 from harness.catalogue.recipes import FOLDER_VARIABLE, TUNED, is_tuning_seed
 from harness.errors import UserError
 from harness.execute.job import Job
