@@ -13,7 +13,7 @@ from harness.terminal import say
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-    from harness.catalogue.boards import Board
+    from harness.catalogue.boards.model import Board
     from harness.catalogue.cards import Registry
     from harness.report.trimming import Trimmed
     from harness.results.marks import Submitted

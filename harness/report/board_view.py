@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.catalogue.boards import Board
+from harness.catalogue.boards.model import Board
 from harness.catalogue.cards import Registry
 from harness.report.curves import COMPARED_OVER, SeriesPlot, cost_curves
 from harness.report.formats import to_text

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.catalogue.boards import COMPARED, Column
+from harness.catalogue.boards.model import COMPARED, Column
 from harness.errors import UserError
 from harness.report.escapes import csv_field, latex_text, markdown_text, one_line
 from harness.report.json_tables import tables_to_json

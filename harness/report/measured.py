@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.catalogue.boards import Axis, Board, Column
+from harness.catalogue.boards.model import Axis, Board, Column
 from harness.catalogue.cards import MetricCard, Registry, Row
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.report.cells import BlankCell, MeasurementCell, figure, not_reached

@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.catalogue.boards import BOARDS, Board
+from harness.catalogue.boards import BOARDS
+from harness.catalogue.boards.model import Board
 from harness.catalogue.cards import MetricCard, Registry
 from harness.report.best import Best, best_of
 from harness.report.board_view import BoardPlan, PlannedTable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.catalogue.boards import Board, Column
+from harness.catalogue.boards.model import Board, Column
 from harness.report.axes import Axis, axis_for, reach
 from harness.report.formats import column_scale, heading
 from harness.report.labels import SIZES, Label, Side, label_sides

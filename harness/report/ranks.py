@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from harness.catalogue.boards import Column
+from harness.catalogue.boards.model import Column
 from harness.catalogue.cards import MetricCard
 from harness.report.units import Scale
 from harness.results.ranking import Difference

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.catalogue.boards import Column
+from harness.catalogue.boards.model import Column
 from harness.report.best import Best, best_of
 from harness.report.cells import (
     MARKS,

@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.catalogue.boards import Column
+from harness.catalogue.boards.model import Column
 from harness.errors import UserError
 from harness.results.tables import Table, TableRow
 from reference_impls.names import nearest, unknown_message

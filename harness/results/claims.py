@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.catalogue.boards import BOARDS, COMPARED
+from harness.catalogue.boards import BOARDS
+from harness.catalogue.boards.model import COMPARED
 from harness.catalogue.cards import MetricCard, Registry
 from harness.catalogue.cell import DEFAULT_RECIPE
 from harness.catalogue.claims import CLAIMS, Claim, Comparison

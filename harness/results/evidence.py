@@ -9,7 +9,7 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 
-from harness.catalogue.boards import Board
+from harness.catalogue.boards.model import Board
 from harness.catalogue.cards import MetricCard
 from harness.results.pairs import Observed, Tested
 from harness.results.predictions import unpack

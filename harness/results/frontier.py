@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.catalogue.boards import Board
+from harness.catalogue.boards.model import Board
 from harness.catalogue.cards import MetricCard
 from harness.results.evidence import observed, rule_of
 from harness.results.ranking import beating

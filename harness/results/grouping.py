@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from harness.catalogue.boards import COMPARED, WITHOUT_BACKEND, Board
+from harness.catalogue.boards.model import COMPARED, WITHOUT_BACKEND, Board
 from harness.catalogue.cards import Registry
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE
 from harness.results.record import Record

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.catalogue.boards import COMPARED, WITHOUT_BACKEND, Board
+from harness.catalogue.boards.model import COMPARED, WITHOUT_BACKEND, Board
 
 __all__ = ["Wanted", "wanted_by"]
 

@@ -12,7 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.catalogue.boards import BOARDS, WITHOUT_BACKEND, Board, Column
+from harness.catalogue.boards import BOARDS
+from harness.catalogue.boards.model import WITHOUT_BACKEND, Board, Column
 from harness.catalogue.cards import MetricCard, Registry
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.results.evidence import is_share, observed, rule_of

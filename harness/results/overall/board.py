@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from harness.catalogue.boards import BOARDS, Board, Column
+from harness.catalogue.boards import BOARDS
+from harness.catalogue.boards.model import Board, Column
 from harness.results.evidence import observed, rule_of
 from harness.results.overall.aggregates import LEAST_ROWS, Agreement, Runs, agreement, improvement, relative
 from harness.results.overall.joint import joint_ranks

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.catalogue.boards import Board
+from harness.catalogue.boards.model import Board
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE
 from harness.results.grouping import ANY_MACHINE, Axes, Group
 from harness.results.record import MEASURED, Record

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import synthetic
 
-from harness.catalogue.boards import BOARDS, WITHOUT_BACKEND, Board
+from harness.catalogue.boards import BOARDS
+from harness.catalogue.boards.model import WITHOUT_BACKEND, Board
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.results.record import Record
 from harness.results.tables import Table, build_tables
