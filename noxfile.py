@@ -80,17 +80,16 @@ def compare(session: nox.Session) -> None:
 
 @nox.session
 def submissions(session: nox.Session) -> None:
-    """Check the submissions that a clone has and a commit has not: ``-- CLONE COMMIT``."""
+    """Check the submissions that a clone has and a commit has not, and refuse marks: ``-- CLONE COMMIT``."""
     clone, base = session.posargs
-    install(session, "fused")
-    changes = ("diff", "--name-only", "--diff-filter=d", "-z", f"{base}...HEAD", "--", SUBMISSIONS)
-    listed = session.run("git", "-C", clone, *changes, external=True, silent=True)
-    depth = len(Path(SUBMISSIONS).parts) + 1
-    paths = [Path(name).parts for name in str(listed).split("\0") if name]
-    folders = sorted({Path(clone, *parts[:depth]) for parts in paths if len(parts) > depth})
-    if not folders:
+    folders, marks = _changed_submissions(session, clone, base)
+    if not folders and not marks:
         session.error(f"nothing is added or changed below {SUBMISSIONS}/NAME/")
-    failed = []
+    for path in marks:
+        # As ASCII: the name is a stranger's, and what is printed may act on whoever reads it.
+        session.warn(f"{str(path)!a}: marks are given by the project, take this file out of the pull request")
+    install(session, "fused")
+    failed = [path.name for path in marks]
     for folder in folders:
         try:
             session.run("spikeboard", "verify-submission", str(folder))
@@ -98,6 +97,17 @@ def submissions(session: nox.Session) -> None:
             failed.append(folder.name)
     if failed:
         session.error(f"not accepted: {', '.join(failed)}")
+
+
+def _changed_submissions(session: nox.Session, clone: str, base: str) -> tuple[list[Path], list[Path]]:
+    """Return the folders of submissions that `clone` changes since `base`, and the files of marks, gone ones too."""
+    changes = ("diff", "--name-only", "--no-renames", "-z", f"{base}...HEAD", "--", SUBMISSIONS)
+    listed = session.run("git", "-C", clone, *changes, external=True, silent=True)
+    depth = len(Path(SUBMISSIONS).parts) + 1
+    paths = [Path(name) for name in str(listed).split("\0") if name]
+    folders = {Path(clone, *path.parts[:depth]) for path in paths if len(path.parts) > depth}
+    marks = [path for path in paths if len(path.parts) == depth and path.suffix.lower() == ".json"]
+    return sorted(folder for folder in folders if folder.is_dir()), marks
 
 
 @nox.session

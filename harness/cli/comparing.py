@@ -71,6 +71,8 @@ def compare_sets(
     from harness.asv.noise import noise_lookup, read_noise
     from harness.catalogue.loading import load_registry
     from harness.paths import NOISE, by_default, readable_stores
+    from harness.report.change_notes import note_of
+    from harness.report.changes import changes_to_text
     from harness.results.comparison import compare, records_of
 
     _check_options(output_format, output, page)
@@ -79,11 +81,12 @@ def compare_sets(
     sets = [records_of(name, stores, registry) for name in (before, after)]
     for contents in sets:
         tell_problems(contents.problems)
+    limit = THRESHOLD if threshold is None else threshold
     found = compare(
         sets[0].records,
         sets[1].records,
         registry,
-        THRESHOLD if threshold is None else threshold,
+        limit,
         noise_lookup(read_noise(noise or by_default(NOISE))),
         threshold or 0.0,
     )
@@ -96,7 +99,8 @@ def compare_sets(
     if output_format is None:
         _print(shown)
     else:
-        _write(_formatted(found if output_format == NOTE else shown, output_format, page), output)
+        text = note_of(found, limit, page) if output_format == NOTE else changes_to_text(shown, output_format)
+        _write(text, output)
     _summarise(counts, partial, by_noise, aside=output_format is not None)
     raise typer.Exit(1 if any(item.fails for item in found) else 0)
 
@@ -114,14 +118,7 @@ def _check_options(output_format: str | None, output: Path | None, page: str | N
         raise UserError("--output writes a file, and what is for the terminal is none", "add --format md, csv or json")
     if page is not None and output_format != NOTE:
         raise UserError("--page is the link of a note", f"add --format {NOTE}")
-    note_of((), page)
-
-
-def _formatted(items: Sequence[CellChange], name: str, page: str | None) -> str:
-    from harness.report.change_notes import note_of
-    from harness.report.changes import changes_to_text
-
-    return note_of(items, page) if name == NOTE else changes_to_text(items, name)
+    note_of((), THRESHOLD, page)
 
 
 def _write(text: str, output: Path | None) -> None:
@@ -149,6 +146,7 @@ def _demand_common(names: Sequence[str], sets: Sequence[Contents], found: Sequen
 
 def _summarise(counts: Counter[str], partial: bool, by_noise: int, aside: bool) -> None:
     """Say how many cells had which verdict; beside the output where that is for a program."""
+    from harness.report.changes import BY_NOISE
     from harness.report.words import count
     from harness.results.comparison import VERDICTS
 
@@ -156,7 +154,8 @@ def _summarise(counts: Counter[str], partial: bool, by_noise: int, aside: bool) 
     said = ", ".join(f"{counts[one]} {words.get(one, one)}" for one in VERDICTS if counts[one])
     say(f"{count(counts.total(), 'cell')}: {said}", err=aside)
     if by_noise:
-        say(f"judged by measured noise: {count(by_noise, 'figure')}; the others by their intervals", err=aside)
+        figures = count(by_noise, "figure")
+        say(f"judged by measured noise ({BY_NOISE}): {figures}; the others by their intervals", err=aside)
     if counts["gone"] and not partial:
         say("gone: fine in A and without a record in B; --partial if B was not to measure them", err=aside)
 

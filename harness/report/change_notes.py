@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from harness.errors import UserError
-from harness.report.changes import HEADINGS, headline, name_of
+from harness.report.changes import BY_NOISE, HEADINGS, headline, name_of
 from harness.report.escapes import markdown_text
 from harness.report.words import count
 from harness.results.comparison import CellChange
@@ -52,12 +52,13 @@ _SECTIONS: Sequence[_Section] = (
 _REST: Mapping[str, str] = {"noise": "within the noise", "same": "the same", "failing": "failing as before"}
 
 
-def note_of(items: Sequence[CellChange], page: str | None = None) -> str:
+def note_of(items: Sequence[CellChange], threshold: float, page: str | None = None) -> str:
     """Return the note.
 
     Parameters
     ----------
     items : every cell, also those that did not change, the worst first.
+    threshold : by which figures without measured noise were judged (0.05: 5 %).
     page : address of the published pages, to be linked; None: no link.
 
     Raises
@@ -68,17 +69,17 @@ def note_of(items: Sequence[CellChange], page: str | None = None) -> str:
     if page is not None and not _ADDRESS.fullmatch(page):
         raise UserError(f"{page!r} is no address to link to", "--page https://...")
     for most in ROWS:
-        text = _note(items, page, most)
+        text = _note(items, threshold, page, most)
         if len(text) <= MOST_LETTERS:
             break
     return text
 
 
-def _note(items: Sequence[CellChange], page: str | None, most: int) -> str:
+def _note(items: Sequence[CellChange], threshold: float, page: str | None, most: int) -> str:
     machines = sorted({item.machine for item in items})
     parts = [MARK, f"**Benchmark: {_summary(items)}**"]
     on = ", ".join(map(_text, machines[:most])) + (f" and {len(machines) - most} more" if len(machines) > most else "")
-    parts.append(f"Measured before and after on {on or 'no machine that both have'}.")
+    parts.append(f"Measured before and after on {on or 'no machine that both have'}.{_how_judged(items, threshold)}")
     for title, belongs, headings in _SECTIONS:
         if chosen := [item for item in items if belongs(item)]:
             parts += [f"### {title} ({len(chosen)})", _table(chosen[:most], headings)]
@@ -99,6 +100,25 @@ def _summary(items: Sequence[CellChange]) -> str:
     rest: Counter[str] = Counter(item.verdict for item in items)
     named += [f"{rest[verdict]} {words}" for verdict, words in _REST.items() if rest[verdict]]
     return f"{count(len(items), 'cell')}: {', '.join(named)}" if named else "no cell was compared"
+
+
+def _how_judged(items: Sequence[CellChange], threshold: float) -> str:
+    """Say by what the figures were judged, so that a table needs no more than a mark."""
+    figures = [metric for item in items for metric in item.metrics if metric.after is not None]
+    allowed = sorted(metric.allowed for metric in figures if metric.allowed is not None)
+    exact = sum(metric.card.exact for metric in figures)
+    others = len(figures) - len(allowed) - exact
+    said = []
+    if allowed:
+        span = " to ".join(dict.fromkeys(f"{one:.1%}" for one in (allowed[0], allowed[-1])))
+        said.append(f"{len(allowed)} by measured noise ({BY_NOISE}), which allows {span}")
+    if others:
+        said.append(f"{others} by their intervals and a threshold of {100 * threshold:.3g}%")
+    if exact:
+        said.append(f"{exact} exactly")
+    if others and not allowed:
+        said.append("none by measured noise (`spikeboard calibrate`)")
+    return f" Figures judged: {', '.join(said)}." if said else ""
 
 
 def _table(items: Sequence[CellChange], headings: tuple[str, ...]) -> str:

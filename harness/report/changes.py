@@ -22,11 +22,13 @@ from harness.text import printable
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CHANGE_FORMATS", "HEADINGS", "changes_to_text", "headline", "name_of"]
+__all__ = ["BY_NOISE", "CHANGE_FORMATS", "HEADINGS", "changes_to_text", "headline", "name_of"]
 
 HEADINGS = ("verdict", "cell", "what", "before", "after", "change", "also")
 QUIET = ("same", "noise")
 """Verdicts of metrics that a headline does not mention."""
+BY_NOISE = "†"
+"""Stands behind a change that was judged by measured noise."""
 
 
 def headline(item: CellChange) -> tuple[str, ...]:
@@ -77,7 +79,8 @@ def _lack(metric: MetricChange) -> str:
 def _relative(metric: MetricChange) -> str:
     if metric.relative is None:
         return ""
-    return f"{metric.relative:+.1%}" if math.isfinite(metric.relative) else "from 0"
+    said = f"{metric.relative:+.1%}" if math.isfinite(metric.relative) else "from 0"
+    return said if metric.allowed is None else f"{said}{BY_NOISE}"
 
 
 def _csv(items: Sequence[CellChange]) -> str:

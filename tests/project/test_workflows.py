@@ -118,12 +118,12 @@ def with_branches(folder: Path) -> Path:
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "A change")
     git(folder, "update-ref", "refs/pull/7/merge", "HEAD")
-    git(folder, "switch", "-q", "-c", "wrong", "pull")
-    (folder / "reports" / "submissions" / "a-wrong-one").mkdir()
-    (folder / "reports" / "submissions" / "a-wrong-one" / "record.json").write_text("{}")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-q", "-m", "A wrong submission")
-    git(folder, "update-ref", "refs/pull/8/merge", "HEAD")
+    for branch, name in (("wrong", "a-wrong-one/record.json"), ("marking", "good.json"), ("marks", "somebody.json")):
+        git(folder, "switch", "-q", "-c", branch, "main" if branch == "marks" else "pull")
+        (folder / "reports" / "submissions" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "reports" / "submissions" / name).write_text("{}")
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "-m", "What is not accepted")
     git(folder, "switch", "-q", "main")
     git(folder, "config", "receive.denyCurrentBranch", "ignore")
     return folder
@@ -145,6 +145,7 @@ def on_pull_request(forge: Forge) -> Forge:
     forge.expressions |= {
         "github.ref": "refs/pull/7/merge",
         "github.event.pull_request.base.sha": git(forge.origin, "rev-parse", "main"),
+        "github.event.pull_request.head.sha": head,
         "github.token": "token",
         "github.repository_owner": "someone",
         "github.event.repository.name": "spikeboard",
@@ -281,15 +282,44 @@ def test_submissions_are_checked_by_the_code_of_the_base(forge: Forge) -> None:
     if "verify-submission" not in VERBS:
         pytest.skip("this version has no verify-submission")
     ended_well(forge, "submission: verify")
-    checked = [words[2] for words in forge.called() if words[:2] == ["spikeboard", "verify-submission"]]
-    assert checked == [f"build/incoming/reports/submissions/{name}" for name in ("good", "with space")]
-    forge.expressions["github.ref"] = "refs/pull/8/merge"
+    assert verified(forge) == [f"build/incoming/reports/submissions/{name}" for name in ("good", "with space")]
+    forge.expressions["github.event.pull_request.head.sha"] = git(forge.origin, "rev-parse", "wrong")
     *_, last = forge.run(BY_NAME["submission: verify"])
     assert last.code == 1
     assert "not accepted: a-wrong-one" in last.said
-    assert len([words for words in forge.called() if words[:2] == ["spikeboard", "verify-submission"]]) == 5, "all"
+    assert len(verified(forge)) == 5, "all"
     workspace = forge.folder / "workspaces" / "submission-verify"
     assert git(workspace, "rev-parse", "HEAD") == git(forge.origin, "rev-parse", "main")
+
+
+def test_marks_in_a_pull_request_are_refused_in_words(forge: Forge) -> None:
+    forge.expressions["github.event.pull_request.head.sha"] = git(forge.origin, "rev-parse", "marking")
+    *_, last = forge.run(BY_NAME["submission: verify"])
+    assert last.code == 1
+    assert "'reports/submissions/good.json': marks are given by the project" in last.said
+    assert "not accepted: good.json" in last.said
+    assert len(verified(forge)) == 2, "what else it adds is checked all the same"
+
+
+def test_marks_of_the_base_are_not_taken_for_the_pull_requests(forge: Forge, tmp_path: Path) -> None:
+    """Nor is taking marks away passed over."""
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(forge.origin), str(clone))
+    git(clone, "switch", "-q", "--detach", "origin/marks")
+    forge.origin = clone
+    forge.expressions["github.event.pull_request.base.sha"] = git(clone, "rev-parse", "HEAD")
+    ended_well(forge, "submission: verify")
+    git(clone, "rm", "-q", "-r", "reports/submissions")
+    git(clone, "commit", "-q", "-m", "Without marks")
+    forge.expressions["github.event.pull_request.head.sha"] = git(clone, "rev-parse", "HEAD")
+    *_, last = forge.run(BY_NAME["submission: verify"])
+    assert last.code == 1
+    assert "not accepted: somebody.json" in last.said
+
+
+def verified(forge: Forge) -> list[str]:
+    """Return the submissions that the command was asked to check."""
+    return [words[2] for words in forge.called() if words[:2] == ["spikeboard", "verify-submission"]]
 
 
 @pytest.mark.slow

@@ -15,11 +15,14 @@ from harness.catalogue.loading import load_registry
 from harness.errors import UserError
 from harness.report import change_notes
 from harness.report.change_notes import MARK, MOST_LETTERS, note_of
+from harness.results.allowances import NoiseOf, no_noise
 from harness.results.comparison import CellChange, compare
 from harness.results.record import Metric, Record
+from harness.results.steps import Noise
 from harness.results.store import Store
 
 CELL = Cell("throughput", "digits", "lif", "bptt", "mlp", budget="quick", threads=2)
+LIMIT = 0.05
 PAGE = "https://example.org/board/"
 HOSTILE = "see https://evil.example, www.evil.example, @everyone #12 <img src=x> [a](javascript:b) `c` a|b <!-- d -->"
 
@@ -41,8 +44,8 @@ AFTER = [
 ]
 
 
-def changes(before: list[Record], after: list[Record]) -> list[CellChange]:
-    return compare(before, after, load_registry(), 0.05)
+def changes(before: list[Record], after: list[Record], noise_of: NoiseOf = no_noise) -> list[CellChange]:
+    return compare(before, after, load_registry(), LIMIT, noise_of)
 
 
 def sections(note: str) -> dict[str, list[str]]:
@@ -55,7 +58,7 @@ def sections(note: str) -> dict[str, list[str]]:
 
 
 def test_everything_stands_in_its_section() -> None:
-    note = note_of(changes(BEFORE, AFTER), PAGE)
+    note = note_of(changes(BEFORE, AFTER), LIMIT, PAGE)
     assert note.startswith(f"{MARK}\n")
     found = sections(note)
     assert list(found) == ["Fails now (1)", "Worse (1)", "No longer measured (1)", "Better (1)", "New (2)"]
@@ -77,14 +80,50 @@ def test_everything_stands_in_its_section() -> None:
 
 
 def test_where_nothing_has_changed_the_note_says_so() -> None:
-    note = note_of(changes([timed(1.0)], [timed(1.0)]))
+    note = note_of(changes([timed(1.0)], [timed(1.0)]), LIMIT)
     assert "**Benchmark: 1 cell: 1 the same**" in note
     assert sections(note) == {}
     assert "](" not in note
 
 
+def test_the_note_says_by_what_each_figure_was_judged() -> None:
+    """With a mark in the tables that there are, and one sentence: noise is known of two neurons of three."""
+
+    def noise_of(_machine: str, cell: Cell, _version: int, _metric: str) -> Noise | None:
+        return {"if": Noise(0.002, 20), "psn": Noise(0.02, 20)}.get(cell.neuron)
+
+    size = Metric(value=1000.0, unit="bytes", direction="lower", exact=True)
+    exact = [record(replace(CELL, suite="memory"), metrics={"saved_bytes": size})] * 2
+    items = changes(BEFORE[:3] + exact[:1], [timed(1.5), *AFTER[1:3], *exact[1:]], noise_of)
+    allowed = {item.cell.neuron: item.metrics[0].allowed for item in items if item.cell.suite == CELL.suite}
+    assert allowed["lif"] is None
+    assert allowed["if"] is not None
+    assert allowed["psn"] is not None
+    note = note_of(items, LIMIT)
+    assert (
+        f" Figures judged: 2 by measured noise (†), which allows {allowed['if']:.1%} to {allowed['psn']:.1%}, "
+        "1 by their intervals and a threshold of 5%, 1 exactly.\n" in note
+    )
+    found = sections(note)
+    assert {line.split("+bptt")[0].rpartition(" ")[2]: "%† |" in line for line in found["Worse (2)"]} == {
+        "if": True,
+        "lif": False,
+    }
+    assert "-50.0%† |" in found["Better (1)"][0]
+
+
+def test_without_measured_noise_the_note_says_so_and_marks_nothing() -> None:
+    note = note_of(changes(BEFORE, AFTER), 0.025)
+    assert (
+        "Figures judged: 3 by their intervals and a threshold of 2.5%, none by measured noise (`spikeboard calibrate`)."
+        in note
+    )
+    assert "†" not in note
+    assert "Figures judged" not in note_of(changes([], []), LIMIT)
+
+
 def test_what_strangers_wrote_does_nothing() -> None:
-    (row,) = sections(note_of(changes(BEFORE, AFTER)))["Fails now (1)"]
+    (row,) = sections(note_of(changes(BEFORE, AFTER), LIMIT))["Fails now (1)"]
     assert "evil.example" in row, "it is shown"
     harmless = row.replace("<!-- -->", "\0")
     assert not re.search(r"https?://|www\.|@\w|#\d|<[a-z!/]|\]\(|`", harmless)
@@ -95,13 +134,13 @@ def test_a_note_is_never_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     reason = "why " * 200
     many = [(timed(1.0, seed=0, task=f"task-{n}"), n) for n in range(60)]
     after = [record(one.cell, "crashed", reason=reason) for one, _ in many]
-    note = note_of(changes([one for one, _ in many], after))
+    note = note_of(changes([one for one, _ in many], after), LIMIT)
     assert len(note) < MOST_LETTERS
     (rows,) = sections(note).values()
     assert len(rows) == 25
     assert "and 35 more" in note
     monkeypatch.setattr(change_notes, "MOST_LETTERS", 5000)
-    short = note_of(changes([one for one, _ in many], after))
+    short = note_of(changes([one for one, _ in many], after), LIMIT)
     assert len(short) < 5000
     assert "and 50 more" in short
 
@@ -109,7 +148,7 @@ def test_a_note_is_never_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("page", ["javascript:alert(1)", "https://a b", "https://a)[x](https://b", "page.html"])
 def test_what_is_no_address_is_not_linked(page: str) -> None:
     with pytest.raises(UserError, match="no address"):
-        note_of((), page)
+        note_of((), LIMIT, page)
 
 
 def test_the_command_writes_the_note_and_says_the_rest_aside(tmp_path: Path) -> None:
@@ -122,7 +161,7 @@ def test_the_command_writes_the_note_and_says_the_rest_aside(tmp_path: Path) -> 
         code=1,
     )
     note = (tmp_path / "made" / "note.md").read_text()
-    assert note == note_of(changes(BEFORE, AFTER), PAGE)
+    assert note == note_of(changes(BEFORE, AFTER), LIMIT, PAGE)
     assert MARK not in said
     assert "8 cells: " in said
     partly = spikeboard(tmp_path, "compare", "before", "after", "--format", "md", "--partial", code=1)

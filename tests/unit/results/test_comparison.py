@@ -192,7 +192,7 @@ def test_the_command_says_what_was_judged_by_measured_noise(tmp_path: Path) -> N
     write_noise(tmp_path / "noise", [spread])
     result = CliRunner().invoke(app, ["compare", *names, "--noise", str(tmp_path / "noise")])
     assert result.exit_code == 0, result.output
-    assert "judged by measured noise: 1 figure; the others by their intervals" in result.output
+    assert "judged by measured noise (†): 1 figure; the others by their intervals" in result.output
     result = CliRunner().invoke(app, ["compare", *names, "--noise", str(tmp_path / "nowhere")])
     assert result.exit_code == 1, result.output
     assert "measured noise" not in result.output
