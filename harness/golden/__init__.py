@@ -2,8 +2,9 @@
 
 A golden file holds inputs, outputs and gradients that were computed in float64 with the code of a paper's
 authors (or of the library named in the file). `load` reads a directory of them; `Case.differences` runs the
-implementation here on a case and names every tensor that differs. The tests and the conformance suite both
-call this; nothing here knows pytest or records.
+implementation here on a case and names every tensor that differs. What is compared is for a reader to say: the
+module in this folder that is called like the file's slug, ``ottt.py`` for ``ottt.json``; files of neurons share
+``neurons.py``. The tests and the conformance suite both call this; nothing here knows pytest or records.
 """
 
 from __future__ import annotations
