@@ -171,7 +171,8 @@ def _tell(study: Study, recipe: Recipe | None) -> None:
         return
     default, best = study.trials[0].validation_error_fraction, recipe.origin.validation_error_fraction
     said = "failed" if default is None else f"{default:.2%}"
-    say(f"{name}: validation error {best:.2%} with trial {recipe.origin.chosen}; the default: {said}")
+    chosen = f"trial {recipe.origin.chosen} of {recipe.origin.trials}"
+    say(f"{name}: validation error {best:.2%} with {chosen}; the default: {said}")
     if recipe.origin.on_edge:
         say(
             f"  on the edge of the space: {', '.join(recipe.origin.on_edge)}. Better values may lie beyond it; the "

@@ -6,6 +6,7 @@ own, and nothing here chooses by them. Must not know how a trial is run, and mus
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -96,6 +97,11 @@ class Study:
     def missing(self, count: int) -> list[int]:
         """Return the numbers of the first `count` trials that are not there."""
         return [number for number in range(count) if number not in self.trials]
+
+    @property
+    def complete(self) -> int:
+        """Return how many trials there are before the first that is not there."""
+        return next(number for number in itertools.count() if number not in self.trials)
 
     def ordered(self, count: int | None = None) -> list[Trial]:
         """Return the first `count` trials (None: all), by number."""

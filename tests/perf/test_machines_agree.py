@@ -29,7 +29,7 @@ def test_errors_of_the_same_trainings_on_two_machines(capsys: pytest.CaptureFixt
     for record in read_stores([STORE]).records:
         if record.cell.suite == "accuracy" and record.status == "ok":
             cell = record.cell
-            row = (cell.task, cell.neuron, cell.method, cell.topology, cell.backend, cell.budget, cell.recipe)
+            row = (cell.task, cell.neuron, cell.method, cell.topology, cell.budget, cell.recipe)
             errors[row][record.provenance.machine.name][cell.seed] = record.metrics["error_fraction"].value
     means, lines, chances = [], [], []
     for row, on in sorted(errors.items()):

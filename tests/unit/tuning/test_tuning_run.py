@@ -13,7 +13,7 @@ from synthetic import record
 
 from harness.catalogue.cell import Cell
 from harness.catalogue.loading import load_registry
-from harness.catalogue.recipes import FOLDER_VARIABLE, TUNED, is_tuning_seed
+from harness.catalogue.recipes import FOLDER_VARIABLE, TUNED, Recipe, is_tuning_seed
 from harness.errors import UserError
 from harness.execute.job import Job
 from harness.results.record import Record
@@ -27,7 +27,7 @@ from harness.planning.durations import Durations, no_history
 from harness.tuning.design import points, seed_of
 from harness.tuning.run import TuningPlan, _Keeper, cell_of, plan_tuning
 from harness.tuning.space import space_of
-from harness.tuning.study import study_of
+from harness.tuning.study import Study, Trial, study_of
 
 REGISTRY = load_registry()
 CELL = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="smoke")
@@ -111,6 +111,29 @@ def kept(one: Record, folder: Path) -> list[int]:
 def test_a_trial_that_was_interrupted_is_tried_again_and_one_that_diverged_is_not(tmp_path: Path) -> None:
     assert kept(record(CELL, status="interrupted"), tmp_path / "a") == []
     assert kept(record(CELL, status="diverged"), tmp_path / "b") == [1]
+
+
+def test_a_shorter_study_never_replaces_the_recipe_of_a_longer_one(tmp_path: Path) -> None:
+    (planned,) = plan(tmp_path, tmp_path, "lif", trials=4).studies
+    errors = [0.4, 0.3, 0.1, 0.2]
+    for number, error in enumerate(errors):
+        found = Trial(number, planned.params[number], "ok", error, error, reason=None)
+        planned.study.trials[number] = found
+    planned.study.write(tmp_path)
+    told: list[tuple[int, int]] = []
+    shorter = plan(tmp_path, tmp_path, "lif", trials=2)
+    (again,) = shorter.studies
+    assert not shorter.missing
+
+    def note(_: Study, recipe: Recipe | None) -> None:
+        assert recipe is not None
+        told.append((recipe.origin.trials, recipe.origin.chosen))
+
+    _Keeper(shorter, {}, REGISTRY, note).conclude(again.study)
+    assert told == [(4, 2)]
+    del again.study.trials[1]
+    _Keeper(shorter, {}, REGISTRY, note).conclude(again.study)
+    assert len(told) == 1, "it has not even the two that were asked for"
 
 
 def test_what_to_tune_must_be_said(recipes: Path) -> None:
