@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.catalogue.boards import BOARDS
-from harness.catalogue.boards.model import COMPARED
+from harness.catalogue.boards.model import COMPARED, WITHOUT_BACKEND
 from harness.catalogue.cards import MetricCard, Registry
 from harness.catalogue.cell import DEFAULT_RECIPE
 from harness.catalogue.claims import CLAIMS, Claim, Comparison
 from harness.catalogue.recipes import TUNED
 from harness.results.evidence import observed, rule_of
 from harness.results.freshness import Today
-from harness.results.grouping import ANY_MACHINE, of_machine
+from harness.results.grouping import ANY_MACHINE, of_machine, one_a_seed
 from harness.results.ranking import places
 from harness.results.record import Record
 from harness.results.selection import preferred
@@ -161,16 +161,21 @@ class _Court:
         """Return the records of one side by all that it shares with the other."""
         suite, _, metric = test.figure.partition(".")
         free = {*test.row, *test.against}
-        groups: dict[tuple[tuple[str, str], ...], dict[int, Record]] = defaultdict(dict)
+        groups: dict[tuple[tuple[str, str], ...], list[Record]] = defaultdict(list)
         for record in self._by_suite[suite]:
-            machine = record.provenance.machine.name if of_machine(record, self._registry) else ANY_MACHINE
-            axes = {**record.axes(), "machine": machine}
+            axes = self._conditions(record)
             fits = all(axes[axis] == name for axis, name in side.items())
             fits &= all(axes[axis] in names for axis, names in test.given.items())
             if fits and metric in record.metrics and (not test.tasks or axes["task"] in test.tasks):
                 key = tuple((axis, str(axes[axis])) for axis in (*COMPARED, "machine") if axis not in free)
-                groups[key][record.cell.seed] = record
-        return {key: [seeds[seed] for seed in sorted(seeds)] for key, seeds in groups.items()}
+                groups[key].append(record)
+        return {key: one_a_seed(found, dict(key)["machine"]) for key, found in groups.items()}
+
+    def _conditions(self, record: Record) -> dict[str, str]:
+        """Return the axes of `record` and its machine, less what does not move its figures."""
+        moved = of_machine(record, self._registry)
+        backend = {} if record.cell.suite not in WITHOUT_BACKEND else {"backend": "eager"}
+        return {**record.axes(), **backend, "machine": record.provenance.machine.name if moved else ANY_MACHINE}
 
     def _compared(
         self,

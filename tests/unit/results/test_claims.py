@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from synthetic import Factory, error_metric, metric, older, record
+from synthetic import GPU, Factory, error_metric, metric, older, record
 
 from harness.catalogue.cell import Cell
 from harness.catalogue.claims import CLAIMS, Claim, Comparison
@@ -96,6 +96,20 @@ def test_errors_are_judged_by_paired_comparison(mine: tuple[int, ...], test: Com
     assert evidence.effect.low is not None
     assert evidence.effect.high is not None
     assert evidence.effect.low < evidence.effect.value < evidence.effect.high
+
+
+@pytest.mark.usefixtures("tuned")
+def test_errors_count_whichever_backend_or_machine_has_run_them() -> None:
+    test = replace(ERROR, given={"method": ("bptt",), "backend": ("eager",)})
+    fused = errors("klif", BETTER, backend="fused-numba")
+    elsewhere = [
+        one.model_copy(update={"provenance": one.provenance.model_copy(update={"machine": GPU})}) for one in fused
+    ]
+    for mine in (fused, elsewhere, [*fused[:3], *elsewhere[3:]]):
+        found = verdict([*errors("lif", EQUAL), *mine], test)
+        assert found.verdict == "confirmed"
+        (evidence,) = found.tried[0].evidence
+        assert evidence.seeds == 6
 
 
 def test_untuned_rows_are_shown_and_give_no_verdict() -> None:
