@@ -37,13 +37,15 @@ Stores = Annotated[
     typer.Option(
         "--store",
         metavar="DIR",
-        help="Folder of records; may be repeated. [default: reports/data (or what was installed), reports/runs]",
+        help="Folder of records; may be repeated. \\[default: reports/data (or what was installed), reports/runs]",
     ),
 ]
 DataRoot = Annotated[
     Path | None,
     typer.Option(
-        "--data-root", metavar="DIR", help="Folder of data sets. [default: $SPIKEBOARD_DATA, ~/.cache/spikeboard/data]"
+        "--data-root",
+        metavar="DIR",
+        help="Folder of data sets. \\[default: $SPIKEBOARD_DATA, ~/.cache/spikeboard/data]",
     ),
 ]
 Patterns = list[str] | None
@@ -58,14 +60,14 @@ ExecutorName = Annotated[
 ]
 Address = Annotated[
     str | None,
-    typer.Option(metavar="HOST:PORT", help="Of the Ray cluster. [default: $RAY_ADDRESS, else that of this machine]"),
+    typer.Option(metavar="HOST:PORT", help="Of the Ray cluster. \\[default: $RAY_ADDRESS, else that of this machine]"),
 ]
 MachineName = Annotated[
     str | None,
     typer.Option(
         "--machine",
         metavar="NAME",
-        help="Show this machine's records only. [default: all]",
+        help="Show this machine's records only. \\[default: all]",
         autocompletion=completion.machines,
     ),
 ]

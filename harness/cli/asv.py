@@ -41,7 +41,7 @@ def asv(
         str | None,
         typer.Option(
             metavar="COMMIT",
-            help="Judge what changed after this commit. [default: the last one that changed published results]",
+            help="Judge what changed after this commit. \\[default: the last one that changed published results]",
         ),
     ] = None,
     store: Stores = None,

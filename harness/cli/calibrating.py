@@ -67,15 +67,17 @@ class _Session:
 
 
 def calibrate(
-    runs: Annotated[int, typer.Option(help="How often everything is run; 20 where 10 % shall be found.")] = RUNS,
+    runs: Annotated[
+        int, typer.Option(help="How often everything is run: 5 at least, 20 where 10 % shall be found.")
+    ] = RUNS,
     over: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Spread the runs over this time: 6h, 90m. [default: no pause]")
+        str | None, typer.Option(metavar="TIME", help="Spread the runs over this time: 6h, 90m. \\[default: no pause]")
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Where series come from. [default: quick]", autocompletion=completion.presets)
+        str | None, typer.Option(help="Where series come from. \\[default: quick]", autocompletion=completion.presets)
     ] = None,
     suite: Annotated[
-        Patterns, typer.Option(help="Only these suites. [default: throughput]", autocompletion=completion.suites)
+        Patterns, typer.Option(help="Only these suites. \\[default: throughput]", autocompletion=completion.suites)
     ] = None,
     task: Annotated[Patterns, typer.Option(help="Only these tasks.", autocompletion=completion.tasks)] = None,
     neuron: Neurons = None,
@@ -89,10 +91,10 @@ def calibrate(
     executor: ExecutorName = "local",
     address: Address = None,
     store: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the runs' records go. [default: reports/calibration]")
+        Path | None, typer.Option(metavar="DIR", help="Where the runs' records go. \\[default: reports/calibration]")
     ] = None,
     noise: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the spread goes. [default: reports/asv/noise]")
+        Path | None, typer.Option(metavar="DIR", help="Where the spread goes. \\[default: reports/asv/noise]")
     ] = None,
     data_root: DataRoot = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and how long it takes.")] = False,
@@ -211,7 +213,11 @@ def _describe(session: _Session) -> None:
     seconds = sum(one.estimated_seconds for run in left for one in run)
     note(f"machine {session.where.machine().name}, {count(len(session.planned), 'cell')} a run")
     done = sum(not run for run in left)
-    pause = f", {pretty(session.apart_seconds, 'seconds')} from one to the next" if session.apart_seconds else ""
+    pause = (
+        f", {session.apart_seconds / 60:.3g} min from the start of one to that of the next"
+        if session.apart_seconds
+        else ""
+    )
     note(f"{count(len(left), 'run')}, {done} of them done already; about {pretty(seconds, 'seconds')}{pause}")
 
 

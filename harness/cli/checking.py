@@ -52,12 +52,12 @@ def check(
         list[str] | None, typer.Option(help="Only these backends (patterns); eager is contract and golden vectors.")
     ] = None,
     vectors: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Golden vectors to run. [default: those of the project]")
+        Path | None, typer.Option(metavar="DIR", help="Golden vectors to run. \\[default: those of the project]")
     ] = None,
     device: Device = "cpu",
     executor: ExecutorName = "local",
     address: Address = None,
-    slots: Annotated[int | None, typer.Option(help="Entries side by side. [default: physical cores]")] = None,
+    slots: Annotated[int | None, typer.Option(help="Entries side by side. \\[default: physical cores]")] = None,
     data_root: DataRoot = None,
     watch: Annotated[
         bool,

@@ -38,18 +38,18 @@ def compare_sets(
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Relative change below which a value that is not exact counts as the same. [default: 0.05, or what "
+            help="Relative change below which a value that is not exact counts as the same. \\[default: 0.05, or what "
             "the measured noise allows]"
         ),
     ] = None,
     noise: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Measured noise. [default: reports/asv/noise]")
+        Path | None, typer.Option(metavar="DIR", help="Measured noise. \\[default: reports/asv/noise]")
     ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="B was measured in part: cells that it has no record of are not judged.")
     ] = False,
     output_format: Annotated[
-        str | None, typer.Option("--format", help="md, csv or json. [default: for the terminal]")
+        str | None, typer.Option("--format", help="md, csv or json. \\[default: for the terminal]")
     ] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Show cells that did not change as well.")] = False,
     output: Annotated[

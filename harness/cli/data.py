@@ -76,7 +76,9 @@ def fetch(
 def verify(
     name: Annotated[
         str | None,
-        typer.Argument(help="Data set to verify. [default: all that are present]", autocompletion=completion.data_sets),
+        typer.Argument(
+            help="Data set to verify. \\[default: all that are present]", autocompletion=completion.data_sets
+        ),
     ] = None,
     data_root: DataRoot = None,
 ) -> None:

@@ -39,7 +39,7 @@ def fill(
         bool, typer.Option("--check", help="Write nothing; exit with 1 if a file is out of date.")
     ] = False,
     store: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Records that sentences quote. [default: reports/data]")
+        Path | None, typer.Option(metavar="DIR", help="Records that sentences quote. \\[default: reports/data]")
     ] = None,
 ) -> None:
     """Compute again every table, picture and value that Markdown files quote, and write the files.

@@ -20,7 +20,7 @@ NAMED = 4
 """Inputs that a line names."""
 Published = Annotated[
     list[Path] | None,
-    typer.Option("--store", metavar="DIR", help="Folder of records; may be repeated. [default: reports/data]"),
+    typer.Option("--store", metavar="DIR", help="Folder of records; may be repeated. \\[default: reports/data]"),
 ]
 
 
@@ -60,7 +60,7 @@ def status(store: Published = None, machine: MachineName = None) -> None:
 
 
 def migrate(
-    store: Annotated[Path | None, typer.Option(help="Store to rewrite. [default: reports/data]")] = None,
+    store: Annotated[Path | None, typer.Option(help="Store to rewrite. \\[default: reports/data]")] = None,
 ) -> None:
     """Give records from before inputs were named the fingerprint of the commit they were measured at.
 

@@ -31,7 +31,7 @@ def list_rows(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KIND]", help=", ".join(KINDS) + ". [default: all]", autocompletion=completion.among(KINDS)
+            metavar="[KIND]", help=", ".join(KINDS) + ". \\[default: all]", autocompletion=completion.among(KINDS)
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,

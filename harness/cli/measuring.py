@@ -32,19 +32,19 @@ def measure(
     task: Annotated[
         str, typer.Option(help="Task of the board that the network was trained for.", autocompletion=completion.tasks)
     ],
-    name: Annotated[str | None, typer.Option(help="Under which it is recorded. [default: the file's]")] = None,
+    name: Annotated[str | None, typer.Option(help="Under which it is recorded. \\[default: the file's]")] = None,
     convention: Annotated[
         str, typer.Option(help="Whose export it is: nir (the documented equations), spikingjelly, snntorch or norse.")
     ] = "nir",
-    dt: Annotated[float | None, typer.Option(help="Step in s. [default: the graph's, or the convention's]")] = None,
-    reset: Annotated[str | None, typer.Option(help="hard or soft. [default: the convention's]")] = None,
+    dt: Annotated[float | None, typer.Option(help="Step in s. \\[default: the graph's, or the convention's]")] = None,
+    reset: Annotated[str | None, typer.Option(help="hard or soft. \\[default: the convention's]")] = None,
     reset_timing: Annotated[
-        str | None, typer.Option(help="same_step, next_step or corrected. [default: the convention's]")
+        str | None, typer.Option(help="same_step, next_step or corrected. \\[default: the convention's]")
     ] = None,
-    fire_rule: Annotated[str | None, typer.Option(help="gt or ge. [default: the convention's]")] = None,
+    fire_rule: Annotated[str | None, typer.Option(help="gt or ge. \\[default: the convention's]")] = None,
     read_out: Annotated[str, typer.Option(help="mean, last or max of the outputs over all steps.")] = "mean",
     seed: Annotated[int, typer.Option(help="Of tasks that choose their test samples by it.")] = 0,
-    store: Annotated[Path | None, typer.Option(help="Where records go. [default: reports/runs]")] = None,
+    store: Annotated[Path | None, typer.Option(help="Where records go. \\[default: reports/runs]")] = None,
     data_root: DataRoot = None,
 ) -> None:
     """Measure a trained network that another library exported: accuracy, spikes, operations and energy.

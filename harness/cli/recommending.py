@@ -76,7 +76,7 @@ def recommend(
 
 def claims(
     output_format: Annotated[
-        str | None, typer.Option("--format", help="md, latex, csv or html. [default: for the terminal]")
+        str | None, typer.Option("--format", help="md, latex, csv or html. \\[default: for the terminal]")
     ] = None,
     store: Stores = None,
 ) -> None:

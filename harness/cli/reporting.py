@@ -32,7 +32,7 @@ def table(
     board: Annotated[
         str | None,
         typer.Option(
-            help="neurons, methods, backends, tasks, ...; overall-neurons, overall-methods, claims. [default: boards]",
+            help="neurons, methods, tasks, ...; overall-neurons, overall-methods, claims. \\[default: boards]",
             autocompletion=completion.boards,
         ),
     ] = None,
@@ -48,7 +48,7 @@ def table(
     recipe: Annotated[str | None, typer.Option(help="Only tables of these hyper-parameters: default, tuned.")] = None,
     machine: MachineName = None,
     output_format: Annotated[
-        str | None, typer.Option("--format", help="md, latex, csv, html or json. [default: for the terminal]")
+        str | None, typer.Option("--format", help="md, latex, csv, html or json. \\[default: for the terminal]")
     ] = None,
     rows: Annotated[
         list[str] | None, typer.Option(help="Only these rows (patterns; may be repeated); ranks stay those of all.")
@@ -170,7 +170,7 @@ def figure(
 
 
 def report(
-    out: Annotated[Path | None, typer.Option(help="Folder of the pages. [default: reports/site]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the pages. \\[default: reports/site]")] = None,
     store: Stores = None,
 ) -> None:
     """Write the leaderboard's pages: static, without a server or a network."""
@@ -198,8 +198,8 @@ def report(
 
 
 def publish(
-    source: Annotated[Path | None, typer.Option("--from", help="Store to copy from. [default: reports/runs]")] = None,
-    to: Annotated[Path | None, typer.Option(help="Store to copy to. [default: reports/data]")] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="Store to copy from. \\[default: reports/runs]")] = None,
+    to: Annotated[Path | None, typer.Option(help="Store to copy to. \\[default: reports/data]")] = None,
     preset_budget: Annotated[str | None, typer.Option("--budget", help="Only records of this budget.")] = None,
     only_current: Annotated[
         bool, typer.Option("--only-current", help="Let go of what was measured with older code, published or not.")

@@ -48,7 +48,7 @@ def run(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="smoke, quick or standard. [default: quick; with --budget: every combination]",
+            help="smoke, quick or standard. \\[default: quick; with --budget: every combination]",
             autocompletion=completion.presets,
         ),
     ] = None,
@@ -64,7 +64,7 @@ def run(
     dtype: Annotated[Patterns, typer.Option(help="Only these number formats.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="These seeds instead of the preset's.")] = None,
     recipe: Annotated[
-        Patterns, typer.Option(help="Hyper-parameters: default (the cards'), tuned. [default: the preset's]")
+        Patterns, typer.Option(help="Hyper-parameters: default (the cards'), tuned. \\[default: the preset's]")
     ] = None,
     budget: Annotated[
         str | None, typer.Option(help="Training budget instead of the preset's.", autocompletion=completion.budgets)
@@ -73,18 +73,18 @@ def run(
         str | None,
         typer.Option(
             metavar="DEVICE",
-            help=f"{DEVICES} [default: cpu; with --stale: both]",
+            help=f"{DEVICES} \\[default: cpu; with --stale: both]",
             envvar=DEVICE_VARIABLE,
             show_envvar=False,
         ),
     ] = None,
     executor: ExecutorName = "local",
     address: Address = None,
-    store: Annotated[Path | None, typer.Option(help="Where records go. [default: reports/runs]")] = None,
+    store: Annotated[Path | None, typer.Option(help="Where records go. \\[default: reports/runs]")] = None,
     data_root: DataRoot = None,
-    slots: Annotated[int | None, typer.Option(help="Cells side by side. [default: physical cores]")] = None,
+    slots: Annotated[int | None, typer.Option(help="Cells side by side. \\[default: physical cores]")] = None,
     memory_gib: Annotated[
-        float | None, typer.Option(help="Memory a cell may take. [default: 80 % of the machine]")
+        float | None, typer.Option(help="Memory a cell may take. \\[default: 80 % of the machine]")
     ] = None,
     timeout_factor: Annotated[float, typer.Option(help="Multiplies every suite's time limit.")] = 1.0,
     stale: Annotated[
@@ -92,7 +92,9 @@ def run(
     ] = False,
     look_at: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="With --stale: where the records are. [default: reports/data, reports/runs]"),
+        typer.Option(
+            metavar="DIR", help="With --stale: where the records are. \\[default: reports/data, reports/runs]"
+        ),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Measure what is done already once more.")] = False,
     require_quiet: Annotated[

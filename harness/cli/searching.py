@@ -38,7 +38,7 @@ def search(
     space: Annotated[str, typer.Option(help="free, one-type (in a block) or counts (from the nearest layers).")] = (
         "free"
     ),
-    skip_type: Annotated[list[str] | None, typer.Option(help="Only this type: dsc or asc. [default: both]")] = None,
+    skip_type: Annotated[list[str] | None, typer.Option(help="Only this type: dsc or asc. \\[default: both]")] = None,
     max_skips: Annotated[int | None, typer.Option(min=1, help="Most skips into a layer.")] = None,
     max_parameters: Annotated[int | None, typer.Option(min=1, help="Most weights and biases.")] = None,
     budget: Annotated[
@@ -52,12 +52,14 @@ def search(
     ] = "standard",
     final_seeds: Annotated[int, typer.Option(min=0, help="Trainings of the best, and of no skips. 0: none.")] = 3,
     export: Annotated[str | None, typer.Option(metavar="NAME", help="Write the best as a topology.")] = None,
-    name: Annotated[str | None, typer.Option(help="Of the search. [default: from what is searched]")] = None,
-    folder: Annotated[Path | None, typer.Option(help="Where searches lie. [default: reports/runs/search]")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the search. \\[default: from what is searched]")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where searches lie. \\[default: reports/runs/search]")] = None,
     device: Device = "cpu",
     executor: ExecutorName = "local",
     address: Address = None,
-    slots: Annotated[int | None, typer.Option(min=1, help="Trainings side by side. [default: physical cores]")] = None,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Trainings side by side. \\[default: physical cores]")
+    ] = None,
     data_root: DataRoot = None,
 ) -> None:
     """Search the skip connections of a network with Bayesian optimisation.

@@ -44,7 +44,7 @@ def submit(
     seed: Annotated[list[int] | None, typer.Option(help="Only these seeds.")] = None,
     base: Annotated[
         str | None,
-        typer.Option(metavar="BRANCH", help="The project's branch in this clone. [default: upstream's or origin's]"),
+        typer.Option(metavar="BRANCH", help="The project's branch in this clone. \\[default: upstream's or origin's]"),
     ] = None,
     store: Stores = None,
 ) -> None:
@@ -94,7 +94,7 @@ def verify_submission(
     ] = False,
     sample: Annotated[int, typer.Option(min=1, help="Cells to measure again, the contract of new rows aside.")] = 5,
     sample_seed: Annotated[
-        int | None, typer.Option(help="Chooses the cells; a run says which one it took. [default: by chance]")
+        int | None, typer.Option(help="Chooses the cells; a run says which one it took. \\[default: by chance]")
     ] = None,
     unprotected: Annotated[
         bool, typer.Option("--unprotected", help="With --run: also where this system can cut off nothing.")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 Studies = Annotated[
-    Path | None, typer.Option("--studies", metavar="DIR", help="Where trials are kept. [default: reports/tuning]")
+    Path | None, typer.Option("--studies", metavar="DIR", help="Where trials are kept. \\[default: reports/tuning]")
 ]
 
 
@@ -60,7 +60,7 @@ def tune(
         str, typer.Option(help="Training budget of a trial.", autocompletion=completion.budgets)
     ] = "standard",
     trials: Annotated[int, typer.Option(min=2, help="Trials of each row; the first is the cards' default.")] = 12,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Trials side by side. [default: physical cores]")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Trials side by side. \\[default: physical cores]")] = None,
     device: Device = "cpu",
     executor: ExecutorName = "local",
     address: Address = None,
@@ -204,7 +204,7 @@ def tunability(
     ] = None,
     studies: Studies = None,
     output_format: Annotated[
-        str | None, typer.Option("--format", help="md or csv. [default: for the terminal]")
+        str | None, typer.Option("--format", help="md or csv. \\[default: for the terminal]")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Draw the curves into this file too: .pdf, .svg or .png.")] = None,
 ) -> None:

@@ -23,6 +23,7 @@ from harness.execute.leases import Leases
 from harness.execute.messages import CellOutcome, CellRequest
 from harness.execute.process import CellProcess
 from harness.execute.records import CellRun, Recorder
+from harness.execute.rows import packed
 from harness.execute.session import run_jobs
 from harness.measure.neighbours import Watch
 from harness.results.machine import this_machine
@@ -72,6 +73,8 @@ class LocalPool:
         self._leases = leases or Leases()
         self._preload = forkserver.compilers_for(() if leases else backends)
         self._slots = slots or this_machine().physical_cores
+        self._handed: tuple[Registry | None, Registry] = (None, self.recorder.registry)
+        """The rows, and those rows as cells are handed them."""
         self._cells: list[CellProcess] = []
         self._left_out: Mapping[str, str] = {}
         """Modules that cannot be imported, and why."""
@@ -177,9 +180,11 @@ class LocalPool:
         data_root, scratch, vectors = (
             path and path.absolute() for path in (self._data_root, self._scratch, self._vectors)
         )
-        registry = self.recorder.registry.for_cell(job.cell)
-        lease = self._leases.of(job)
-        return CellRequest(job.cell, registry, data_root, scratch, vectors, job.memory_bytes, lease=lease)
+        known, registry = self._handed
+        if known is not self.recorder.registry:
+            known, registry = self._handed = self.recorder.registry, packed(self.recorder.registry)
+        rows, lease = registry.for_cell(job.cell), self._leases.of(job)
+        return CellRequest(job.cell, rows, data_root, scratch, vectors, job.memory_bytes, lease=lease)
 
     def _modules_of(self, job: Job) -> list[str]:
         """Return the modules of the suite and the task of `job`."""

@@ -9,9 +9,12 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.text import Text
 from synthetic import Factory
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from harness import terminal
@@ -232,3 +235,15 @@ def test_a_record_is_summed_up_in_ten_lines() -> None:
     assert "test error" in said_of["figures"]
     assert "spikeboard run" in said_of["again"]
     assert {"holds", "machine", "measured"} <= set(said_of)
+
+
+def test_help_shows_the_defaults_that_it_speaks_of() -> None:
+    """Brackets are markup to what prints the help: unless they are escaped, they are gone with what is in them."""
+    group: Any = get_command(app)
+    verbs = [*group.commands.values(), *group.commands["data"].commands.values()]
+    told = [text for verb in verbs for one in verb.params if "[default" in (text := getattr(one, "help", None) or "")]
+    assert len(told) > 40
+    assert [text for text in told if "[default: " not in Text.from_markup(text).plain] == []
+    shown = CliRunner().invoke(app, ["calibrate", "--help"]).output
+    assert "[default: quick]" in shown
+    assert "\\" not in shown
