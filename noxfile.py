@@ -61,10 +61,10 @@ def gpu(session: nox.Session) -> None:
 @nox.session
 def cuda_compile(session: nox.Session) -> None:
     """Compile the CUDA kernels of every neuron and read their machine code; no GPU is needed."""
-    install(session, "test", "cuda13")
+    install(session, "test", "cuda13", "triton")
     # Not in constraints.txt: a torch for CUDA pins an NVRTC of its own.
     session.install("nvidia-cuda-nvrtc==13.5.37", "nvidia-cuda-nvdisasm==13.5.37")
-    session.run("pytest", "tests/fused/test_cuda_compile.py", *session.posargs)
+    session.run("pytest", "tests/fused/test_cuda_compile.py", "tests/fused/test_triton.py", *session.posargs)
 
 
 @nox.session
