@@ -1,8 +1,8 @@
 """Runs a step's Triton kernels on torch's tensors, as operators of torch that compiled code calls like any other.
 
-They are ``custom_op`` and no ``triton_op``: torch.compile would take a ``triton_op`` apart and compile its kernels anew.
-Nothing tells it that products and sums must not be fused (torch 2.13 passes on ``num_warps`` and a few others,
-`triton_kernel_wrap.py`), and spikes would depend on who calls. Must not know how a step was traced.
+They are ``custom_op`` and no ``triton_op``: torch.compile would take those apart and compile the kernels anew, without
+being told that products and sums must not be fused (torch 2.13 passes on ``num_warps`` and a few others,
+`triton_kernel_wrap.py`), so that spikes would depend on who calls. Must not know how a step was traced.
 """
 
 from __future__ import annotations
