@@ -19,6 +19,8 @@ nox.options.sessions = ["lint", "tests"]
 
 CONSTRAINTS = "constraints.txt"
 PEERS = "peers-constraints.txt"
+ON_A_RUNNER = ("--preset", "quick", "--suite", "throughput", "--suite", "memory", "--device", "cuda", "--require-quiet")
+"""What is measured of a commit there."""
 SUBMISSIONS = "reports/submissions"
 """Folder of what others have measured, a folder each."""
 
@@ -27,6 +29,12 @@ def install(session: nox.Session, *extras: str) -> None:
     """Install the project and the given extras, every version pinned."""
     wanted = f".[{','.join(extras)}]" if extras else "."
     session.install("--constraint", CONSTRAINTS, "--editable", wanted)
+
+
+def _cuda(session: nox.Session) -> tuple[str, list[str]]:
+    """Return the extra for the CUDA that there is, 13 unless ``cuda12`` is among the arguments, and the other ones."""
+    cuda = "cuda12" if "cuda12" in session.posargs else "cuda13"
+    return cuda, [argument for argument in session.posargs if argument not in ("cuda12", "cuda13")]
 
 
 @nox.session
@@ -42,7 +50,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def gpu(session: nox.Session) -> None:
     """Test the CUDA kernels and measure them, on a machine with a GPU and CUDA 13 (``-- cuda12``: with CUDA 12)."""
-    cuda = "cuda12" if "cuda12" in session.posargs else "cuda13"
+    cuda, _ = _cuda(session)
     install(session, "test", "fused", cuda)
     session.run("pytest", "-m", "gpu")
     wanted = ("--suite", "throughput", "--suite", "memory", "--suite", "conformance")
@@ -53,22 +61,28 @@ def gpu(session: nox.Session) -> None:
 @nox.session
 def cuda_compile(session: nox.Session) -> None:
     """Compile the CUDA kernels of every neuron and read their machine code; no GPU is needed."""
-    install(session, "test", "cuda13")
+    install(session, "test", "cuda13", "triton")
     # Not in constraints.txt: a torch for CUDA pins an NVRTC of its own.
     session.install("nvidia-cuda-nvrtc==13.5.37", "nvidia-cuda-nvdisasm==13.5.37")
-    session.run("pytest", "tests/fused/test_cuda_compile.py", *session.posargs)
+    session.run("pytest", "tests/fused/test_cuda_compile.py", "tests/fused/test_triton.py", *session.posargs)
 
 
 @nox.session
 def runner(session: nox.Session) -> None:
     """Measure speed and memory on the GPU of a runner, if it is quiet (``-- cuda12``: with CUDA 12)."""
-    arguments = list(session.posargs)
-    cuda = "cuda12" if "cuda12" in arguments else "cuda13"
+    cuda, arguments = _cuda(session)
     install(session, "fused", cuda)
-    wanted = ("--preset", "quick", "--suite", "throughput", "--suite", "memory", "--device", "cuda", "--require-quiet")
-    rest = [argument for argument in arguments if argument != cuda]
     # 1: some cells failed. Failures are results, and are compared like others.
-    session.run("spikeboard", "run", *wanted, *rest, success_codes=[0, 1])
+    session.run("spikeboard", "run", *ON_A_RUNNER, *arguments, success_codes=[0, 1])
+
+
+@nox.session
+def alternate(session: nox.Session) -> None:
+    """Measure two commits in turns on the GPU of a runner, if it is quiet: ``-- BASE HEAD --store DIR``."""
+    cuda, arguments = _cuda(session)
+    install(session, "fused", cuda)
+    # 1: something is worse, which whoever compares the two says.
+    session.run("spikeboard", "alternate", *arguments, *ON_A_RUNNER, success_codes=[0, 1])
 
 
 @nox.session
@@ -169,9 +183,13 @@ def report(session: nox.Session) -> None:
 
 @nox.session
 def asv(session: nox.Session) -> None:
-    """Measure commits with asv and publish its graphs beside the leaderboard; arguments: a range, default HEAD^!."""
-    install(session, "asv", "fused")
-    session.run("spikeboard", "asv", *session.posargs)
+    """Measure commits with asv and publish its graphs beside the leaderboard; arguments: a range, default HEAD^!.
+
+    On a GPU with CUDA 13: ``-- 'HEAD^!' --device cuda``; with CUDA 12, add ``cuda12``.
+    """
+    cuda, arguments = _cuda(session)
+    install(session, "asv", "fused", *([cuda] if "cuda" in " ".join(arguments) else []))
+    session.run("spikeboard", "asv", *arguments)
     session.run("spikeboard", "report")
 
 

@@ -25,10 +25,12 @@ from harness.asv.series import (
     selected,
     tracked_cells,
 )
+from harness.defaults import DEVICE_VARIABLE
 
 if TYPE_CHECKING:
     from harness.catalogue.cards import Registry
     from harness.catalogue.cell import Cell
+    from harness.execute.where import Where
     from harness.results.record import Record
 
 Figures = dict[str, float | SeriesSamples | None]
@@ -77,28 +79,32 @@ def measure(suite: str) -> Measured:
     """Run the tracked cells of `suite` with the implementations of the installed commit."""
     from harness.catalogue.loading import load_registry
     from harness.execute.jobs import jobs_of
-    from harness.execute.pool import LocalPool
+    from harness.execute.where import Where
     from harness.planning.plan import plan_cells
     from harness.results.store import Store
 
     registry = load_registry()
-    cells = _present(suite, registry)
+    where = Where(os.environ.get(DEVICE_VARIABLE) or "cpu")
+    cells = _present(suite, registry, where)
     with tempfile.TemporaryDirectory(prefix="spikeboard-asv-") as folder:
         store = Store(Path(folder))
         # By its own name: asv runs this file with older commits, too.
-        with LocalPool(store, registry=registry) as pool:
+        with where.executor_for(store, registry=registry) as pool:
             pool.run(jobs_of(plan_cells(cells.values(), registry), registry))
         records = {record.cell: record for record in store.read().records}
     return {label: _figures(records.get(cell)) for label, cell in cells.items()}
 
 
-def _present(suite: str, registry: Registry) -> dict[str, Cell]:
-    """Map the selected series that this commit can run to their cells."""
+def _present(suite: str, registry: Registry, where: Where) -> dict[str, Cell]:
+    """Map the selected series of the device that this commit can run to their cells."""
     from harness.catalogue.compatibility import why_unsupported
-    from harness.results.machine import this_machine
 
-    threads = this_machine().physical_cores if registry.suite(suite).exclusive else 1
-    tracked = {label: replace(cell, threads=threads) for label, cell in tracked_cells(suite).items()}
+    threads = where.cores() if registry.suite(suite).exclusive else 1
+    tracked = {
+        label: replace(cell, threads=threads)
+        for label, cell in tracked_cells(suite).items()
+        if cell.device == where.kind
+    }
     patterns = os.environ.get(SELECTION_VARIABLE, "").split(",")
     return {
         label: cell

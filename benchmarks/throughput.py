@@ -1,4 +1,4 @@
-"""Time of a training step and of an inference, over commits."""
+"""Time of a training step, of an inference and of one large layer, over commits."""
 
 from ._measuring import Measured, _Tracked, measure, unit
 
@@ -20,3 +20,7 @@ class Throughput(_Tracked, suite="throughput"):
     @unit("ratio")
     def track_train_step_ratio(self, measured: Measured, cell: str) -> object:
         return self.figure(measured, cell, "train_step_ratio")
+
+    @unit("bytes")
+    def track_layer_bytes_per_neuron_step(self, measured: Measured, cell: str) -> object:
+        return self.figure(measured, cell, "layer_bytes_per_neuron_step")

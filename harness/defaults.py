@@ -15,11 +15,13 @@ from pathlib import Path
 from harness.errors import UserError
 from reference_impls.names import unknown_message
 
-__all__ = ["FILE", "STORE_VARIABLE", "Defaults", "defaults"]
+__all__ = ["DEVICE_VARIABLE", "FILE", "STORE_VARIABLE", "Defaults", "defaults"]
 
 FILE = "spikeboard.toml"
 STORE_VARIABLE = "SPIKEBOARD_STORE"
 """Environment variable with the folder that records go to."""
+DEVICE_VARIABLE = "SPIKEBOARD_DEVICE"
+"""Environment variable with the device: cpu, cuda, ..."""
 
 
 @dataclass(frozen=True, slots=True)

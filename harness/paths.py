@@ -18,6 +18,7 @@ __all__ = [
     "SITE",
     "STUDIES",
     "SUBMISSIONS",
+    "TURNS",
     "by_default",
     "existing_store",
     "installed_records",
@@ -38,6 +39,8 @@ ACCEPTED = Path("reports/asv/accepted.jsonl")
 """Changes of a series that somebody has accepted, with the reason; committed."""
 CALIBRATION = Path("reports/calibration")
 """Records of the runs that the noise is taken from; not committed."""
+TURNS = Path("reports/turns")
+"""Clones and records of commits that were measured in turns; not committed, safe to delete."""
 SUBMISSIONS = Path("reports/submissions")
 """Results of strangers, a folder each, and beside it what was made sure of; committed."""
 SITE = Path("reports/site")

@@ -29,14 +29,20 @@ from harness.asv.points import Points, points_of
 from harness.asv.selection import expressions, forget_unasked, states
 from harness.asv.series import SELECTION_VARIABLE, SUITES, selected, tracked_cells
 from harness.catalogue.cards import Registry
+from harness.defaults import DEVICE_VARIABLE
 from harness.errors import UserError
+from harness.extras import MissingExtraError
 from harness.results.machine import this_machine
+from harness.results.record import Machine
 from harness.results.store import read_stores
 from harness.text import slug
+from reference_impls.requirements import installed_version
 
 __all__ = ["CONFIGURATION", "Tree", "commits_with_results", "measure", "open_tree", "publish"]
 
 CONFIGURATION = "asv.conf.json"
+CUPY = ("cupy-cuda13x", "cupy-cuda12x")
+"""Distributions of CuPy, one for each version of CUDA."""
 SOME_FAILED = 2
 """Exit code of ``asv run`` when benchmarks failed; the others have their results."""
 
@@ -83,7 +89,15 @@ def open_tree(folder: Path) -> Tree:
     )
 
 
-def measure(tree: Tree, commits: str, *, cells: Sequence[str] = (), benchmarks: Sequence[str] = ()) -> bool:
+def measure(
+    tree: Tree,
+    commits: str,
+    *,
+    cells: Sequence[str] = (),
+    benchmarks: Sequence[str] = (),
+    device: str = "cpu",
+    machine: Machine | None = None,
+) -> bool:
     """Measure a range of commits with the benchmarks of the working tree, and say whether all of them succeeded.
 
     What a commit has a result of already is not measured again; what failed, or was not asked for, is.
@@ -94,17 +108,21 @@ def measure(tree: Tree, commits: str, *, cells: Sequence[str] = (), benchmarks: 
     commits : range as git has it, or ``NEW``, ``ALL``, ``TAGS``, ``EXISTING``, ``HASHFILE:path``.
     cells : shell-style patterns of series; none for all.
     benchmarks : regular expressions of asv's benchmarks; none for all.
+    device : whose series are measured: one that is here, as ``spikeboard run --device`` has it.
+    machine : that measures. [default: this one]
 
     Raises
     ------
     UserError
-        If no series is selected, or asv could not measure at all.
+        If no series is selected, CuPy is not here for a GPU, or asv could not measure at all.
     """
-    labels = _labels(cells)
+    kind = device.partition(":")[0]
+    labels = _labels(cells, kind)
     asked = expressions(labels, benchmarks)
-    machine = this_machine()
+    machine = machine or this_machine()
     register(machine, tree.results)
     before = states(tree.results, slug(machine.name))
+    configuration = CONFIGURATION if kind == "cpu" else str(_with_compiler(tree))
     words = [
         "run",
         commits,
@@ -116,7 +134,7 @@ def measure(tree: Tree, commits: str, *, cells: Sequence[str] = (), benchmarks: 
     ]
     for expression in asked:
         words += ["--bench", expression]
-    code = _asv(tree.root, CONFIGURATION, words, labels)
+    code = _asv(tree.root, configuration, words, labels, device)
     forget_unasked(before, states(tree.results, slug(machine.name)), asked)
     if code not in (0, SOME_FAILED):
         raise UserError(
@@ -126,16 +144,16 @@ def measure(tree: Tree, commits: str, *, cells: Sequence[str] = (), benchmarks: 
     return code == 0
 
 
-def _labels(patterns: Sequence[str]) -> list[str]:
-    """Return the labels that `patterns` select; none for all."""
-    known = tracked_cells(SUITES[0])
+def _labels(patterns: Sequence[str], device: str) -> list[str]:
+    """Return the labels of the series of `device` that `patterns` select; without a pattern all of them."""
+    known = [label for label, cell in tracked_cells(SUITES[0]).items() if cell.device == device]
     for pattern in patterns:
         if not selected(known, [pattern]):
             raise UserError(
-                f"no tracked series is called {pattern!r}",
-                f"patterns are shell-style, as in --cell '{next(iter(known))}'",
+                f"no tracked series of {device} is called {pattern!r}",
+                f"patterns are shell-style, as in --cell '{known[0]}'; series of a GPU are measured with --device cuda",
             )
-    return selected(known, patterns) if patterns else []
+    return selected(known, patterns)
 
 
 def publish(tree: Tree, stores: Sequence[Path], registry: Registry) -> Points:
@@ -169,20 +187,38 @@ def commits_with_results(tree: Tree) -> frozenset[str]:
 
 def _configuration(tree: Tree, results: Path) -> Path:
     """Write a configuration that reads `results` and is otherwise the checkout's; return its path."""
+    return _derived(tree, tree.merged, {"results_dir": str(results.resolve())})
+
+
+def _with_compiler(tree: Tree) -> Path:
+    """Write a configuration whose environments have the CuPy of this one beside what they have; return its path."""
+    cupy = next((name for name in CUPY if installed_version(name) is not None), None)
+    if cupy is None:
+        raise MissingExtraError("cupy")
+    own = load_json(str(tree.root / CONFIGURATION), Config.api_version, js_comments=True)
+    first, *rest = own["install_command"]
+    # Constrained like everything else there; {conf_dir} would be the folder of the file that is written here.
+    commands = [f"{first.replace('{conf_dir}', str(tree.root.resolve()))} {cupy}", *rest]
+    return _derived(tree, tree.merged.parent / "gpu", {"install_command": commands})
+
+
+def _derived(tree: Tree, folder: Path, changes: Mapping[str, object]) -> Path:
+    """Write a configuration into `folder` that is the checkout's but for `changes`; return its path."""
     root = tree.root.resolve()
     own = load_json(str(tree.root / CONFIGURATION), Config.api_version, js_comments=True)
-    paths = {name: str(root / own[name]) for name in ("repo", "benchmark_dir", "env_dir", "html_dir") if name in own}
-    path = tree.merged.resolve() / CONFIGURATION
-    path.write_text(
-        json.dumps({**own, **paths, "results_dir": str(results.resolve()), "version": Config.api_version}),
-        encoding="utf-8",
-    )
+    named = ("repo", "benchmark_dir", "env_dir", "html_dir", "results_dir")
+    paths = {name: str(root / own[name]) for name in named if name in own}
+    path = folder.resolve() / CONFIGURATION
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**own, **paths, **changes, "version": Config.api_version}), encoding="utf-8")
     return path
 
 
-def _asv(root: Path, configuration: str, words: Sequence[str], labels: Sequence[str] = ()) -> int:
+def _asv(
+    root: Path, configuration: str, words: Sequence[str], labels: Sequence[str] = (), device: str | None = None
+) -> int:
     """Run asv's command line on the checkout, with these series only, and return its exit code."""
-    environment = {**os.environ, SELECTION_VARIABLE: ",".join(labels)}
+    environment = {**os.environ, SELECTION_VARIABLE: ",".join(labels), **({DEVICE_VARIABLE: device} if device else {})}
     command = [sys.executable, "-m", "asv", "--config", configuration, *words]
     with subprocess.Popen(command, cwd=root, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

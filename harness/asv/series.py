@@ -14,6 +14,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from reference_impls.card_files import read_literal
 from reference_impls.structures import STRUCTURES
 
 __all__ = [
+    "DEVICES",
     "PARAMETER",
     "SELECTION_VARIABLE",
     "SUITES",
@@ -52,6 +54,10 @@ PARAMETER = "cell"
 """Name of the one parameter of every benchmark; its values are the labels of series."""
 SELECTION_VARIABLE = "SPIKEBOARD_ASV_CELLS"
 """Environment variable with labels or shell-style patterns of them, separated by commas; empty or unset: all."""
+DEVICES = ("cpu", "cuda")
+"""Devices that asv measures on, one a run; the names of all their series are parameters of every run."""
+GPU_BACKEND = "fused-cupy"
+"""What neurons with a step run in on a GPU: the loop over T costs a launch for every operation there."""
 TASK, BUDGET = "digits", "quick"
 SAMPLES_FOR_INTERVAL = 8
 """Below this many samples there is no 99 % interval, and asv would write an infinite one."""
@@ -136,8 +142,8 @@ def clock_version(root: Path = ROOT) -> int:
 def tracked_cells(suite: str, root: Path = ROOT) -> dict[str, Cell]:
     """Map the label of every series that asv measures for `suite` to its cell, as the cards in `root` have them.
 
-    One row of each file: neurons under BPTT, and training methods with IF neurons. Variants of a file come with the
-    exported records.
+    One row of each file, on each of `DEVICES`: neurons under BPTT, and training methods with IF neurons. Variants of a
+    file come with the exported records.
     """
     task_version = read_literal(root / "harness" / "tasks" / f"{TASK}.py")["version"]
     return {series_label(cell, task_version): cell for cell in _combinations(suite, root / "reference_impls")}
@@ -149,8 +155,16 @@ def selected(labels: Iterable[str], patterns: Sequence[str]) -> list[str]:
 
 
 def _combinations(suite: str, folder: Path) -> Iterator[Cell]:
+    for device in DEVICES:
+        yield from (replace(cell, device=device) for cell in _rows(suite, folder, device))
+
+
+def _rows(suite: str, folder: Path, device: str) -> Iterator[Cell]:
     for path in sorted(folder.glob("neurons/[!_]*.py")):
-        yield Cell(suite, TASK, read_literal(path)["name"], "bptt", "mlp", budget=BUDGET)
+        card = read_literal(path)
+        fused = device == "cuda" and card["capabilities"]["parallel"] == "sequential"
+        backend = GPU_BACKEND if fused else "eager"
+        yield Cell(suite, TASK, card["name"], "bptt", "mlp", backend, budget=BUDGET)
     for path in sorted(folder.glob("training/[!_]*.py")):
         card = read_literal(path)
         trained = card["capabilities"]["structures"]

@@ -23,7 +23,7 @@ from reference_impls.structures import STEP_BY_STEP
 
 __all__ = ["why_unsupported"]
 
-FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("cuda",)}
+FUSED_ON = {"fused": ("cpu", "cuda"), "fused-numba": ("cpu",), "fused-cupy": ("cuda",), "fused-triton": ("cuda",)}
 """Devices of each backend that prints one kernel over time."""
 _TARGETS = {
     "classes": "classes",

@@ -19,6 +19,7 @@ from typer.models import CommandInfo, TyperInfo
 from harness.cli import (
     accepting,
     aiming,
+    alternating,
     asv,
     beginning,
     calibrating,
@@ -117,6 +118,7 @@ for module in (
     freshness,
     submitting,
     aiming,
+    alternating,
     asv,
     calibrating,
     accepting,

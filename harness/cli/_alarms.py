@@ -61,11 +61,12 @@ def tell_rules(judged: Judged, since: str | None) -> None:
 def _details(alarm: Alarm) -> Sequence[str]:
     lines = [_by_how_much(alarm), _since(alarm)]
     where = f"--cell {shlex.quote(alarm.label)} --bench {shlex.quote(bench_of(alarm))}"
+    device = " --device cuda" if "device=cuda" in alarm.label.split() else ""
     since = f" --since {alarm.last_before[:10]}" if alarm.last_before else ""
     lines.append(f"shown by: spikeboard asv --publish {where}{since}")
     if alarm.unmeasured:
         middle = alarm.unmeasured[len(alarm.unmeasured) // 2]
-        how = f": spikeboard asv '{middle[:10]}^!' {where}" if _is_tracked(alarm) else f", {middle[:10]}"
+        how = f": spikeboard asv '{middle[:10]}^!' {where}{device}" if _is_tracked(alarm) else f", {middle[:10]}"
         lines.append(f"narrowed down by measuring the middle one{how}")
     lines.append(f"accepted by: spikeboard accept {where} --reason '...'")
     return lines

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import completion
+from harness.defaults import DEVICE_VARIABLE
 from harness.terminal import say
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEVICES",
-    "DEVICE_VARIABLE",
     "Address",
     "DataRoot",
     "Device",
@@ -53,7 +53,6 @@ Neurons = Annotated[Patterns, typer.Option(help="Only these neurons.", autocompl
 Methods = Annotated[Patterns, typer.Option(help="Only these training methods.", autocompletion=completion.methods)]
 Topologies = Annotated[Patterns, typer.Option(help="Only these topologies.", autocompletion=completion.topologies)]
 DEVICES = "cpu, cuda (the first GPU), cuda:0,cuda:3 or cuda:all."
-DEVICE_VARIABLE = "SPIKEBOARD_DEVICE"
 Device = Annotated[str, typer.Option(metavar="DEVICE", help=DEVICES, envvar=DEVICE_VARIABLE, show_envvar=False)]
 ExecutorName = Annotated[
     str, typer.Option("--executor", metavar="NAME", help="local: this machine; ray: the nodes of a Ray cluster.")

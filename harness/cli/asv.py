@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli._options import Stores
+from harness.cli._options import Device, Stores
 from harness.terminal import say
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def asv(
             help="Judge what changed after this commit. \\[default: the last one that changed published results]",
         ),
     ] = None,
+    device: Device = "cpu",
     store: Stores = None,
 ) -> None:
     """Measure commits of this repository with asv and publish its graphs beside the leaderboard.
@@ -57,12 +58,15 @@ def asv(
     from harness.asv.commits import commits_since
     from harness.asv.runs import measure, open_tree, publish
     from harness.catalogue.loading import load_registry
+    from harness.execute.where import Where
     from harness.paths import readable_stores
 
     tree, registry = open_tree(Path()), load_registry()
     baseline = since or _baseline(tree)
     commits_since(tree.root, baseline)  # one that is none is said before anything is measured
-    complete = only_publish or measure(tree, commits, cells=cell or (), benchmarks=bench or ())
+    complete = only_publish or measure(
+        tree, commits, cells=cell or (), benchmarks=bench or (), device=device, machine=Where(device).machine()
+    )
     points = publish(tree, readable_stores(store), registry)
     say(f"{len(points.values)} figures of records stand on the graphs")
     for reason, count in points.left_out.items():

@@ -11,7 +11,6 @@ import typer
 
 from harness.cli import completion
 from harness.cli._options import (
-    DEVICE_VARIABLE,
     DEVICES,
     Address,
     DataRoot,
@@ -23,6 +22,7 @@ from harness.cli._options import (
 )
 from harness.cli.placing import print_places
 from harness.cli.quiet import demand_quiet
+from harness.defaults import DEVICE_VARIABLE
 from harness.terminal import say
 
 if TYPE_CHECKING:

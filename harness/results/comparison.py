@@ -8,6 +8,7 @@ values differ (``stats`` does).
 from __future__ import annotations
 
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ from harness.catalogue.cards import MetricCard, Registry
 from harness.catalogue.cell import Cell
 from harness.results.allowances import Allowances, NoiseOf, metrics_of, no_noise
 from harness.results.fingerprint import Fingerprints
-from harness.results.record import MEASURED, Record
+from harness.results.record import MEASURED, Metric, Record
+from harness.results.rounds import FORKS, RUNS, SAYS_NOTHING
 from harness.results.selection import newest
 from harness.results.stats import Estimate, Verdict, change
 from harness.results.store import Contents, Store, read_stores
@@ -32,8 +34,6 @@ CellVerdict = Literal[
 ]
 VERDICTS: tuple[CellVerdict, ...] = CellVerdict.__args__  # type: ignore[attr-defined]
 """In the order in which a reader wants them."""
-SAYS_NOTHING = "interrupted"
-"""Status of a cell that somebody stopped: as if it had not been measured."""
 NOISY = "noisy"
 """Status of a timing that missed its interval: there is no figure to judge, and no failure either."""
 APART_WITHOUT_INTERVAL: Mapping[str, float] = {
@@ -47,8 +47,6 @@ APART_WITHOUT_INTERVAL: Mapping[str, float] = {
 Peaks of a process, a single time, a slope through a few times. Of some 950 pairs of published records of one code and
 machine, half have peaks more than 9 % apart, one in a hundred 59 %, none 92 %; slopes of times are 18 % apart in half
 of the pairs and 112 % in one of a hundred. Other units come out the same and keep the threshold alone."""
-FORKS = "processes"
-"""What an interval covers whose repetitions were processes of one session."""
 
 _Key = tuple[str, Cell]
 """Machine, cell with its seed set to 0."""
@@ -268,7 +266,7 @@ def _metrics(
         if lost:
             yield MetricChange(name, card, combined_over_seeds(lost), None, "regression", None)
         elif both:
-            pair = [combined_over_seeds(metrics) for metrics in zip(*both, strict=True)]
+            pair = [_combined(metrics) for metrics in zip(*both, strict=True)]
             allowed = rule.allowances.of(before, name, card)
             if allowed is None:
                 judged = change(pair[0], pair[1], card.direction, card.exact, rule.threshold, _apart(pair, card))
@@ -276,6 +274,20 @@ def _metrics(
                 alone = Estimate(pair[0].value), Estimate(pair[1].value)
                 judged = change(*alone, card.direction, exact=False, threshold=0.0, apart=allowed)
             yield MetricChange(name, card, pair[0], pair[1], judged.verdict, judged.relative, allowed)
+
+
+def _combined(metrics: Sequence[Metric]) -> Estimate:
+    """Return one estimate of a figure of several seeds, no surer than each of them is over runs or sessions."""
+    found, covers = combined_over_seeds(metrics), {one.covers for one in metrics}
+    lows, highs = ([bound for one in metrics if (bound := getattr(one, side)) is not None] for side in ("low", "high"))
+    if len(metrics) == 1 or not covers <= {FORKS, RUNS} or found.low is None or found.high is None:
+        return found
+    return replace(
+        found,
+        low=min(found.low, statistics.fmean(lows)),
+        high=max(found.high, statistics.fmean(highs)),
+        covers=FORKS if FORKS in covers else RUNS,
+    )
 
 
 def _apart(pair: Sequence[Estimate], card: MetricCard) -> float:

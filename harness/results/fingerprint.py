@@ -30,6 +30,7 @@ RULED_BY = ("torch", "numpy")
 COMPILERS = {
     "fused-numba": ("numba",),
     "fused-cupy": ("cupy-cuda12x", "cupy-cuda13x"),
+    "fused-triton": ("triton",),
     "fused": ("numba", "cupy-cuda12x", "cupy-cuda13x"),
 }
 """Packages that turn a backend's text into machine code; "absent" is a version too."""
@@ -45,6 +46,7 @@ PRINTERS = {
             *(f"{_FUSED}.cuda_{part}" for part in ("arithmetic", "multistep", "prelude", "source")),
             *(f"{_FUSED}.kernels_{part}" for part in ("cuda", "cupy")),
             f"{_FUSED}.nvrtc",
+            *(f"{_FUSED}{part}" for part in ("_triton", ".kernels_triton", ".triton_source")),
         }
     ),
 }

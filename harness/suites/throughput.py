@@ -102,7 +102,6 @@ CARD = {
             "title": "bytes that a copy moves while the layer makes one neuron-step",
             "unit": "bytes",
             "direction": "lower",
-            "judged": False,
         },
         "copy_bandwidth_fraction": {
             "short": "of copy speed",

@@ -23,6 +23,7 @@ _MODULES = {
     "compiled": "compiled",
     "fused-numba": "fused_numba",
     "fused-cupy": "fused_cupy",
+    "fused-triton": "fused_triton",
     "fused": "fused",
 }
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib.util import find_spec
+
+import torch
 from torch import Tensor
 
+from reference_impls.backends import UnsupportedError
 from reference_impls.peer import Layer, TorchPeer
 
 CARD = {
@@ -44,6 +50,27 @@ CARD = {
         "surrogate": {"name": "atan", "params": {"alpha": 2.0}},
         "reference": {"tau": 2.0, "reset_mode": "soft", "detach_reset": True, "surrogate": "atan"},
     },
+    "defaults": {"route": "auto"},
+    "variants": {
+        "spikingjelly-lif-native": {
+            "title": "SpikingJelly: LIFNode, native CUDA",
+            "summary": "LIFNode in the library's native CUDA kernel, which its wheel lacks: it is built from source.",
+            "params": {"route": "cuda"},
+            "capabilities": {"devices": ["cuda"], "dtypes": ["float32"]},
+        },
+        "spikingjelly-lif-triton": {
+            "title": "SpikingJelly: LIFNode, Triton",
+            "summary": "LIFNode in the library's Triton kernel.",
+            "params": {"route": "triton"},
+            "capabilities": {"devices": ["cuda"], "dtypes": ["float32"]},
+        },
+        "spikingjelly-lif-torch": {
+            "title": "SpikingJelly: LIFNode, torch on a GPU",
+            "summary": "LIFNode in torch operators on a GPU, where the library would take a kernel.",
+            "params": {"route": "torch"},
+            "capabilities": {"devices": ["cuda"], "dtypes": ["float32"]},
+        },
+    },
     "divergences": [
         "Not the library's defaults, which decay the input, reset hard, let gradient through the reset and use a "
         "sigmoid: its authors' own recipes set what is set here."
@@ -51,8 +78,37 @@ CARD = {
 }
 
 
+ROUTE = "SJ_LIF_CUDA_IMPLEMENTATION"
+"""Environment variable by which the library is told how to execute a LIF on a GPU; it reads it when it is imported."""
+_KERNELS = "spikingjelly._ops.lif"
+
+
+def _choose(route: str) -> None:
+    """Have the library take `route` in this process; refuse where it could not."""
+    if not torch.cuda.is_available():
+        raise UnsupportedError(f"the route {route!r} of SpikingJelly is one of a GPU, and torch sees none")
+    if _KERNELS in sys.modules and os.environ.get(ROUTE, "auto") != route:
+        raise UnsupportedError(f"SpikingJelly was imported before in this process, without {ROUTE}={route}")
+    os.environ[ROUTE] = route  # first: to look into the library is to import it
+    if route == "cuda" and find_spec(f"{_KERNELS}._C") is None:
+        raise UnsupportedError(
+            "SpikingJelly's wheel has no native CUDA kernels: build it from its source, with SJ_BUILD_NATIVE_CUDA=1, "
+            "--no-build-isolation and --no-deps"
+        )
+
+
 class SpikingJellyLIF(TorchPeer):
-    """``LIFNode(tau=2, decay_input=False, v_reset=None, detach_reset=True, ATan(2), step_mode="m")``."""
+    """``LIFNode(tau=2, decay_input=False, v_reset=None, detach_reset=True, ATan(2), step_mode="m")``.
+
+    Parameters
+    ----------
+    route : what the library executes it with on a GPU: ``auto``, its own choice; ``cuda``, ``triton`` or ``torch``.
+    """
+
+    def __init__(self, route: str = "auto") -> None:
+        if route != "auto":
+            _choose(route)
+        self.route = route
 
     def layer(self, like: Tensor) -> Layer:
         """Return the node, reset after every sequence."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -43,6 +46,8 @@ REFERENCES = [name for name in REGISTRY.peers if REGISTRY.peers[name].capabiliti
 
 
 def skip_without(row: str) -> None:
+    if "cpu" not in REGISTRY.peers[row].capabilities.devices:
+        pytest.skip(f"{row} is one of a GPU")
     missing = why_missing(row, REGISTRY.peers[row].capabilities.requires)
     if missing is not None:
         pytest.skip(missing)
@@ -149,8 +154,9 @@ def test_the_plan_holds_every_peer_and_its_gate(tmp_path: Path, monkeypatch: pyt
     pretend(monkeypatch, LIBRARIES)
     cells = [planned.cell for planned in plan(tmp_path).todo]
     for suite in ("conformance", "libraries"):
-        # As a layer it is spikeboard-lif-fused.
-        layers = set(REGISTRY.peers) - {"spikeboard-lif-events"}
+        # As a layer it is spikeboard-lif-fused; and some are of a GPU alone.
+        layers = {name for name, row in REGISTRY.peers.items() if "cpu" in row.capabilities.devices}
+        layers -= {"spikeboard-lif-events"}
         assert {cell.neuron for cell in cells if cell.suite == suite} == layers
     assert {cell.backend for cell in cells} == {NOT_APPLICABLE}
     one = [planned.cell for planned in plan(tmp_path, neuron=("norse*",)).todo]
@@ -225,3 +231,35 @@ def test_what_misses_its_own_convention_is_not_timed(tiny: None, monkeypatch: py
     assert caught.value.answer is not None
     assert set(caught.value.answer.figures) == {"spike_mismatch_fraction", "gradient_cosine"}
     assert caught.value.answer.figures["spike_mismatch_fraction"].value > 0
+
+
+ROUTES = {"spikingjelly-lif-native": "cuda", "spikingjelly-lif-triton": "triton", "spikingjelly-lif-torch": "torch"}
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_routes_of_a_gpu_are_rows_that_a_cpu_cannot_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, {"spikingjelly": "2.0.0"})
+    cell = Cell("libraries", neuron=name, backend=NOT_APPLICABLE, device="cpu")
+    assert why_unsupported(cell, REGISTRY) == f"{name} is measured with device cuda, not cpu."
+    assert why_unsupported(replace(cell, device="cuda"), REGISTRY) is None
+    if not torch.cuda.is_available():
+        with pytest.raises(UnsupportedError, match="is one of a GPU, and torch sees none"):
+            build_peer(name)
+
+
+def test_a_route_is_chosen_before_the_library_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    from reference_impls.peers import spikingjelly
+
+    pretend(monkeypatch, {"spikingjelly": "2.0.0"})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(spikingjelly, "find_spec", lambda _: None)
+    monkeypatch.setenv(spikingjelly.ROUTE, "auto")
+    monkeypatch.delitem(sys.modules, spikingjelly._KERNELS, raising=False)
+    with pytest.raises(UnsupportedError, match="wheel has no native CUDA kernels"):
+        build_peer("spikingjelly-lif-native")
+    build_peer("spikingjelly-lif-triton")
+    assert os.environ[spikingjelly.ROUTE] == "triton"
+    monkeypatch.setitem(sys.modules, spikingjelly._KERNELS, sys)
+    build_peer("spikingjelly-lif-triton")
+    with pytest.raises(UnsupportedError, match="was imported before in this process"):
+        build_peer("spikingjelly-lif-torch")

@@ -20,8 +20,8 @@ INSTALLS = re.compile(r"python -m (pip|nox)\b|spikeboard asv (?!--publish)|expor
 FETCHES = re.compile(r"spikeboard data fetch (?P<name>\S+)")
 MEASURES_ONLY = re.compile(r"-m perf\b")
 """Benchmarks of the harness: they assert nothing, and a compiler is not everywhere."""
-TAKES_HOURS = re.compile(r"spikeboard calibrate\b")
-"""And a clone without a change; tests/unit/cli/test_calibrate.py runs one."""
+TAKES_HOURS = re.compile(r"spikeboard (calibrate|alternate)\b")
+"""And a clone without a change; tests/unit/cli/test_calibrate.py and tests/unit/results/test_rounds.py run them."""
 SHORT = re.compile(r"spikeboard (list|table|show|figure|publish)\b|spikeboard run .*--dry-run")
 """Seconds, and needs nothing that another command leaves; everything else is slow."""
 PLACEHOLDERS = {

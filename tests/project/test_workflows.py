@@ -98,7 +98,7 @@ def test_what_runs_on_our_own_machine_is_alone_there_and_has_the_whole_history()
 def test_each_session_that_the_workflows_name_exists() -> None:
     named = {found for job in JOBS for line in words(job) for found in re.findall(r"nox -s (\w+)", line)}
     named |= {value for job, matrix in cases() for axis, value in matrix.items() if axis == "session"}
-    assert {"tests", "lint", "runner", "compare", "asv", "docs", "cluster", "submissions"} <= named
+    assert {"tests", "lint", "runner", "alternate", "compare", "asv", "docs", "cluster", "submissions"} <= named
     assert named <= sessions()
 
 
@@ -199,9 +199,9 @@ def test_what_every_push_runs(forge: Forge, job: str, matrix: dict[str, str]) ->
 
 def test_a_pull_request_is_measured_beside_its_base_and_told(forge: Forge) -> None:
     ended_well(forge, "benchmark: measure")
-    runs = [words for words in forge.called() if words[:2] == ["spikeboard", "run"]]
-    assert [words[-1].rpartition("/")[2] for words in runs] == ["before", "after"]
-    assert all({"--require-quiet", "cuda", "throughput", "memory"} < set(words) for words in runs)
+    (turns,) = (words for words in forge.called() if words[:2] == ["spikeboard", "alternate"])
+    assert turns[2:4] == [git(forge.origin, "rev-parse", "main"), "HEAD"]
+    assert {"--require-quiet", "cuda", "throughput", "memory"} < set(turns)
     judged = forge.run(BY_NAME["benchmark: judge"])
     assert judged[-1].code == 1, judged[-1].said
     assert "2 cells: 2 regression" in judged[-1].said
@@ -260,8 +260,8 @@ def test_the_script_knows_the_note() -> None:
 def test_the_night_adds_to_the_history_and_the_pages_show_it(forge: Forge) -> None:
     before = git(forge.origin, "rev-parse", "history")
     ended_well(on_main(forge), "history: measure")
-    (asv,) = (words for words in forge.called() if words[:2] == ["spikeboard", "asv"])
-    assert asv[2:] == ["HEAD^!", "--gate"]
+    asv = [words[2:] for words in forge.called() if words[:2] == ["spikeboard", "asv"]]
+    assert asv == [["HEAD^!"], ["HEAD^!", "--device", "cuda", "--gate"]]
     ended_well(forge, "history: keep")
     assert git(forge.origin, "rev-parse", "history~1") == before
     assert "machine.json" in git(forge.origin, "ls-tree", "-r", "--name-only", "history")

@@ -38,8 +38,8 @@ def check(words: list[str]) -> None:
         sys.exit(2)
 
 
-def measure(store: Path) -> None:
-    """Leave records; those of a tree that says so are slow."""
+def measure(store: Path, is_slow: bool) -> None:
+    """Leave records."""
     sys.path.insert(0, os.environ["STANDIN_TESTS"])
     from synthetic import record
 
@@ -47,7 +47,7 @@ def measure(store: Path) -> None:
     from harness.results.record import Metric
     from harness.results.store import Store
 
-    seconds = 2.0 if Path("slow.txt").exists() else 1.0
+    seconds = 2.0 if is_slow else 1.0
     cell = Cell("throughput", "digits", "lif", "bptt", "mlp", budget="quick", threads=2)
     metric = Metric(
         value=seconds, unit="seconds", direction="lower", low=seconds * 0.99, high=seconds * 1.01, n=9
@@ -61,7 +61,7 @@ with Path(os.environ["STANDIN_LOG"]).open("a") as log:
 check(WORDS)
 STORE = Path(WORDS[WORDS.index("--store") + 1]) if "--store" in WORDS else Path("reports/runs")
 if os.environ["STANDIN_REAL"]:
-    if WORDS[0] == "run":
+    if WORDS[0] in ("run", "alternate"):
         kept = [word for word in WORDS if word not in ("--require-quiet", "--device", "cuda")]
         sys.exit(real([*kept, *LITTLE]))
     if WORDS[0] == "asv":  # to measure a commit, asv makes an environment of gigabytes
@@ -69,7 +69,11 @@ if os.environ["STANDIN_REAL"]:
     sys.exit(real(WORDS))
 match WORDS[0]:
     case "run":
-        measure(STORE)
+        measure(STORE, Path("slow.txt").exists())
+    case "alternate":  # a tree that says so is slow
+        for side, commit in zip(("before", "after"), WORDS[1:3], strict=True):
+            said = subprocess.run(["git", "cat-file", "-e", f"{commit}:slow.txt"], stderr=subprocess.DEVNULL)
+            measure(STORE / side, said.returncode == 0)
     case "asv":
         for made in ("reports/asv/results/machine.json", "reports/site/asv/index.html"):
             Path(made).parent.mkdir(parents=True, exist_ok=True)

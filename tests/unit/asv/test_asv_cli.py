@@ -126,7 +126,7 @@ def test_without_a_figure_it_says_what_to_do(tmp_path: Path) -> None:
 
 def test_a_series_that_is_not_tracked_is_named(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "clone", 1)
-    assert "no tracked series is called 'lfi*'" in spikeboard(repository.root, "asv", "--cell", "lfi*", code=2)
+    assert "no tracked series of cpu is called 'lfi*'" in spikeboard(repository.root, "asv", "--cell", "lfi*", code=2)
 
 
 def test_without_asv_it_says_how_to_get_it(tmp_path: Path) -> None:

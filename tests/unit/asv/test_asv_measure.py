@@ -11,19 +11,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import fake_nvml
 import pytest
+import torch
 
 pytest.importorskip("asv")
 
+from asv.config import Config
 from asv_runner.benchmarks.mark import SkipNotImplemented
 from history import ROOT, Repository, make_repository
+from typer.testing import CliRunner
 
+from harness.asv import runs
 from harness.asv.runs import measure as measure_commits
 from harness.asv.runs import open_tree
 from harness.asv.selection import expressions, forget_unasked, states
 from harness.asv.series import SELECTION_VARIABLE, tracked_cells
 from harness.catalogue.loading import load_registry
+from harness.cli import app
+from harness.defaults import DEVICE_VARIABLE
 from harness.errors import UserError
+from harness.execute import where
+from harness.execute.where import Where
 
 MACHINE = "test-machine"
 LIKE_OURS = """
@@ -177,11 +186,13 @@ def test_what_a_commit_lacks_is_skipped_and_the_others_keep_their_names(monkeypa
     first = next(iter(now.neurons))
     older = replace(now, neurons={name: row for name, row in now.neurons.items() if name != first})
     labels = Memory.params[0]
-    present = _present("memory", older)
-    gone = [label for label in labels if label not in present]
-    assert gone == [label for label in labels if label.startswith(f"{first} ")]
+    present = _present("memory", older, Where())
+    gone = [label for label in labels if "device=cuda" not in label and label not in present]
+    assert gone == [label for label in labels if label == f"{first} bptt mlp digits quick"]
     assert {label: cell.neuron for label, cell in present.items()} == {
-        label: cell.neuron for label, cell in tracked_cells("memory").items() if label not in gone
+        label: cell.neuron
+        for label, cell in tracked_cells("memory").items()
+        if label not in gone and cell.device == "cpu"
     }
     measured = {label: {"saved_bytes": float(number)} for number, label in enumerate(present)}
     tracked = Memory()
@@ -205,9 +216,77 @@ def test_only_selected_series_are_measured(monkeypatch: pytest.MonkeyPatch) -> N
     from benchmarks._measuring import _present
 
     monkeypatch.setenv(SELECTION_VARIABLE, "lif bptt *,klif *")
-    assert list(_present("memory", load_registry())) == ["klif bptt mlp digits quick", "lif bptt mlp digits quick"]
+    found = list(_present("memory", load_registry(), Where()))
+    assert found == ["klif bptt mlp digits quick", "lif bptt mlp digits quick"]
 
 
 def test_a_selection_of_nothing_is_refused_before_anything_runs() -> None:
-    with pytest.raises(UserError, match=r"no tracked series is called 'lfi\*'"):
+    with pytest.raises(UserError, match=r"no tracked series of cpu is called 'lfi\*'"):
         measure_commits(open_tree(ROOT), "HEAD^!", cells=["lfi*"])
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> fake_nvml.FakeGpu:
+    """A machine whose driver tells of a GPU; torch has no CUDA, or finds none."""
+    found = fake_nvml.FakeGpu()
+    fake_nvml.install(monkeypatch, found)
+    machine = where.this_machine().model_copy(update={"gpu": found.name})
+    monkeypatch.setattr(where, "this_machine", lambda: machine)
+    return found
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_run_on_a_gpu_has_its_series_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks._measuring import _present
+
+    monkeypatch.delenv(SELECTION_VARIABLE, raising=False)
+    registry = load_registry()
+    present = _present("throughput", registry, Where("cuda:0"))
+    assert present
+    assert {cell.device for cell in present.values()} == {"cuda"}
+    assert all("device=cuda" in label for label in present)
+    fused = {cell.neuron for cell in present.values() if cell.backend == "fused-cupy"}
+    eager = {cell.neuron for cell in present.values() if cell.backend == "eager" and cell.method == "bptt"}
+    kinds = {name: registry.neurons[name].capabilities.parallel for name in fused | eager}
+    assert {kinds[name] for name in fused} == {"sequential"}
+    assert {name for name in eager if kinds[name] == "sequential"} == {"if"}, "with which every method is measured"
+    assert "lif bptt mlp digits quick backend=fused-cupy device=cuda" in present
+    assert "psn bptt mlp digits quick device=cuda" in present, "it has no loop over T to replace"
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_series_of_a_gpu_is_run_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the pool and its leases; where the driver tells of a GPU that torch cannot use, that is the reason."""
+    from benchmarks._measuring import measure
+
+    label = "lif bptt mlp digits quick backend=fused-cupy device=cuda"
+    monkeypatch.setenv(SELECTION_VARIABLE, label)
+    monkeypatch.setenv(DEVICE_VARIABLE, "cuda")
+    measured = measure("memory")
+    assert list(measured) == [label]
+    assert "CUDA" in measured[label]
+
+
+def test_without_a_gpu_nothing_is_begun() -> None:
+    if where.visible_gpus():
+        pytest.skip("there is a GPU")
+    done = CliRunner().invoke(app, ["asv", "--device", "cuda"])
+    assert isinstance(done.exception, UserError)
+    assert "no CUDA device on this machine, and 'cuda' was asked for" in str(done.exception)
+
+
+def test_environments_of_a_gpu_have_the_cupy_of_this_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tree = replace(open_tree(ROOT), merged=tmp_path / "merged")
+    with pytest.raises(UserError, match="cupy is not installed"):
+        runs._with_compiler(tree)
+    monkeypatch.setattr(runs, "installed_version", {"cupy-cuda12x": "14.2.0"}.get)
+    path = runs._with_compiler(tree)
+    made, own = Config.load(str(path)), Config.load(str(ROOT / "asv.conf.json"))
+    needed, wheel = made.install_command
+    assert needed.endswith(" scikit-learn cupy-cuda12x")
+    assert f"-c {ROOT}/constraints.txt" in needed
+    assert wheel == own.install_command[1]
+    assert (made.matrix, made.regressions_thresholds) == (own.matrix, own.regressions_thresholds)
+    for folder in ("repo", "env_dir", "results_dir", "benchmark_dir"):
+        assert (path.parent / getattr(made, folder)).resolve() == (ROOT / getattr(own, folder)).resolve()
