@@ -33,7 +33,7 @@ def alternate(
     head: Annotated[str, typer.Argument(metavar="HEAD", help="The commit that is compared with it.")],
     rounds: Annotated[int, typer.Option(help="How often each of the two is measured.")] = ROUNDS,
     store: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where records go. [default: reports/turns/BASE-HEAD]")
+        Path | None, typer.Option(metavar="DIR", help="Where records go. \\[default: reports/turns/BASE-HEAD]")
     ] = None,
 ) -> None:
     """Measure two commits in turns, and compare them.

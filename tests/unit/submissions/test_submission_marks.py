@@ -51,7 +51,7 @@ def root(tmp_path: Path) -> Path:
 
 def table_of(strangers: Submitted, own: Iterable[Record] = ()) -> Table:
     found = build_tables(own, REGISTRY, NEURONS, strangers)
-    [table] = [one for one in found if one.group.machine == OTHER and dict(one.group.axes)["task"] == "digits"]
+    [table] = [one for one in found if one.stands_for(OTHER) and dict(one.group.axes)["task"] == "digits"]
     return table
 
 
