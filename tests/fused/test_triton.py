@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 import torch
 from cuda_eager import CudaArithmetic
-from own_neurons import Adaptive, Extreme, Graded, Stateless, Warm
+from own_neurons import Adaptive, Charge, Extreme, Graded, Stateless, Warm
 from test_fused_equals_eager import CORE, SEQUENTIAL, TOLERANCE, build, compare
+from torch import Tensor
 
 from harness.golden import load
 from reference_impls.api import Neuron, UnsupportedError, build_neuron
@@ -59,6 +61,25 @@ def test_odd_neurons(kind: type[Any]) -> None:
     eager, fused = both(kind(torch.tensor(0.4)) if kind is Graded else kind())
     for shape in ((1, 3, 5), (4, 300), (3, 0)):  # one step; more than a block; none
         compare(eager, fused, 2 * torch.randn(*shape), torch.float32, False, CudaArithmetic())
+
+
+class Floored(Warm):
+    """Puts out its input, rounded down."""
+
+    def init_state(self, like: Tensor) -> Charge:
+        return Charge(torch.zeros_like(like))
+
+    def step(self, x: Tensor, state: Charge, params: Mapping[str, Tensor]) -> tuple[Tensor, Charge]:
+        return x.floor(), state
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_rounding_down_knows_every_number(dtype: torch.dtype) -> None:
+    _, fused = both(Floored())
+    odd = [-1e-40, 1e-40, -0.0, 0.0, -0.5, 1.5, -3.0, 8388609.0, -(2.0**60), math.inf, -math.inf, math.nan]
+    x = torch.tensor([odd], dtype=dtype)
+    assert fused.sequence(x)[0].view(torch.uint8).tolist() == x.floor().view(torch.uint8).tolist()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
@@ -158,6 +179,7 @@ def ptx_of(name: str, dtype: str) -> dict[str, str]:
     [
         ("adaptive-spikenet-lif", "float32"),
         ("lif", "bfloat16"),
+        ("ilif", "float32"),
         *(pytest.param(name, dtype, marks=pytest.mark.cuda_compile) for name in SEQUENTIAL for dtype in POINTERS),
     ],
 )

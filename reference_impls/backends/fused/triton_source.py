@@ -33,7 +33,7 @@ _OPERATIONS = {
     "cos": "tl.cos({0})",
     "near_sigmoid": "1.0 / (1.0 + tl.exp(-{0}))",
     "erf": "tl.erf({0})",
-    "floor": "tl.floor({0})",
+    "floor": "floor({0})",
     "maximum": "tl.where(({0} >= {1}) | ({0} != {0}), {0}, {1})",
     "minimum": "tl.where(({0} <= {1}) | ({0} != {0}), {0}, {1})",
     "where": "tl.where({0}, {1}, {2})",
@@ -59,6 +59,14 @@ import triton
 import triton.language as tl
 
 REAL = tl.constexpr(tl.{real})
+
+
+@triton.jit
+def floor(x):
+    # tl.floor takes subnormal numbers for zero; from 2**52 on every number is whole.
+    whole = x.to(tl.int64).to(REAL)
+    below = tl.where(whole > x, whole - 1.0, whole)
+    return tl.where((whole == x) | (tl.abs(x) >= 4503599627370496.0) | (x != x), x, below)
 
 
 '''
