@@ -8,8 +8,9 @@ from pathlib import Path
 
 from harness.asv.points import CommitDate
 from harness.errors import UserError
+from harness.results.commits import git
 
-__all__ = ["commit_dates", "commits_since", "full_hash", "history_of", "last_change"]
+__all__ = ["commit_dates", "commits_since", "history_of", "last_change"]
 
 
 def commit_dates(root: Path) -> CommitDate:
@@ -58,7 +59,7 @@ def commits_since(root: Path, commit: str | None) -> list[str]:
     """
     chosen = ["HEAD"] if commit is None else ["HEAD", f"^{commit}"]
     try:
-        return _git(root, "rev-list", *chosen).split()
+        return git(root, "rev-list", *chosen).split()
     except subprocess.CalledProcessError as error:
         raise UserError(
             f"--since {commit!r} is no commit of this repository",
@@ -66,31 +67,10 @@ def commits_since(root: Path, commit: str | None) -> list[str]:
         ) from error
 
 
-def full_hash(root: Path, commit: str) -> str:
-    """Return the hash of `commit`, whatever it is called by.
-
-    Raises
-    ------
-    UserError
-        If there is no such commit.
-    """
-    try:
-        return _git(root, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}").strip()
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise UserError(
-            f"{commit!r} is no commit of this repository",
-            "git log --oneline shows them; in a shallow clone, git fetch --unshallow",
-        ) from error
-
-
 def _log(root: Path, *words: str) -> str:
     try:
-        return _git(root, "log", *words)
+        return git(root, "log", *words)
     except (OSError, subprocess.CalledProcessError) as error:
         raise UserError(
             f"{root.resolve()} has no history of commits", "asv compares commits: run it in a clone of the repository"
         ) from error
-
-
-def _git(root: Path, *words: str) -> str:
-    return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout

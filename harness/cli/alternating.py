@@ -45,8 +45,9 @@ def alternate(
     """
     from harness.cli.comparing import compare_sets
     from harness.errors import UserError
-    from harness.execute.turns import clone_of, commit_of
+    from harness.execute.turns import clone_of
     from harness.paths import TURNS, by_default
+    from harness.results.commits import commit_of
     from harness.results.rounds import FEWEST
     from harness.results.store import Store
 

@@ -91,12 +91,13 @@ def judged_in(
     """
     from harness.asv.accepted import read_accepted
     from harness.asv.alarms import Question, judge
-    from harness.asv.commits import commits_since, full_hash, history_of
+    from harness.asv.commits import commits_since, history_of
     from harness.asv.histories import histories
     from harness.asv.noise import read_noise
     from harness.asv.regressions import published_regressions
     from harness.asv.series import benchmark_name
     from harness.paths import ACCEPTED, NOISE
+    from harness.results.commits import commit_of
 
     labels, commits = _labels(tree, cells), history_of(tree.root)
 
@@ -111,7 +112,7 @@ def judged_in(
         regressions=published_regressions(tree.pages),
         commits=commits,
         judged=frozenset(commits_since(tree.root, since or _baseline(tree))),
-        since=since and full_hash(tree.root, since),
+        since=since and commit_of(tree.root, since),
         spreads=read_noise(tree.root / NOISE),
         accepted=read_accepted(tree.root / ACCEPTED),
         thresholds=tree.thresholds,

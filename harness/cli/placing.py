@@ -83,5 +83,5 @@ def _for_a_paper(table: Table, own: set[str]) -> str:
     axes, board = dict(table.group.axes), table.board
     rows = [row.name for row in table.rows if row.name in {*own, board.baseline}]
     words = ["spikeboard", "table", "--board", board.name, "--task", axes["task"], "--budget", axes["budget"]]
-    words += [*(word for name in dict.fromkeys(rows) for word in ("--rows", name))]
+    words += [word for name in dict.fromkeys(rows) for word in ("--rows", name)]
     return f"for a paper: {' '.join(words)} --format latex"

@@ -13,30 +13,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.errors import UserError
 from harness.execute.interrupt import Interrupt
+from harness.results.commits import git
 
-__all__ = ["clone_of", "commit_of", "run_in"]
+__all__ = ["clone_of", "run_in"]
 
 LOOKS_EVERY_SECONDS = 0.2
 _RUN = "from harness.cli import main; main()"
-
-
-def commit_of(root: Path, name: str) -> str:
-    """Return the hash of the commit that git knows by `name` in the repository at `root`.
-
-    Raises
-    ------
-    UserError
-        If there is none.
-    """
-    try:
-        return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise UserError(
-            f"{name!r} is no commit of this repository",
-            "git log --oneline shows them; in a shallow clone, git fetch --unshallow",
-        ) from error
 
 
 def clone_of(root: Path, commit: str, folder: Path) -> Path:
@@ -46,8 +29,8 @@ def clone_of(root: Path, commit: str, folder: Path) -> Path:
     """
     if not (folder / ".git").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _git(root, "clone", "--quiet", "--shared", "--no-checkout", ".", str(folder.resolve()))
-    _git(folder, "checkout", "--quiet", "--detach", commit)
+        git(root, "clone", "--quiet", "--shared", "--no-checkout", ".", str(folder.resolve()))
+    git(folder, "checkout", "--quiet", "--detach", commit)
     return folder.resolve()
 
 
@@ -65,8 +48,3 @@ def run_in(clone: Path, words: Sequence[str]) -> int:
                 passed_on = True
             time.sleep(LOOKS_EVERY_SECONDS)
     return child.returncode if child.returncode >= 0 else 128 - child.returncode
-
-
-def _git(folder: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, check=True, text=True)
-    return done.stdout.strip()

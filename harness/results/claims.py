@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.catalogue.boards import BOARDS
-from harness.catalogue.boards.model import COMPARED, WITHOUT_BACKEND
+from harness.catalogue.boards.model import COMPARED
 from harness.catalogue.cards import MetricCard, Registry
 from harness.catalogue.cell import DEFAULT_RECIPE
 from harness.catalogue.claims import CLAIMS, Claim, Comparison
 from harness.catalogue.recipes import TUNED
 from harness.results.evidence import observed, rule_of
 from harness.results.freshness import Today
-from harness.results.grouping import ANY_MACHINE, of_machine, one_a_seed
+from harness.results.grouping import ANY_MACHINE, axes_under, of_machine, one_a_seed
 from harness.results.ranking import places
 from harness.results.record import Record
 from harness.results.selection import preferred
@@ -173,9 +173,8 @@ class _Court:
 
     def _conditions(self, record: Record) -> dict[str, str]:
         """Return the axes of `record` and its machine, less what does not move its figures."""
-        moved = of_machine(record, self._registry)
-        backend = {} if record.cell.suite not in WITHOUT_BACKEND else {"backend": "eager"}
-        return {**record.axes(), **backend, "machine": record.provenance.machine.name if moved else ANY_MACHINE}
+        machine = record.provenance.machine.name if of_machine(record, self._registry) else ANY_MACHINE
+        return axes_under(record, "eager") | {"machine": machine}
 
     def _compared(
         self,

@@ -8,7 +8,7 @@ tables of every machine, and where there are no others, in one table for all. Mu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.catalogue.boards.model import COMPARED, WITHOUT_BACKEND, Board
@@ -21,6 +21,7 @@ __all__ = [
     "Axes",
     "Group",
     "alike",
+    "axes_under",
     "grouped",
     "machines_of",
     "of_machine",
@@ -65,13 +66,22 @@ def grouped(
 
 def alike(records: Iterable[Record], board: Board) -> dict[Axes, list[Record]]:
     """Sort the records that fit `board` by the axes that the rows of a table share, of whatever machine they are."""
+    shared = [axis for axis in COMPARED if axis != board.axis and axis not in board.varies]
+    backend = board.fixed.get("backend", ("",))[0]
     found: dict[Axes, list[Record]] = defaultdict(list)
     for record in records:
-        if _fits(record, board):
-            axes = _axes(record, board)
-            shared = [axis for axis in COMPARED if axis != board.axis and axis not in board.varies]
+        axes = axes_under(record, backend)
+        if _fits(record, axes, board):
             found[tuple((axis, axes[axis]) for axis in shared)].append(record)
     return found
+
+
+def axes_under(record: Record, backend: str) -> dict[str, str]:
+    """Return a record's axes; a figure that no backend moves stands under `backend` (empty: under its own)."""
+    axes = record.axes()
+    if backend and record.cell.suite in WITHOUT_BACKEND:
+        axes["backend"] = backend
+    return axes
 
 
 def on_one_machine(records: Iterable[Record], machine: str, registry: Registry) -> list[Record]:
@@ -104,17 +114,7 @@ def _machine(record: Record) -> str:
     return record.provenance.machine.name
 
 
-def _axes(record: Record, board: Board) -> dict[str, str]:
-    """Return a record's axes as `board` sorts them: a figure that no backend moves stands under the board's own."""
-    axes = record.axes()
-    fixed = board.fixed.get("backend")
-    if fixed and record.cell.suite in WITHOUT_BACKEND:
-        axes["backend"] = fixed[0]
-    return axes
-
-
-def _fits(record: Record, board: Board) -> bool:
-    axes = _axes(record, board)
+def _fits(record: Record, axes: Mapping[str, str], board: Board) -> bool:
     suite, _, metric = board.only_with.partition(".")
     if suite == record.cell.suite and metric not in record.metrics:
         return False

@@ -23,7 +23,7 @@ from reference_impls.backends.fused.multistep import Kept, short
 from reference_impls.backends.fused.program import Traced
 from reference_impls.neuron import Neuron, SequentialNeuron, State
 
-__all__ = ["DTYPES", "CudaKernelFactory", "attach_cuda"]
+__all__ = ["DTYPES", "CudaKernelFactory", "attach_cuda", "begin"]
 
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 CudaKernelFactory = Callable[[Traced, str, Sequence[bool]], CudaKernels]
@@ -50,17 +50,7 @@ def attach_cuda(neuron: Neuron, make: CudaKernelFactory, device: str = "cuda") -
     made.get(neuron, torch.float32)
 
     def sequence(neuron: SequentialNeuron, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        refuse_disguised(neuron.backend, x)
-        if x.device.type != device or x.dtype not in DTYPES:
-            raise UnsupportedError(
-                f"the backend {neuron.backend!r} takes {', '.join(map(short, DTYPES))} on {device}; this input is "
-                f"{short(x.dtype)} on {x.device.type}"
-            )
-        traced, kernels = made.get(neuron, x.dtype)
-        if state is not None and len(state) != len(traced.states):
-            raise ValueError(f"{type(neuron).__name__}: a state of {len(state)} variables, it has {len(traced.states)}")
-        if state is None and traced.rest is None:
-            state = neuron.init_state(x[0])
+        traced, kernels, state = begin(neuron, made, device, x, state)
         shape = x.shape[1:]
         first = [part.to(x.dtype).expand(shape) for part in state or ()]
         params = [param.to(kernels.real) for param in neuron.step_params().values()]
@@ -69,6 +59,32 @@ def attach_cuda(neuron: Neuron, make: CudaKernelFactory, device: str = "cuda") -
         return spikes, traced.state(*last)
 
     setattr(neuron, neuron.entry_point, MethodType(sequence, neuron))
+
+
+def begin(
+    neuron: SequentialNeuron, made: Kept, device: str, x: Tensor, state: State | None
+) -> tuple[Traced, Any, State | None]:
+    """Return what a call with this input runs: the trace, its kernels, and the first state (None: at rest).
+
+    Raises
+    ------
+    UnsupportedError
+        If the kernels do not take such input.
+    ValueError
+        If the state has not as many variables as the neuron.
+    """
+    refuse_disguised(neuron.backend, x)
+    if x.device.type != device or x.dtype not in DTYPES:
+        raise UnsupportedError(
+            f"the backend {neuron.backend!r} takes {', '.join(map(short, DTYPES))} on {device}; this input is "
+            f"{short(x.dtype)} on {x.device.type}"
+        )
+    traced, kernels = made.get(neuron, x.dtype)
+    if state is not None and len(state) != len(traced.states):
+        raise ValueError(f"{type(neuron).__name__}: a state of {len(state)} variables, it has {len(traced.states)}")
+    if state is None and traced.rest is None:
+        state = neuron.init_state(x[0])
+    return traced, kernels, state
 
 
 def _made(make: CudaKernelFactory, shared: Sequence[bool], traced: Traced, dtype: torch.dtype) -> CudaKernels:

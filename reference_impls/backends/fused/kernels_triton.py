@@ -18,17 +18,16 @@ import torch
 from torch import Tensor
 
 from reference_impls.backends import UnsupportedError
-from reference_impls.backends.disguise import refuse_disguised
 from reference_impls.backends.fused.cache import kept_source
+from reference_impls.backends.fused.cuda_multistep import begin
 from reference_impls.backends.fused.cuda_source import real_of
 from reference_impls.backends.fused.multistep import Kept, short
 from reference_impls.backends.fused.program import Traced
 from reference_impls.backends.fused.triton_source import triton_source
 from reference_impls.neuron import Neuron, SequentialNeuron, State, plain_attributes
 
-__all__ = ["DTYPES", "TritonKernels", "attach_triton"]
+__all__ = ["TritonKernels", "attach_triton"]
 
-DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 BLOCK = 128
 """Neurons of a program: one for each thread of four warps, which is what Triton starts."""
 OPTIONS = {"enable_fp_fusion": False}
@@ -170,17 +169,7 @@ def attach_triton(neuron: Neuron, device: str = "cuda") -> None:
     made.get(neuron, torch.float32)
 
     def sequence(neuron: SequentialNeuron, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        refuse_disguised(neuron.backend, x)
-        if x.device.type != device or x.dtype not in DTYPES:
-            raise UnsupportedError(
-                f"the backend {neuron.backend!r} takes {', '.join(map(short, DTYPES))} on {device}; this input is "
-                f"{short(x.dtype)} on {x.device.type}"
-            )
-        traced, kernels = made.get(neuron, x.dtype)
-        if state is not None and len(state) != len(traced.states):
-            raise ValueError(f"{type(neuron).__name__}: a state of {len(state)} variables, it has {len(traced.states)}")
-        if state is None and traced.rest is None:
-            state = neuron.init_state(x[0])
+        traced, kernels, state = begin(neuron, made, device, x, state)
         shape = x.shape[1:]
         first = [part.to(x.dtype).expand(shape).contiguous() for part in state or ()]
         params = [param.to(kernels.real).expand(shape).contiguous() for param in neuron.step_params().values()]

@@ -17,7 +17,8 @@ from harness.catalogue.cell import Cell
 from harness.cli import alternating, app
 from harness.errors import UserError
 from harness.execute import turns
-from harness.execute.turns import clone_of, commit_of, run_in
+from harness.execute.turns import clone_of, run_in
+from harness.results.commits import commit_of
 from harness.results.comparison import compare
 from harness.results.record import Metric, Record
 from harness.results.rounds import over_rounds
