@@ -17,6 +17,8 @@ NOT_APPLICABLE = "-"
 """Value of an axis that a suite does not vary (a neuron's conformance has no training method)."""
 DEFAULT_RECIPE = "default"
 """Recipe of a cell whose hyper-parameters are what the cards say."""
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_set = object.__setattr__
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,8 +44,16 @@ class Cell:
     @property
     def id(self) -> str:
         """Return the stable id: 12 hexadecimal digits of the hash of what is written of the cell."""
-        canonical = json.dumps(self.written(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return hashlib.sha256(_encode(self.written()).encode()).hexdigest()[:12]
+
+    def but(self, **changes: Any) -> Cell:
+        """Return the cell with other values on some axes: `dataclasses.replace`, quick enough for a million cells."""
+        made = object.__new__(Cell)
+        for name in self.__slots__:
+            _set(made, name, getattr(self, name))
+        for name, value in changes.items():
+            _set(made, name, value)
+        return made
 
     def written(self) -> dict[str, Any]:
         """Return the fields as a record and the id have them.

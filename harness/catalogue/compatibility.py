@@ -6,7 +6,7 @@ from what is installed. Must not import an implementation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
@@ -41,32 +41,54 @@ IMAGES = frozenset({"frames", "flow", "boxes"})
 """Those of them that are images or grids: a task says how large a system is, and a system which samples it reads."""
 
 
-def why_unsupported(cell: Cell, registry: Registry) -> str | None:
+def why_unsupported(cell: Cell, registry: Registry, decided: str | None = None) -> str | None:
     """Return a sentence that says why `cell` cannot be run, or None if it can.
 
     A name that no card has (of a record from elsewhere, say) rules nothing out: nothing is known of it.
+
+    Parameters
+    ----------
+    decided : the axis that was decided last, where the cell without it is known to be possible: only what depends on it
+        is asked. [default: everything is asked]
     """
+    return next((reason for reason in _reasons(cell, registry, decided) if reason), None)
+
+
+def _reasons(cell: Cell, registry: Registry, decided: str | None) -> Iterator[str | None]:
+    """Yield what rules a cell out, question by question; of one that `decided` does not touch, nothing."""
+
+    def touched(*axes: str) -> bool:
+        return decided is None or decided in axes
+
     neuron = registry.neurons.get(cell.neuron)
     method = registry.methods.get(cell.method)
     topology = registry.topologies.get(cell.topology)
-    peer = registry.peers.get(cell.neuron)
     on_task = cell.task in registry.tasks
-    reasons = (
-        peer and _peer(peer, cell),
-        _system(cell, registry),
-        on_task and _target(cell, method, registry),
-        method and _question(cell, method, registry),
-        topology and on_task and _task_network(cell.task, topology, registry),
-        method and topology and _method_topology(method, topology),
-        method and topology and _method_depth(method, topology, cell.task, registry),
-        neuron and topology and _neuron_topology(neuron, topology),
-        neuron and _layer_alone(cell, neuron),
-        neuron and method and _neuron_method(neuron, method),
-        neuron and _backend(cell, neuron, topology),
-        method and _method_backend(cell, method),
-        _recipe(cell, registry),
-    )
-    return next((reason for reason in reasons if reason), None)
+    if touched("neuron", "device", "dtype") and (peer := registry.peers.get(cell.neuron)):
+        yield _peer(peer, cell)
+    system = registry.systems.get(cell.neuron)
+    yield _of_systems(cell, registry) if system is None else _system(system, cell, registry)
+    if on_task and touched("task", "method", "suite"):
+        yield _target(cell, method, registry)
+    if method and touched("method", "suite"):
+        yield _question(cell, method, registry)
+    if topology and on_task and touched("task", "topology"):
+        yield _task_network(cell.task, topology, registry)
+    if method and topology and touched("method", "topology"):
+        yield _method_topology(method, topology)
+    if method and topology and touched("method", "topology", "task"):
+        yield _method_depth(method, topology, cell.task, registry)
+    if neuron and topology and touched("neuron", "topology"):
+        yield _neuron_topology(neuron, topology)
+    if neuron and touched("neuron", "suite"):
+        yield _layer_alone(cell, neuron)
+    if neuron and method and touched("neuron", "method"):
+        yield _neuron_method(neuron, method)
+    if neuron and touched("neuron", "backend", "topology", "device"):
+        yield _backend(cell, neuron, topology)
+    if method and touched("method", "backend"):
+        yield _method_backend(cell, method)
+    yield _recipe(cell, registry)
 
 
 def _recipe(cell: Cell, registry: Registry) -> str | None:
@@ -89,14 +111,19 @@ def _peer(peer: Row, cell: Cell) -> str | None:
     return why_missing(peer.name, able.requires)
 
 
-def _system(cell: Cell, registry: Registry) -> str | None:
-    """Whether a whole system is asked what it answers, and what only such a system answers is asked of one."""
-    system = registry.systems.get(cell.neuron)
-    targets = registry.suite(cell.suite).targets if cell.suite in registry.suites else ()
-    if system is None:
-        if cell.neuron in registry.cell_neurons and targets and ASKED_OF_SYSTEMS.issuperset(targets):
-            return f"{cell.suite} is asked of systems (spikeboard list systems); {cell.neuron} is a neuron."
+def _of_systems(cell: Cell, registry: Registry) -> str | None:
+    """Whether what only whole systems answer is asked of a neuron."""
+    if cell.suite not in registry.suites or not (cell.neuron in registry.neurons or cell.neuron in registry.peers):
         return None
+    targets = registry.suite(cell.suite).targets
+    if targets and ASKED_OF_SYSTEMS.issuperset(targets):
+        return f"{cell.suite} is asked of systems (spikeboard list systems); {cell.neuron} is a neuron."
+    return None
+
+
+def _system(system: Row, cell: Cell, registry: Registry) -> str | None:
+    """Whether a whole system is asked what it answers."""
+    targets = registry.suite(cell.suite).targets if cell.suite in registry.suites else ()
     able: SystemCapabilities = system.capabilities
     for axis in ("method", "topology"):
         other = getattr(cell, axis)

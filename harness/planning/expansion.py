@@ -10,9 +10,8 @@ from __future__ import annotations
 import fnmatch
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, dataclass, field
 from importlib.util import find_spec
-from typing import Any
 
 from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
@@ -99,9 +98,10 @@ def combinations(
             start = Cell(UNDECIDED, device=device, dtype=axes.names["dtype"][0], budget=budget)
             for recipe in axes.recipes:
                 seeds = filters.seed or tuple(range(_seeds(axes.seeds, recipe)))
-                of_recipe = replace(start, recipe=recipe)
+                of_recipe = start.but(recipe=recipe)
                 for cell in _possible(of_recipe, ORDER, axes, len(seeds), registry, found.impossible):
-                    found.possible.update(_decided(cell, seed, registry, cores) for seed in seeds)
+                    decided = _decided(cell, registry, cores)
+                    found.possible.update(decided.but(seed=seed) if seed else decided for seed in seeds)
     return found
 
 
@@ -110,13 +110,11 @@ def _seeds(wanted: int, recipe: str) -> int:
     return wanted if recipe == DEFAULT_RECIPE or wanted == 1 else max(wanted, FRESH_SEEDS)
 
 
-def _decided(cell: Cell, seed: int, registry: Registry, cores: int) -> Cell:
-    """Return `cell` with what follows from the rest; what trains nothing has neither budget nor recipe."""
-    return replace(
-        cell,
+def _decided(cell: Cell, registry: Registry, cores: int) -> Cell:
+    """Return `cell` of seed 0 with what follows from the rest; what trains nothing has neither budget nor recipe."""
+    return cell.but(
         budget=NOT_APPLICABLE if cell.task == NOT_APPLICABLE else cell.budget,
         recipe=cell.recipe if trains(cell) else DEFAULT_RECIPE,
-        seed=seed,
         threads=cores if registry.suite(cell.suite).exclusive else 1,
     )
 
@@ -130,8 +128,8 @@ def _possible(
         return
     axis, *rest = left
     for name in axes.names[axis]:
-        decided = _with_fastest_backend(cell, registry) if name in FASTEST else _with(cell, axis, name)
-        reason = why_unsupported(decided, registry)
+        decided = _with_fastest_backend(cell, registry) if name in FASTEST else cell.but(**{axis: name})
+        reason = why_unsupported(decided, registry, axis)
         if reason is None:
             yield from _possible(decided, rest, axes, seeds, registry, impossible)
         else:
@@ -213,11 +211,6 @@ def _check_seeds(seeds: Sequence[int]) -> None:
         )
 
 
-def _with(cell: Cell, axis: str, name: str) -> Cell:
-    values: dict[str, Any] = {axis: name}
-    return replace(cell, **values)
-
-
 def _with_fastest_backend(cell: Cell, registry: Registry) -> Cell:
     """Return `cell` with the first backend that is installed and can run its neuron, the fastest first.
 
@@ -226,10 +219,10 @@ def _with_fastest_backend(cell: Cell, registry: Registry) -> Cell:
     method = registry.methods.get(cell.method)
     if method is None or method.capabilities.updates == "per_batch":
         for name, library in FUSED_WITH.items():
-            faster = replace(cell, backend=name)
-            if why_unsupported(faster, registry) is None and find_spec(library) is not None:
+            faster = cell.but(backend=name)
+            if why_unsupported(faster, registry, "backend") is None and find_spec(library) is not None:
                 return faster
-    return replace(cell, backend="eager")
+    return cell.but(backend="eager")
 
 
 def _select(patterns: Sequence[str], known: Iterable[str]) -> list[str]:

@@ -131,15 +131,18 @@ def make_plan(
     if name not in budgets:
         raise UserError(unknown_message("budget", name, budgets), "a task's card lists its budgets")
     found = combinations(registry, preset=preset, budget=name, filters=filters, device=device, cores=cores)
-    chosen = sorted(_gated(found), key=_order)
-
     finished = done_in(store, machine, registry)
 
     def is_done(cell: Cell) -> bool:
         return not again and finished(cell)
 
-    plan = sort_out(chosen, registry, is_done, data_present, Durations(history, registry))
-    return replace(plan, impossible=_impossible(found))
+    plan = sort_out(_gated(found), registry, is_done, data_present, Durations(history, registry))
+    return replace(
+        plan,
+        todo=tuple(sorted(plan.todo, key=lambda planned: _order(planned.cell))),
+        done=tuple(sorted(plan.done, key=_order)),
+        impossible=_impossible(found),
+    )
 
 
 def plan_cells(cells: Iterable[Cell], registry: Registry) -> list[PlannedCell]:
@@ -208,7 +211,7 @@ def sort_out(
             missing[data] += 1
         else:
             todo.append(PlannedCell(cell, seconds.of(cell)))
-    return Plan(tuple(todo), tuple(done), (), missing)
+    return Plan(tuple(todo), tuple(done), (), dict(sorted(missing.items())))
 
 
 def _data_of(cell: Cell, registry: Registry) -> str | None:

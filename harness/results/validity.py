@@ -71,8 +71,10 @@ _OF_UNIT: Mapping[str, Limits] = {
     **dict.fromkeys(("bytes", "joules", "operations", "spikes", "events", "neurons", "hertz", "windows"), _AMOUNT),
     **dict.fromkeys(("spikes per neuron and step", "squared signal units", "squared intensity", "pixels"), _AMOUNT),
     "time steps": Limits(1.0),  # an answer takes one step at least; means of samples are no whole numbers
-    "bytes per time step": Limits(-1e-6),  # the slope of a fit through equal amounts rounds to either side of zero
-    **dict.fromkeys(("seconds", "seconds per time step", "ratio"), _POSITIVE),
+    # Slopes of a fit through equal amounts, or equal times (of an ANN that a conversion trains): on either side of 0.
+    "bytes per time step": Limits(-1e-6),
+    "seconds per time step": Limits(-1e-3),
+    **dict.fromkeys(("seconds", "ratio"), _POSITIVE),
     **dict.fromkeys(("samples per second", "neuron-steps per second", "bytes per second"), _POSITIVE),
 }
 """What a unit leaves possible; a card may say otherwise (`MetricCard.bounds`). Of other units any finite value is."""

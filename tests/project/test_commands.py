@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from documents import ROOT, Command, clone, commands, save_examples, sessions, shell
 from submitted import submission
 
@@ -15,13 +16,24 @@ import spikeboard
 from harness.data import DATA_SETS
 from harness.results.store import Store
 
-INSTALLS = re.compile(r"python -m (pip|nox)\b|spikeboard asv (?!--publish)|export PIP_")
+INSTALLS = re.compile(r"(^|python -m )(pip|nox)\b|python -m venv|bin/activate|spikeboard asv (?!--publish)|export PIP_")
 """Fetches packages, or makes an environment for which it has to."""
 FETCHES = re.compile(r"spikeboard data fetch (?P<name>\S+)")
 MEASURES_ONLY = re.compile(r"-m perf\b")
 """Benchmarks of the harness: they assert nothing, and a compiler is not everywhere."""
 TAKES_HOURS = re.compile(r"spikeboard (calibrate|alternate)\b")
 """And a clone without a change; tests/unit/cli/test_calibrate.py and tests/unit/results/test_rounds.py run them."""
+ON_A_GPU = re.compile(
+    r"nvidia-smi|compute-sanitizer|-m \"gpu|gpu-state|Records of a GPU|torch\.version\.cuda|--device cuda"
+)
+"""Says what is missing where there is none; what it does on one is shown there (docs/gpu.md)."""
+ON_A_CLUSTER = re.compile(r"^export RAY_|ray start|--executor ray|sbatch")
+"""tests/unit/execute/test_execute_ray.py and test_execute_slurm.py run them, on three nodes of this machine."""
+PLANNED_ONLY = re.compile(
+    r"spikeboard (tune|run) --preset (neurons|methods|streaming|conversion)\b(?!.*--(task|dry-run))"
+    r"|spikeboard tune --preset neurons --task|--recipe default --recipe tuned"
+)
+"""Takes hours or days: that it is a plan which could be measured is seen from `--dry-run`."""
 SHORT = re.compile(r"spikeboard (list|table|show|figure|publish)\b|spikeboard run .*--dry-run")
 """Seconds, and needs nothing that another command leaves; everything else is slow."""
 PLACEHOLDERS = {
@@ -86,6 +98,17 @@ def test_a_command_does_what_its_page_says(checkout: Path, command: Command) -> 
         who = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
         for words in (["add", "harness", "reference_impls"], ["commit", "--quiet", "--allow-empty", "-m", "mine"]):
             subprocess.run(["git", "-C", str(checkout), *who, *words], check=True)
+    if ON_A_CLUSTER.search(line):
+        pytest.skip("needs a cluster: python -m pytest -m ray")
+    if ON_A_GPU.search(line) and not torch.cuda.is_available():
+        if not line.startswith("spikeboard"):
+            pytest.skip("needs a GPU: docs/gpu.md")
+        said = shell(checkout, line, checkout.parent / "tools")
+        assert said.returncode == 2, said.stdout[-3000:]
+        assert "Traceback" not in said.stdout
+        return
+    if PLANNED_ONLY.search(line):
+        line += " --dry-run"
     done = shell(checkout, line, checkout.parent / "tools")
     lacks = next((words for part, words in MAY_LACK.items() if part in line), None)
     if lacks is not None and done.returncode == 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.catalogue.presets.model import ANY, BASES, FASTER, FASTEST, NONE, Preset, Selection
+from harness.catalogue.presets.model import ANY, BASES, FASTEST, FUSED, NONE, Preset, Selection
 from harness.catalogue.presets.parts import COST, ONE_OF_EACH, POOL, RESERVOIR, conformance
 
 __all__ = ["NEW", "QUICK", "SMOKE"]
@@ -59,11 +59,11 @@ QUICK = Preset(
     (
         "Contract of every row; accuracy (3 seeds) and cost of a neuron and a method of every file, but QCFS, "
         "HSD and TTFS for all conversions, PMSN for all state-space layers, and no forward gradient or STDP; a "
-        "few rows in other suites. Minutes on a laptop."
+        "few rows in other suites, none under torch.compile. Minutes on a laptop."
     ),
     "quick",
     (
-        *conformance(ANY, ANY, ("lif",)),
+        *conformance(ANY, ANY, ("lif",), FUSED),
         # Neurons under BPTT, methods under IF: the two axes of the leaderboard. They train for a second or two,
         # less than it takes to compile and check the kernels of each neuron; those of LIF are checked anyway.
         Selection(("accuracy",), ("digits",), _QUICK_NEURONS, ("bptt",), ("mlp",), seeds=3),
@@ -79,17 +79,15 @@ QUICK = Preset(
         Selection(("accuracy",), ("digits",), ("if",), ("ttfs",), ("mlp",), seeds=3),
         Selection(("spike_times",), ("digits",), ("if",), ("ttfs",), ("mlp",)),
         Selection(("spikes", "memory"), _STREAMED_DIGITS, ONE_OF_EACH, ("bptt",), ("mlp",)),
-        Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FASTER),
-        Selection(("memory",), ("digits",), ("lif",), ("bptt",), ("mlp",), ("fused-*",)),
+        Selection(("throughput",), ("digits",), ("lif",), ("bptt",), ("mlp",), FUSED),
+        Selection(("memory",), ("digits",), ("lif",), ("bptt",), ("mlp",), FUSED),
         Selection(("time_to_target",), ("digits",), ONE_OF_EACH, ("bptt",), ("mlp",)),
-        *(Selection(("time_to_target",), ("digits",), ("if",), methods, on) for methods, on in _QUICK_METHODS),
         Selection(("robustness", "over_time"), ("digits",), ONE_OF_EACH, ("bptt",), ("mlp",)),
         Selection(("accuracy", "spikes"), ("digits-events",), ("lif",), ("bptt",), ("hybrid-conv",)),
         Selection(("streaming",), ("digits-events",), ("lif",), ("bptt",), ("mlp", "hybrid-conv")),
         Selection(("frontier",), ("digits",), ("if", "lif"), ("bptt",), ("mlp",)),
         *_IMAGES_IN_QUICK,
         Selection(("scaling",), ("digits-rows",), ONE_OF_EACH, ("bptt",), ("mlp",)),
-        *(Selection(("scaling",), ("digits-rows",), ("if",), methods, on) for methods, on in _QUICK_METHODS[:2]),
     ),
 )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE
 
-__all__ = ["ANY", "BASES", "EAGER", "FASTER", "FASTEST", "NONE", "PARALLEL", "Preset", "Selection"]
+__all__ = ["ANY", "BASES", "EAGER", "FASTER", "FASTEST", "FUSED", "NONE", "PARALLEL", "Preset", "Selection"]
 
 ANY = ("*",)
 
@@ -18,7 +18,10 @@ BASES = ("@bases",)
 PARALLEL = ("@parallel",)
 """Neurons that compute all steps at once; of a file's rows that can do the same, the first."""
 
-FASTER = ("compiled", "fused-*")
+FUSED = ("fused-*",)
+"""Backends whose kernels this project prints."""
+
+FASTER = ("compiled", *FUSED)
 """Backends that are compared with eager."""
 
 EAGER = ("eager",)

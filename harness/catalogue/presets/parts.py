@@ -63,13 +63,15 @@ OF_LIBRARIES = (
 """Each peer in its own convention, beside ours. Those whose library is missing cost nothing."""
 
 
-def conformance(neurons: tuple[str, ...], methods: tuple[str, ...], faster: tuple[str, ...]) -> tuple[Selection, ...]:
-    """Select the gate: the contract of neurons, of methods on the networks that they train, and of the backends."""
+def conformance(
+    neurons: tuple[str, ...], methods: tuple[str, ...], faster: tuple[str, ...], backends: tuple[str, ...] = FASTER
+) -> tuple[Selection, ...]:
+    """Select the gate: the contract of neurons, of methods on the networks that they train, and of the `backends`."""
     return (
         Selection(("conformance",), neurons=neurons, dtype="float64"),
         Selection(("conformance",), neurons=("if",), methods=methods, topologies=NETWORKS, dtype="float64"),
         Selection(("conformance",), neurons=POOL, methods=methods, topologies=RESERVOIR, dtype="float64"),
-        Selection(("conformance",), neurons=faster, backends=FASTER, dtype="float64"),
+        Selection(("conformance",), neurons=faster, backends=backends, dtype="float64"),
     )
 
 
