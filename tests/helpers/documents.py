@@ -95,7 +95,7 @@ def shell(folder: Path, line: str, tools: Path, packages: tuple[Path, ...] = ())
     `tools` is a folder for what must be on the path.
     """
     tools.mkdir(exist_ok=True)
-    starters = {"python": "", "spikeboard": " -c 'from harness.cli import main; main()'"}
+    starters = {"python": "", "pytest": " -m pytest", "spikeboard": " -c 'from harness.cli import main; main()'"}
     for name, words in starters.items():
         # A script, not a link: an interpreter finds its packages by the place of its own file.
         starter = tools / name
