@@ -18,7 +18,7 @@ from harness.results.freshness import Today
 from harness.results.index import select
 from harness.results.queries import Wanted
 from harness.results.record import Record
-from harness.results.tables import Table, worth_comparing
+from harness.results.table import Table, worth_comparing
 from harness.text import printable
 
 if TYPE_CHECKING:

@@ -112,7 +112,8 @@ def _print_touched(cells: Sequence[Cell], store: Store, registry: Registry) -> N
     from harness.cli._tables import print_tables
     from harness.results.index import select
     from harness.results.queries import Wanted
-    from harness.results.tables import build_tables, touched_by, worth_comparing
+    from harness.results.table import touched_by, worth_comparing
+    from harness.results.tables import build_tables
 
     settings = {(cell.task, cell.budget) for cell in cells}
     contents = select([store.root], [Wanted({"task": (task,), "budget": (budget,)}) for task, budget in settings])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.catalogue.cards import Registry
     from harness.report.trimming import Trimmed
     from harness.results.marks import Submitted
-    from harness.results.tables import Table
+    from harness.results.table import Table
 
 __all__ = ["asked_tables", "current_tables", "found_tables", "print_tables", "spread", "strangers_of"]
 

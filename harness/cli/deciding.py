@@ -10,7 +10,7 @@ from harness.terminal import say
 
 if TYPE_CHECKING:
     from harness.report.sheets import Sheet
-    from harness.results.tables import Table
+    from harness.results.table import Table
 
 __all__ = ["CLAIMS", "OVERALL", "print_claims", "print_overall"]
 

@@ -114,7 +114,8 @@ def _functions(store: Path) -> Mapping[str, Any]:
     from harness.results.freshness import Today
     from harness.results.selection import preferred
     from harness.results.store import read_stores
-    from harness.results.tables import Table, build_tables
+    from harness.results.table import Table
+    from harness.results.tables import build_tables
 
     @functools.cache
     def contents() -> Contents:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.catalogue.cell import Cell
     from harness.report.placing import PlacedRow
     from harness.results.grouping import Axes
-    from harness.results.tables import Table
+    from harness.results.table import Table
 
 __all__ = ["print_places"]
 

@@ -75,7 +75,7 @@ def table(
     from harness.errors import UserError
     from harness.report.formats import to_text
     from harness.report.trimming import Trim, trim
-    from harness.results.tables import worth_comparing
+    from harness.results.table import worth_comparing
 
     axes = {"task": task, "neuron": neuron, "method": method, "budget": budget, "recipe": recipe}
     wanted = Trim(tuple(rows or ()), tuple(columns or ()), top, sort)

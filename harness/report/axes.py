@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.report.units import Scale, is_drawable
-from harness.results.tables import Value
+from harness.results.table import Value
 
 __all__ = ["LOG_FROM", "Axis", "axis_for", "reach"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.report.formats import column_scale
 from harness.report.table_rows import row_key, row_labels
 from harness.report.words import joined
-from harness.results.tables import Table
+from harness.results.table import Table
 
 __all__ = ["Best", "best_of"]
 

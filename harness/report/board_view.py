@@ -21,7 +21,7 @@ from harness.report.traits import Traits
 from harness.report.words import AXIS_TITLES, metric_titles
 from harness.results.grouping import Group, alike, on_one_machine
 from harness.results.record import Record
-from harness.results.tables import Table
+from harness.results.table import Table
 
 __all__ = ["BoardPage", "BoardPlan", "Choice", "PlannedTable", "Section", "Selector", "plan_board", "view_pages"]
 

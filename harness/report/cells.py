@@ -19,7 +19,7 @@ from harness.results.marks import Mark
 from harness.results.provenance import command
 from harness.results.record import MEASURED, Record
 from harness.results.standing import Standing
-from harness.results.tables import Table, Value
+from harness.results.table import Table, Value
 from harness.results.unreached import Unreached
 
 __all__ = ["MARKS", "BlankCell", "Interval", "MeasurementCell", "Spread", "blank", "figure", "not_reached", "spread_of"]

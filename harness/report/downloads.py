@@ -21,7 +21,7 @@ from harness.report.links import RECORDS_A_FILE, board_file, figures_files, reco
 from harness.report.sheets import Sheet, sheets_to_text
 from harness.results.lazy import source_text
 from harness.results.record import Record
-from harness.results.tables import Table
+from harness.results.table import Table
 from harness.text import printable
 
 __all__ = ["write_downloads", "write_sheets"]

@@ -13,7 +13,7 @@ from harness.report.links import Sitemap, record_link, row_id, slug
 from harness.report.words import combination, commit_of, joined
 from harness.results.provenance import command
 from harness.results.record import DONE, MEASURED, Record
-from harness.results.tables import Table
+from harness.results.table import Table
 
 __all__ = ["FailureView", "Unsupported", "failed", "failure_view", "failures_of", "unsupported_of"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UserError
 from harness.report.plots import COST_NAMES, ParetoPlot, Point, RowMark, pareto_plots
-from harness.results.tables import Table
+from harness.results.table import Table
 from reference_impls.names import unknown_message
 
 if TYPE_CHECKING:

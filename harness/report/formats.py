@@ -29,7 +29,7 @@ from harness.report.trimming import FIXED, Trimmed, whole
 from harness.report.units import Scale, scale_for, with_interval
 from harness.report.words import where
 from harness.results.record import MEASURED
-from harness.results.tables import Table, TableRow, Value
+from harness.results.table import Table, TableRow, Value
 from reference_impls.names import unknown_message
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from harness.report.table_rows import tried
 from harness.report.units import with_interval
 from harness.report.words import Fact, Reference, combination, facts_of, metric_titles, references, shown, where
 from harness.results.record import Record
-from harness.results.tables import Table, TableRow
+from harness.results.table import Table, TableRow
 from reference_impls.card import Card
 
 __all__ = ["Dossier", "ImplementationView", "Place", "dossiers", "view_implementation"]

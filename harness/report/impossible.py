@@ -12,7 +12,7 @@ from harness.catalogue.boards.model import Board
 from harness.catalogue.cards import Registry, Row
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.catalogue.compatibility import why_unsupported
-from harness.results.tables import Table
+from harness.results.table import Table
 
 __all__ = ["Impossibilities", "Impossible"]
 

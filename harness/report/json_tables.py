@@ -11,7 +11,7 @@ from harness.text import printable
 
 if TYPE_CHECKING:
     from harness.report.sheets import Sheet
-    from harness.results.tables import Table, TableRow, Value
+    from harness.results.table import Table, TableRow, Value
 
 __all__ = ["sheets_to_json", "tables_to_json"]
 

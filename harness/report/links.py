@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE, Cell
 from harness.results.grouping import Group
 from harness.results.record import Record
-from harness.results.tables import TableRow
+from harness.results.table import TableRow
 from harness.text import slug as any_slug
 
 __all__ = [

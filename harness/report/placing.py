@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.report.formats import mark_of
 from harness.report.ranks import rank_text
 from harness.report.units import scale_for, with_interval
-from harness.results.tables import Table
+from harness.results.table import Table
 
 __all__ = ["PlacedRow", "around", "placed_rows", "sentence"]
 

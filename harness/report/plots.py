@@ -17,7 +17,7 @@ from harness.report.links import group_id
 from harness.report.units import Scale, is_drawable, with_interval
 from harness.report.words import count, joined
 from harness.results.frontier import Figure, on_frontier
-from harness.results.tables import Table, TableRow, Value
+from harness.results.table import Table, TableRow, Value
 
 __all__ = ["COSTS", "COST_NAMES", "MOST_NAMED", "ParetoPlot", "Point", "RowMark", "frontier", "pareto_plots"]
 

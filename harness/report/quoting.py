@@ -22,7 +22,8 @@ from harness.report.units import scale_for, with_interval
 from harness.report.words import joined
 from harness.results.record import Record
 from harness.results.stats import Estimate
-from harness.results.tables import Table, TableRow, Value, combined_over_seeds
+from harness.results.table import Table, TableRow, Value
+from harness.results.tables import combined_over_seeds
 from reference_impls.names import unknown_message
 
 __all__ = ["Quoted", "QuotedTable", "fill_values", "quoted_cell"]

@@ -12,7 +12,7 @@ from harness.catalogue.boards.model import Column
 from harness.catalogue.cards import MetricCard
 from harness.report.units import Scale
 from harness.results.ranking import Difference
-from harness.results.tables import Table, TableRow, Value
+from harness.results.table import Table, TableRow, Value
 
 __all__ = [
     "NO_WORSE",

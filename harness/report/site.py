@@ -49,7 +49,8 @@ from harness.results.recommend import Chooser
 from harness.results.record import Record
 from harness.results.selection import preferred
 from harness.results.store import Contents, Problem
-from harness.results.tables import Table, build_tables
+from harness.results.table import Table
+from harness.results.tables import build_tables
 from harness.text import printable
 
 __all__ = ["build_site"]

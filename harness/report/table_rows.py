@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from harness.results.tables import Table, TableRow
+from harness.results.table import Table, TableRow
 
 __all__ = ["RowKey", "row_key", "row_labels", "tried"]
 

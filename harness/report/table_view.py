@@ -37,7 +37,7 @@ from harness.report.table_rows import row_key, row_labels, tried
 from harness.report.traits import Trait, Traits, parameters_of
 from harness.report.units import Scale
 from harness.report.words import AXIS_TITLES, count, where
-from harness.results.tables import Table, TableRow
+from harness.results.table import Table, TableRow
 
 __all__ = ["ColumnView", "RowView", "TableView", "view_table"]
 

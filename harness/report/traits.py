@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.catalogue.cards import Registry
-from harness.results.tables import TableRow
+from harness.results.table import TableRow
 from reference_impls.card import NeuronCapabilities, TrainingCapabilities
 
 __all__ = ["Trait", "Traits", "parameters_of"]

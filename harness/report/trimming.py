@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from harness.catalogue.boards.model import Column
 from harness.errors import UserError
-from harness.results.tables import Table, TableRow
+from harness.results.table import Table, TableRow
 from reference_impls.names import nearest, unknown_message
 
 __all__ = ["FIXED", "Trim", "Trimmed", "column_names", "demand_rows", "trim", "whole"]

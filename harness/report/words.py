@@ -25,7 +25,7 @@ from reference_impls.card import (
 )
 
 if TYPE_CHECKING:
-    from harness.results.tables import Table, TableRow
+    from harness.results.table import Table, TableRow
 
 __all__ = [
     "AXIS_TITLES",

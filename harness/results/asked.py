@@ -17,7 +17,8 @@ from harness.results.index import select
 from harness.results.marks import NOBODY, Submitted
 from harness.results.queries import Wanted, wanted_by
 from harness.results.store import Problem
-from harness.results.tables import Table, build_tables
+from harness.results.table import Table
+from harness.results.tables import build_tables
 from reference_impls.discovery import unusable_cards
 from reference_impls.names import unknown_message
 

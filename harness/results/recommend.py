@@ -34,7 +34,7 @@ from harness.results.questions import (
 )
 from harness.results.ranking import Rank
 from harness.results.stats import Estimate
-from harness.results.tables import Table, TableRow
+from harness.results.table import Table, TableRow
 
 __all__ = ["Chooser"]
 

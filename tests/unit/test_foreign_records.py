@@ -32,7 +32,8 @@ from harness.report.site import build_site
 from harness.results.comparison import compare
 from harness.results.record import Record
 from harness.results.store import Problem, Store, read_record, read_stores
-from harness.results.tables import Table, build_tables
+from harness.results.table import Table
+from harness.results.tables import build_tables
 from harness.results.validity import limits_of, problem_of
 from harness.text import printable
 

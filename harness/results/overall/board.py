@@ -21,7 +21,7 @@ from harness.results.overall.joint import joint_ranks
 from harness.results.overall.settings import Bundle, Setting, bundles
 from harness.results.ranking import Rank
 from harness.results.stats import Estimate
-from harness.results.tables import Table, Value
+from harness.results.table import Table, Value
 
 __all__ = [
     "OVERALL",

@@ -16,7 +16,7 @@ from harness.catalogue.boards.model import Board
 from harness.catalogue.cell import DEFAULT_RECIPE, NOT_APPLICABLE
 from harness.results.grouping import ANY_MACHINE, Axes, Group
 from harness.results.record import MEASURED, Record
-from harness.results.tables import Table, TableRow, Value
+from harness.results.table import Table, TableRow, Value
 
 __all__ = ["Bundle", "Setting", "bundles"]
 

@@ -11,7 +11,8 @@ from harness.catalogue.boards import BOARDS
 from harness.catalogue.boards.model import WITHOUT_BACKEND, Board
 from harness.catalogue.cell import NOT_APPLICABLE, Cell
 from harness.results.record import Record
-from harness.results.tables import Table, build_tables
+from harness.results.table import Table
+from harness.results.tables import build_tables
 
 BACKENDS = ("eager", "compiled", "fused-numba")
 ROWS = synthetic.registry()

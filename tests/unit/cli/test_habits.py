@@ -34,7 +34,8 @@ from harness.results.asked import tables_of
 from harness.results.freshness import Today
 from harness.results.machine import _given
 from harness.results.store import Store
-from harness.results.tables import build_tables, touched_by
+from harness.results.table import touched_by
+from harness.results.tables import build_tables
 
 FACTORY = Factory()
 BASE = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")

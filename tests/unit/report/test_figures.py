@@ -15,7 +15,8 @@ from harness.cli import app
 from harness.errors import UserError
 from harness.report.figures import draw_pareto, pareto_plot
 from harness.results.record import Record
-from harness.results.tables import Table, build_tables
+from harness.results.table import Table
+from harness.results.tables import build_tables
 
 COST = "throughput.train_step_ratio"
 

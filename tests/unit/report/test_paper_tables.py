@@ -24,7 +24,8 @@ from harness.report.figures import draw_pareto, pareto_plot
 from harness.report.formats import MOST_ROWS_OF_A_PAGE, to_text
 from harness.report.trimming import Trim, trim
 from harness.results.record import Record
-from harness.results.tables import Table, TableRow, build_tables
+from harness.results.table import Table, TableRow
+from harness.results.tables import build_tables
 
 NEURONS = ("if", "lif", "psn", "klif")
 AWKWARD = (

@@ -21,7 +21,8 @@ from harness.report.measured import combinations_of
 from harness.report.paper import reported_beside
 from harness.report.plots import ParetoPlot, RowMark, frontier, pareto_plots
 from harness.results.record import Series
-from harness.results.tables import Table, build_tables
+from harness.results.table import Table
+from harness.results.tables import build_tables
 
 coordinates = st.integers(-50, 50).map(float)
 points = st.lists(st.tuples(coordinates, coordinates), max_size=30)

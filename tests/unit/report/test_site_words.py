@@ -24,7 +24,8 @@ from harness.results.grouping import Group
 from harness.results.ranking import Difference
 from harness.results.standing import Standing
 from harness.results.stats import Estimate
-from harness.results.tables import Value, build_tables
+from harness.results.table import Value
+from harness.results.tables import build_tables
 from reference_impls.card import Citation
 
 safe = re.compile(r"[a-z0-9-]+")

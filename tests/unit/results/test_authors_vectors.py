@@ -12,7 +12,8 @@ from harness.catalogue.cell import Cell
 from harness.report.formats import readable, to_text
 from harness.results.freshness import Today
 from harness.results.record import Record
-from harness.results.tables import TableRow, build_tables
+from harness.results.table import TableRow
+from harness.results.tables import build_tables
 from harness.results.vectors import AuthorsVectors
 
 KNOWN = registry()

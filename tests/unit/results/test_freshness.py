@@ -23,7 +23,8 @@ from harness.results.ranking import Rank
 from harness.results.record import Record
 from harness.results.selection import preferred, unmixed
 from harness.results.standing import Standing
-from harness.results.tables import Table, build_tables
+from harness.results.table import Table
+from harness.results.tables import build_tables
 
 ROWS = synthetic.registry()
 CELL = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")

@@ -21,7 +21,8 @@ from harness.results.ranking import Rank
 from harness.results.record import Machine, Metric, Record, Status
 from harness.results.selection import newest
 from harness.results.standing import Standing
-from harness.results.tables import Table, build_tables
+from harness.results.table import Table
+from harness.results.tables import build_tables
 
 REGISTRY = load_registry()
 BASE = Cell("accuracy", "digits", "lif", "bptt", "mlp", budget="quick")

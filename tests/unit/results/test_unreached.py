@@ -19,7 +19,8 @@ from harness.results.comparison import compare
 from harness.results.ranking import Rank
 from harness.results.record import Metric, Record
 from harness.results.standing import Standing
-from harness.results.tables import Table, TableRow, build_tables
+from harness.results.table import Table, TableRow
+from harness.results.tables import build_tables
 from harness.results.unreached import missed_target
 
 REGISTRY = load_registry()

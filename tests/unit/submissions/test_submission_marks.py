@@ -19,7 +19,8 @@ from harness.results.asked import tables_of
 from harness.results.marks import Mark, Submitted
 from harness.results.record import Record
 from harness.results.standing import Standing
-from harness.results.tables import Table, TableRow, build_tables
+from harness.results.table import Table, TableRow
+from harness.results.tables import build_tables
 from harness.submissions.again import Again, compared
 from harness.submissions.marks import marks_file, read_submissions, write_marks
 
