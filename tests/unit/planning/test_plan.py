@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -189,6 +190,31 @@ def test_every_preset_has_cells(tmp_path: Path, name: str) -> None:
     corner = {"neuron": ("lif", "psn"), "task": ("digits", "nmnist-1100"), "method": ("bptt", "ottt-a")}
     some = corner if name in ("standard", "full") else {}
     assert plan(tmp_path, preset=name, data_present=lambda _name: True, **some).todo
+
+
+def test_a_cell_that_is_decided_axis_by_axis_is_ruled_out_by_the_same_sentence() -> None:
+    """Asking only what the last axis touches leaves nothing unasked, whatever a cell is made of."""
+    random = Random(0)
+    names = {
+        "task": [NOT_APPLICABLE, *REGISTRY.tasks],
+        "topology": [NOT_APPLICABLE, *REGISTRY.topologies],
+        "method": [NOT_APPLICABLE, *REGISTRY.methods],
+        "neuron": [*REGISTRY.cell_neurons],
+        "backend": ["eager", "compiled", "fused-numba", "fused-cupy"],
+        "suite": [*REGISTRY.suites],
+    }
+    sentences = set()
+    for _ in range(4000):
+        cell, recipe = Cell("", budget="quick"), random.choice(("default", "tuned"))
+        cell = cell.but(recipe=recipe, device=random.choice(("cpu", "cuda")))
+        for axis in expansion.ORDER:
+            cell = cell.but(**{axis: random.choice(names[axis])})
+            whole = why_unsupported(cell, REGISTRY)
+            assert why_unsupported(cell, REGISTRY, axis) == whole, cell
+            if whole is not None:
+                sentences.add(whole.split()[1])
+                break
+    assert len(sentences) > 5
 
 
 @pytest.mark.slow
