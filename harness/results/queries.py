@@ -9,11 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.catalogue.boards.model import COMPARED, WITHOUT_BACKEND, Board
+from harness.results.verification import CONTRACTS
 
 __all__ = ["Wanted", "wanted_by"]
-
-VERIFYING = "conformance"
-"""Suite whose records say which rows of a table are verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Wanted:
 
 def wanted_by(boards: Iterable[Board], axes: Mapping[str, str | None], machine: str | None) -> Sequence[Wanted]:
     """Return what tables of `boards` need whose groups have the values `axes` (None: any), and their verification."""
-    wanted = [Wanted({"suite": (VERIFYING,)}, machine)]
+    wanted = [Wanted({"suite": CONTRACTS}, machine)]
     for board in boards:
         shared = {axis for axis in COMPARED if axis != board.axis and axis not in board.varies}
         given = {axis: (value,) for axis, value in axes.items() if value is not None and axis in shared}

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from synthetic import Factory, registry
 
+from harness.catalogue.boards import find_board
 from harness.catalogue.cell import Cell
 from harness.results.freshness import Today
+from harness.results.queries import wanted_by
 from harness.results.record import Record
-from harness.results.verification import Verification
+from harness.results.verification import CONTRACTS, Verification
 
 ROWS = registry()
 FACTORY = Factory(ROWS)
@@ -93,3 +95,9 @@ def test_what_tells_of_no_machine_may_rest_on_a_contract_that_was_passed_elsewhe
     third = with_origin(NEURON, machine=NEURON.provenance.machine.model_copy(update={"name": "a third"}))
     assert not verified(elsewhere(broken), third, METHOD, figure=error), "one of the others found it wanting"
     assert not verified(with_origin(elsewhere(NEURON), **OTHER_CODE), METHOD, figure=error)
+
+
+@pytest.mark.parametrize("board", ["neurons", "graphs"])
+def test_what_verifies_a_tables_rows_is_asked_for_with_them(board: str) -> None:
+    asked = {suite for one in wanted_by([find_board(board)], {}, None) for suite in one.axes["suite"]}
+    assert asked >= {*CONTRACTS}
