@@ -16,8 +16,8 @@ from harness.catalogue.cards import Row
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.report.links import AXIS_OF_KIND, record_link
 from harness.report.units import pretty
+from harness.results.queries import CONTRACTS
 from harness.results.record import Record
-from harness.results.verification import CONTRACTS
 
 __all__ = ["Agreement", "CheckView", "ConformanceView", "conformance_of"]
 

@@ -20,10 +20,10 @@ from harness.report.links import Sitemap, record_link, slug
 from harness.report.units import Scale, scale_for
 from harness.report.words import commit_of, shown, where
 from harness.results.provenance import command
+from harness.results.queries import CONTRACTS
 from harness.results.record import Record
 from harness.results.table import Table, TableRow
 from harness.results.tables import build_tables
-from harness.results.verification import CONTRACTS
 
 __all__ = ["Combination", "Measured", "MeasuredRow", "MeasuredRun", "combinations_of", "curves_of", "measured_of"]
 

@@ -13,12 +13,10 @@ from harness.catalogue.cards import Registry
 from harness.catalogue.cell import NOT_APPLICABLE
 from harness.results.freshness import Today
 from harness.results.grouping import of_machine
+from harness.results.queries import CONTRACTS
 from harness.results.record import Record
 
-__all__ = ["CONTRACTS", "Verification"]
-
-CONTRACTS = ("conformance", "system_conformance")
-"""Suites that run contracts: of neurons, methods and peers, and of whole systems."""
+__all__ = ["Verification"]
 
 _Verdicts = defaultdict[tuple[str, str | None], dict[str, bool]]
 """By neuron and backend, or training method and structure of the network: whether they passed, by machine."""

@@ -11,9 +11,9 @@ from synthetic import Factory, registry
 from harness.catalogue.boards import find_board
 from harness.catalogue.cell import Cell
 from harness.results.freshness import Today
-from harness.results.queries import wanted_by
+from harness.results.queries import CONTRACTS, wanted_by
 from harness.results.record import Record
-from harness.results.verification import CONTRACTS, Verification
+from harness.results.verification import Verification
 
 ROWS = registry()
 FACTORY = Factory(ROWS)
