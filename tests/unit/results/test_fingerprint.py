@@ -135,7 +135,7 @@ IDLE = {
     "another suite": ("accuracy", "harness/suites/throughput.py", "return", "return None or"),
     "the ruler of time": ("accuracy", "harness/measure/clock.py", "ordered = sorted(samples)", "ordered = [*samples]"),
     "what ranks": ("accuracy", "harness/results/ranking.py", "sign = 1 if", "sign = 2 if"),
-    "what tabulates": ("accuracy", "harness/results/tables.py", "class Table:", "class Tabulated:"),
+    "what tabulates": ("accuracy", "harness/results/table.py", "class Table:", "class Tabulated:"),
     "what plans": ("accuracy", "harness/planning/plan.py", "class Plan", "class Other"),
     "what shows": ("accuracy", "harness/report/units.py", "class Scale", "class Other"),
     "how rows are found": ("accuracy", "reference_impls/discovery.py", "len(found) != 1", "len(found) < 1"),
