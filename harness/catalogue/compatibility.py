@@ -66,8 +66,10 @@ def _reasons(cell: Cell, registry: Registry, decided: str | None) -> Iterator[st
     on_task = cell.task in registry.tasks
     if touched("neuron", "device", "dtype") and (peer := registry.peers.get(cell.neuron)):
         yield _peer(peer, cell)
-    system = registry.systems.get(cell.neuron)
-    yield _of_systems(cell, registry) if system is None else _system(system, cell, registry)
+    if system := registry.systems.get(cell.neuron):
+        yield _system(system, cell, registry)
+    elif touched("neuron", "suite"):
+        yield _of_systems(cell, registry)
     if on_task and touched("task", "method", "suite"):
         yield _target(cell, method, registry)
     if method and touched("method", "suite"):

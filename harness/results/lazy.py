@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import operator
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -35,7 +36,7 @@ _METRIC = tuple(Metric.model_fields)
 _AT_HAND = ("machine", "packages", "inputs", "code_hash", "started_at", "duration_seconds")
 """Of a record's provenance, what everybody asks for; the rest is decoded at the first question."""
 _REST = tuple(name for name in Provenance.model_fields if name not in _AT_HAND)
-_PREDICTIONS = '"predictions":'
+_PREDICTIONS = re.compile(r'"predictions":\s*')
 _decode = json.JSONDecoder().raw_decode
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _set = object.__setattr__
@@ -194,7 +195,8 @@ class _Predictions(Predictions):
         """Read what was packed, decoding nothing else of the record where its text is as it is written."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             text = place.text()
-            found, _ = _decode(text, text.index(_PREDICTIONS) + len(_PREDICTIONS))
+            head = _PREDICTIONS.search(text)
+            found, _ = _decode(text, head.end() if head else 0)
             if (found["digest"], found["samples"]) == (self.digest, self.samples):
                 return str(found["packed"])
         return str(place.part("predictions", "packed"))
